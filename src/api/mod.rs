@@ -1,0 +1,6 @@
+//! How the engine and its clients talk: the requests and pages, the socket's server, and the client.
+//!
+//! What must stay true: a client can neither delay the engine nor make it hold memory; writes are refused here for
+//! read-only clients, not by the client's good manners; answers are windows of data, never rendered cells.
+
+pub mod proto;

@@ -1,0 +1,623 @@
+//! Requests, answers and pulses: what travels over the session's Unix socket.
+//!
+//! A frame is a `u32` big-endian byte length and one JSON object. The client says [`ClientHello`] and gets a
+//! [`ServerHello`]; after that it sends [`Call`]s, in any number at once, and gets [`ServerFrame`]s. Answers carry their
+//! call's id and may come out of order. Unknown fields are skipped, unknown requests are refused by name.
+
+use crate::model::state::{Ended, ExceptionGroup, Hold};
+use crate::model::{
+    ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Event, Exception, ItemIndex, ItemRow, ItemStatus,
+    Micros, Origin, Phase, ResultPackage, Seq, SessionPhase, StopMode, Stream, Wait,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of this protocol. Another major version is refused with a sentence that names both.
+pub const VERSION: u32 = 1;
+/// The longest frame that either end takes, in bytes.
+pub const FRAME_LIMIT: usize = 16 << 20;
+/// The most rows or lines that one page holds, whatever was asked for.
+pub const PAGE_LIMIT: u32 = 2000;
+
+/// The first frame of a client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientHello {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Which program: `tui`, `exec` …; recorded with what it asks for.
+    pub client: String,
+    /// Where it is run from, as it says.
+    pub host: String,
+    /// Whether it wants to be kept from writing.
+    pub read_only: bool,
+}
+
+/// The server's answer to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "hello", rename_all = "snake_case")]
+pub enum ServerHello {
+    /// Go on.
+    Welcome {
+        /// [`VERSION`].
+        version: u32,
+        /// The engine's version.
+        engine: String,
+        /// The session's id.
+        session: String,
+        /// Whether writes will be refused.
+        read_only: bool,
+    },
+    /// The connection ends here.
+    Refused {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// A request with its id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Made by the client; unique among its calls. Writes with an id seen before are not done again: the first one's
+    /// answer is given.
+    pub id: String,
+    /// What is wanted.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+/// What a server sends after its hello.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// The answer to a call.
+    Answer {
+        /// The call's id.
+        id: String,
+        /// The answer.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+    /// The session as it is now; at most 30 a second, none while nothing changes.
+    Pulse {
+        /// The summary.
+        summary: Box<Summary>,
+    },
+    /// Events, in order, without gaps since the last frame of this kind.
+    Events {
+        /// One or more.
+        events: Vec<Event>,
+    },
+    /// The client did not read fast enough: these events were left out, and can be read from the journal.
+    Gap {
+        /// The first one left out.
+        from: Seq,
+        /// The last one left out.
+        to: Seq,
+    },
+}
+
+/// Whether a call went well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did.
+    Ok(Box<Response>),
+    /// It did not.
+    Error(Refusal),
+}
+
+/// Why a call was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Which kind.
+    pub kind: RefusalKind,
+    /// What happened, to what, what to do.
+    pub message: String,
+}
+
+/// Kinds of refusals; they decide a client's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// This client may not.
+    NotAllowed,
+    /// There is no such item, command or group.
+    NotFound,
+    /// It makes no sense now: the session is over, the child is not there.
+    NotNow,
+    /// The request itself is wrong.
+    Invalid,
+    /// The engine could not: a file cannot be read.
+    Failed,
+}
+
+/// Verbs on items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemVerb {
+    /// Back to pending, with its attempts counted anew.
+    Retry,
+    /// Keep it from being run.
+    Block,
+    /// Let a blocked one be run.
+    Unblock,
+    /// End it: a running one is interrupted.
+    Kill,
+    /// Mark it complete though it did not run.
+    Complete,
+}
+
+/// What a client may ask. The requests from `Exec` on write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Request {
+    /// A snapshot, and from it on pulses, and events too if wanted: one atomic step.
+    Subscribe {
+        /// Whether every event is wanted, beside pulses.
+        events: bool,
+        /// Only with `events`: those after this one first, read from the journal. `None`: only new ones.
+        from: Option<Seq>,
+    },
+    /// The session as it is now.
+    Summary,
+    /// A window of the agenda.
+    Agenda(Window),
+    /// One item, by name.
+    Item {
+        /// Its name.
+        name: String,
+    },
+    /// A window of the commands, oldest first.
+    Commands(Window),
+    /// All of one command.
+    Command {
+        /// Which.
+        id: CommandId,
+    },
+    /// A window of the groups of exceptions, in the order of their first appearance.
+    Exceptions(Window),
+    /// The last exception of a group.
+    Exception {
+        /// The group's place.
+        place: u32,
+    },
+    /// The next row of a list that contains a text, ignoring case.
+    Find {
+        /// In which list.
+        list: List,
+        /// What.
+        text: String,
+        /// From which row on, itself included.
+        from: u32,
+        /// Towards higher rows.
+        forward: bool,
+    },
+    /// Lines of output.
+    Output(OutputQuery),
+    /// Lines of `engine.log`.
+    Traces {
+        /// Byte offset of the first line; `None`: the last `limit` lines.
+        from: Option<u64>,
+        /// The most lines.
+        limit: u32,
+    },
+    /// Completions of a piece of Python, by the child.
+    Complete {
+        /// The line up to the cursor.
+        text: String,
+    },
+    /// Whether a piece of Python is complete, by the child.
+    Check {
+        /// The whole text.
+        source: String,
+    },
+    /// The job, the recipe and the versions behind the session, as JSON.
+    Info,
+
+    /// Inject a command; it runs next.
+    Exec {
+        /// Python.
+        source: String,
+        /// Whether to answer when it has ended; else when it is queued.
+        wait: bool,
+    },
+    /// Interrupt the running command.
+    Interrupt {
+        /// Only if it is this one.
+        command: Option<CommandId>,
+    },
+    /// Make the agenda wait.
+    Hold,
+    /// Let it go on.
+    Release,
+    /// Do something to items.
+    Items {
+        /// What.
+        verb: ItemVerb,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// End the session.
+    Stop {
+        /// How.
+        mode: StopMode,
+    },
+}
+
+impl Request {
+    /// Whether it changes anything.
+    pub fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Exec { .. }
+                | Self::Interrupt { .. }
+                | Self::Hold
+                | Self::Release
+                | Self::Items { .. }
+                | Self::Stop { .. }
+        )
+    }
+}
+
+/// Lists that can be searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum List {
+    /// Items, by name, status and reason.
+    Agenda,
+    /// Commands, by text.
+    Commands,
+    /// Groups of exceptions, by type, message and place.
+    Exceptions,
+}
+
+/// Which rows of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Window {
+    /// The first row, from 0; a window past the end is moved back to hold the last rows.
+    pub from: u32,
+    /// How many, at most [`PAGE_LIMIT`].
+    pub limit: u32,
+}
+
+/// Which lines of output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputQuery {
+    /// One stream, or both in reading order when `None`.
+    pub stream: Option<Stream>,
+    /// Around what.
+    pub at: OutputAt,
+    /// How many lines before it.
+    pub before: u32,
+    /// How many lines from it on.
+    pub after: u32,
+    /// Only lines that begin in this command's slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandId>,
+    /// Whether bytes are wanted as they are (base64 in `raw`) instead of made safe in `text`.
+    #[serde(default)]
+    pub raw: bool,
+}
+
+/// A place in the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputAt {
+    /// Its beginning (the command's, if one is named).
+    Start,
+    /// Its end as of now.
+    End,
+    /// The line that this anchor names.
+    Line(LineAnchor),
+    /// The first line of an item's last attempt.
+    Item(ItemIndex),
+    /// The first line of a command's slice.
+    Command(CommandId),
+    /// The first line read at or after this wall time.
+    Time(Micros),
+}
+
+/// A line's name for good: its stream and the offset of its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LineAnchor {
+    /// Which stream.
+    pub stream: Stream,
+    /// Byte offset in its log.
+    pub offset: u64,
+}
+
+/// A window of output.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct OutputPage {
+    /// In order.
+    pub lines: Vec<OutputLine>,
+    /// Whether nothing lies before the first.
+    pub at_start: bool,
+    /// Whether nothing lies after the last, as of now.
+    pub at_end: bool,
+}
+
+/// One line of output, or the part of it that fits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputLine {
+    /// Its name.
+    pub anchor: LineAnchor,
+    /// Its number in its stream, from 1, where it is known cheaply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Wall time at which its first byte was read.
+    pub wall: Micros,
+    /// The command that ran then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandId>,
+    /// Made safe: UTF-8, SGR sequences kept, every other control shown; without the newline.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// The bytes in base64, if they were asked for, with the newline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+    /// The whole line's length in bytes.
+    pub length: u64,
+    /// Whether `text` or `raw` holds less than the line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// Whether its newline has not come yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+}
+
+/// What a call gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Response {
+    /// Done; what was done, for people, when there is something to say.
+    Done {
+        /// A sentence, or nothing.
+        said: String,
+    },
+    /// To `Subscribe` and `Summary`.
+    Summary(Box<Summary>),
+    /// To `Agenda`.
+    Agenda(Page<ItemView>),
+    /// To `Item`.
+    Item(Box<ItemDetail>),
+    /// To `Commands`.
+    Commands(Page<CommandView>),
+    /// To `Command`, and to `Exec` that waited.
+    Command(Box<CommandDetail>),
+    /// To `Exec` that did not wait.
+    Queued {
+        /// The command's number.
+        id: CommandId,
+    },
+    /// To `Exceptions`.
+    Exceptions(Page<ExceptionGroup>),
+    /// To `Exception`.
+    Exception {
+        /// Its group.
+        group: ExceptionGroup,
+        /// The last one.
+        exception: Box<Exception>,
+    },
+    /// To `Find`.
+    Found {
+        /// The row; `None`: no row contains it.
+        row: Option<u32>,
+    },
+    /// To `Output`.
+    Output(OutputPage),
+    /// To `Traces`.
+    Traces(TracePage),
+    /// To `Complete`.
+    Completions {
+        /// Where in the text the matches begin, in characters.
+        start: u32,
+        /// Whole words.
+        matches: Vec<String>,
+    },
+    /// To `Check`.
+    Checked {
+        /// Whether it can be run as it stands.
+        state: Completeness,
+        /// The syntax error, when invalid.
+        message: String,
+    },
+    /// To `Info`.
+    Info {
+        /// A JSON object.
+        info: serde_json::Value,
+    },
+}
+
+/// Whether a piece of Python can be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completeness {
+    /// It can.
+    Complete,
+    /// More must follow.
+    Incomplete,
+    /// It cannot, whatever follows.
+    Invalid,
+}
+
+/// Rows of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The place of the first row.
+    pub from: u32,
+    /// How many rows the whole list has.
+    pub total: u32,
+    /// In order.
+    pub rows: Vec<T>,
+}
+
+/// A row of the agenda.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemView {
+    /// Its place.
+    pub item: ItemIndex,
+    /// Its name.
+    pub name: String,
+    /// What the fold knows.
+    #[serde(flatten)]
+    pub row: ItemRow,
+    /// Wall time of its next try, when it is retrying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Micros>,
+}
+
+/// All of an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemDetail {
+    /// Its row.
+    pub view: ItemView,
+    /// Why it is not complete, when its last attempt ended otherwise.
+    pub reason: Option<String>,
+    /// What it has yielded.
+    pub result: ResultPackage,
+    /// Its commands, expanded.
+    pub commands: Vec<String>,
+    /// Its data.
+    pub data: BTreeMap<String, serde_json::Value>,
+}
+
+/// A row of the commands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandView {
+    /// Its number.
+    pub id: CommandId,
+    /// What the fold knows.
+    #[serde(flatten)]
+    pub row: CommandRow,
+    /// Its item's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item_name: Option<String>,
+    /// The first 200 characters of its text.
+    pub head: String,
+    /// Who injected it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Origin>,
+}
+
+/// All of a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandDetail {
+    /// Its row.
+    pub view: CommandView,
+    /// Its text, up to 1 MiB.
+    pub source: String,
+    /// Whether the text was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// Its fate, once known.
+    pub outcome: Option<CommandOutcome>,
+}
+
+/// Lines of the engine's log.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TracePage {
+    /// Made safe, one line each, as the file has them.
+    pub lines: Vec<String>,
+    /// Byte offset after the last.
+    pub next: u64,
+}
+
+/// The session at one glance: all that a header shows, and enough to know which windows to ask for again.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    /// The last event folded.
+    pub seq: Seq,
+    /// The engine's wall clock, as of this summary.
+    pub now: Micros,
+    /// The session's id.
+    pub session: String,
+    /// The job's name.
+    pub name: String,
+    /// The job's backend.
+    pub backend: String,
+    /// What the prompt shows before a command (`mayaPy> `).
+    pub prompt: String,
+    /// The engine's pid.
+    pub engine: u32,
+    /// Where the session stands.
+    pub phase: SessionPhase,
+    /// Since when.
+    pub phase_since: Micros,
+    /// Whether the agenda is held.
+    pub held: Option<Hold>,
+    /// Whether it was asked to stop.
+    pub stop: Option<StopMode>,
+    /// How it ended.
+    pub ended: Option<Ended>,
+    /// The child.
+    pub child: ChildState,
+    /// The command that runs.
+    pub running: Option<RunningView>,
+    /// Commands that wait.
+    pub queued: u32,
+    /// The item that runs.
+    pub item: Option<ItemView>,
+    /// The last words of user code.
+    pub said: String,
+    /// Items by status.
+    pub counts: BTreeMap<ItemStatus, u32>,
+    /// How long what is left should take, when it can be guessed.
+    pub to_go: Option<Micros>,
+    /// The median length of the completed items.
+    pub typical: Option<Micros>,
+    /// What the engine waits for.
+    pub waits: Vec<Wait>,
+    /// Wall time of the last output byte.
+    pub last_output: Option<Micros>,
+    /// Wall time of the last heartbeat or other word from the child.
+    pub last_word: Option<Micros>,
+    /// Bytes of each stream.
+    pub output: crate::model::Marks,
+    /// Bytes that could not be kept.
+    pub lost_output: u64,
+    /// Why output is not being kept just now.
+    pub not_keeping: Option<String>,
+    /// How many commands there are.
+    pub commands: u32,
+    /// How many groups of exceptions there are.
+    pub exceptions: u32,
+    /// How often something was raised.
+    pub raised: u64,
+    /// Refused connections.
+    pub refused: u64,
+    /// What the process tree uses; sampled once a second while somebody watches.
+    pub usage: Option<Usage>,
+    /// How many clients are connected.
+    pub clients: u32,
+}
+
+/// The running command, for the header.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunningView {
+    /// Which.
+    pub id: CommandId,
+    /// Why it is run.
+    pub phase: Phase,
+    /// Sent or started.
+    pub state: CommandState,
+    /// Wall time of its being sent.
+    pub since: Micros,
+    /// The first 200 characters of its text.
+    pub head: String,
+}
+
+/// What the child's process tree uses.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU in percent of one core, over the last sample's time.
+    pub cpu: f64,
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// Processes.
+    pub processes: u32,
+    /// Threads.
+    pub threads: u32,
+}

@@ -1,0 +1,347 @@
+//! Events: everything that ever changes a session, one line of the journal each.
+
+use super::{
+    CommandId, CommandOutcome, Exception, Exit, Generation, Hello, ItemIndex, ItemStatus, Marks, Micros, Origin, Phase,
+    ResultPackage, Seq,
+};
+use serde::{Deserialize, Serialize};
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub seq: Seq,
+    /// Wall time, microseconds since the Unix epoch.
+    pub wall: Micros,
+    /// Monotonic time, microseconds since the machine's boot.
+    pub mono: Micros,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// Which of the child's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionPhase {
+    /// A child is being started.
+    #[default]
+    Starting,
+    /// The init commands run.
+    Init,
+    /// The setup commands run.
+    Setup,
+    /// Items are taken from the agenda (or wait, when held).
+    Agenda,
+    /// The teardown commands run, or the child is being ended.
+    Teardown,
+    /// Over; nothing more will happen.
+    Ended,
+}
+
+/// How somebody asked a session to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopMode {
+    /// After the item that runs; teardown runs.
+    AfterItem,
+    /// At once: interrupt, then terminate, then kill.
+    Now,
+}
+
+/// Something the engine waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// For what.
+    pub what: WaitFor,
+    /// Wall time since when.
+    pub since: Micros,
+    /// Wall time at which the engine stops waiting; `None` when nothing bounds it.
+    pub until: Option<Micros>,
+}
+
+/// What can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// The child's hello.
+    Startup,
+    /// The end of the command that runs.
+    Command,
+    /// The end of the item that runs.
+    Item,
+    /// Any sign of life while a command runs.
+    Silence,
+    /// The end of teardown.
+    Teardown,
+    /// The process's end after it was asked.
+    KillGrace,
+    /// A failed item's next try.
+    Retry,
+    /// The agenda source, which said *waiting*.
+    AgendaSource,
+    /// Somebody to release the agenda.
+    Release,
+    /// The disk, to take the journal again.
+    Journal,
+}
+
+/// Who was turned away from the back channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefusedPeer {
+    /// Its address.
+    pub address: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// An engine took the session up: for the first time, or again after one died.
+    EngineStarted {
+        /// The engine's pid.
+        pid: u32,
+        /// The engine's version.
+        version: String,
+        /// The job's name.
+        name: String,
+        /// The job's backend.
+        backend: String,
+        /// How many items the agenda has.
+        items: u32,
+        /// Whether the agenda is held from the start.
+        held: bool,
+        /// Whether this goes on with a session whose engine died.
+        resumed: bool,
+    },
+    /// The session's phase changed.
+    Phase {
+        /// To what.
+        to: SessionPhase,
+    },
+    /// The agenda was held.
+    Held {
+        /// By whom; `None` by the job or the engine itself.
+        by: Option<Origin>,
+    },
+    /// The agenda was released.
+    Released {
+        /// By whom.
+        by: Option<Origin>,
+    },
+    /// The session was asked to stop.
+    StopRequested {
+        /// How.
+        mode: StopMode,
+        /// By whom; `None` by a signal to the engine.
+        by: Option<Origin>,
+    },
+    /// A child is about to be spawned.
+    ChildStarting {
+        /// Which one.
+        generation: Generation,
+        /// Its whole argument vector; no secret stands in it.
+        argv: Vec<String>,
+        /// The working directory.
+        cwd: String,
+    },
+    /// The child runs.
+    ChildSpawned {
+        /// The spawned process.
+        pid: u32,
+        /// Its start time in clock ticks since boot, which with the pid names it for good.
+        start_time: u64,
+    },
+    /// The child proved itself and said hello.
+    ChildConnected {
+        /// What it said.
+        hello: Box<Hello>,
+    },
+    /// The child could not be spawned, or never said hello, or broke the protocol. Its exit, if it ran, follows.
+    ChildFailed {
+        /// What, to what, and what to do.
+        reason: String,
+    },
+    /// The child process ended.
+    ChildExited {
+        /// How.
+        exit: Exit,
+        /// Whether we had asked it to end.
+        asked: bool,
+    },
+    /// A signal was sent to the child's process group.
+    ChildSignalled {
+        /// Its number.
+        signal: i32,
+        /// Why.
+        reason: String,
+    },
+    /// A connection to the back channel was refused.
+    PeerRefused(RefusedPeer),
+    /// A command waits for its turn.
+    CommandQueued {
+        /// Its number.
+        id: CommandId,
+        /// Why it is run.
+        phase: Phase,
+        /// The item it belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<ItemIndex>,
+        /// The whole text.
+        source: String,
+        /// Whether the value of its last expression is wanted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        value: bool,
+        /// Who injected it; `None` for the job's and the backend's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Origin>,
+    },
+    /// A command is about to be written to the channel.
+    CommandSent {
+        /// Its number.
+        id: CommandId,
+        /// Where its slice of the output begins.
+        from: Marks,
+    },
+    /// The child's main thread began it.
+    CommandStarted {
+        /// Its number.
+        id: CommandId,
+    },
+    /// The command's fate is known.
+    CommandEnded {
+        /// Its number.
+        id: CommandId,
+        /// Which fate.
+        #[serde(flatten)]
+        outcome: CommandOutcome,
+        /// From sent to now.
+        took: Micros,
+        /// Where its slice of the output ends.
+        to: Marks,
+    },
+    /// Somebody wanted the running command interrupted.
+    InterruptRequested {
+        /// Which.
+        id: CommandId,
+        /// By whom; `None` by a time-out or a stop.
+        by: Option<Origin>,
+    },
+    /// What became of it.
+    InterruptAnswered {
+        /// Which command.
+        id: CommandId,
+        /// Whether the signal was raised.
+        ok: bool,
+        /// Why not.
+        reason: String,
+    },
+    /// An exception outside of any command: in another thread.
+    ThreadException {
+        /// The thread's name.
+        thread: String,
+        /// What was raised.
+        exception: Box<Exception>,
+    },
+    /// An item was taken up.
+    ItemStarted {
+        /// Which.
+        item: ItemIndex,
+        /// For the how-many-eth time, from 1.
+        attempt: u32,
+    },
+    /// User code told progress.
+    ItemProgress {
+        /// Which item.
+        item: ItemIndex,
+        /// 0 to 1.
+        fraction: f64,
+    },
+    /// User code told what it is doing.
+    ItemSaid {
+        /// Which item; `None` outside of any.
+        item: Option<ItemIndex>,
+        /// What.
+        text: String,
+    },
+    /// User code told of a file that it wrote.
+    ItemOutput {
+        /// Which item.
+        item: ItemIndex,
+        /// The path.
+        path: String,
+    },
+    /// User code said that the item failed; its commands go on.
+    ItemFault {
+        /// Which item.
+        item: ItemIndex,
+        /// Why.
+        message: String,
+    },
+    /// An item's attempt ended.
+    ItemEnded {
+        /// Which.
+        item: ItemIndex,
+        /// Complete, failed, retrying, killed, or pending (the attempt was given back).
+        status: ItemStatus,
+        /// Why, when it is not complete.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// How long the attempt took, without the time held.
+        took: Micros,
+        /// For `retrying`: wall time of the next try.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<Micros>,
+        /// What it yielded.
+        result: ResultPackage,
+    },
+    /// An item that did not run changed its status: by an operator, or because its time came.
+    ItemChanged {
+        /// Which.
+        item: ItemIndex,
+        /// To what.
+        status: ItemStatus,
+        /// By whom.
+        by: Option<Origin>,
+    },
+    /// A time-out passed.
+    TimedOut {
+        /// Which.
+        what: WaitFor,
+        /// What was done about it.
+        action: String,
+    },
+    /// Output could not be kept any more; it is drained and counted.
+    OutputLost {
+        /// Which stream.
+        stream: Stream,
+        /// How many bytes since the last such event.
+        bytes: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Something that people should know and that changes nothing.
+    Note {
+        /// What.
+        text: String,
+    },
+    /// The session is over.
+    SessionEnded {
+        /// The engine's exit code.
+        code: i32,
+        /// Why.
+        reason: String,
+    },
+}

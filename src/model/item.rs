@@ -1,0 +1,101 @@
+//! Agenda items: their statuses, what the fold keeps of each, and what one yields.
+
+use super::{CommandId, Micros};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An item's status, in Qube's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemStatus {
+    /// To be done.
+    #[default]
+    Pending,
+    /// Its commands are being run.
+    Running,
+    /// Done, and nothing said otherwise.
+    Complete,
+    /// A command raised, user code called `fail`, a required output is missing, or the child died.
+    Failed,
+    /// Kept from being run until somebody unblocks it.
+    Blocked,
+    /// Its source says that it cannot be run yet; it is asked again.
+    Waiting,
+    /// Failed, and will be tried again after the job's delay.
+    Retrying,
+    /// An operator ended it.
+    Killed,
+}
+
+impl ItemStatus {
+    /// Every status, in the order in which counts are shown.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Running,
+        Self::Complete,
+        Self::Failed,
+        Self::Blocked,
+        Self::Waiting,
+        Self::Retrying,
+        Self::Killed,
+    ];
+
+    /// The word shown to people and used in `--json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+            Self::Waiting => "waiting",
+            Self::Retrying => "retrying",
+            Self::Killed => "killed",
+        }
+    }
+
+    /// Whether the engine will not touch the item again unless somebody asks for it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Complete | Self::Failed | Self::Killed)
+    }
+}
+
+/// What the fold keeps of an item. Its name and commands are the job's; its result package is in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ItemRow {
+    /// Where it stands.
+    pub status: ItemStatus,
+    /// How often it was begun.
+    pub attempt: u32,
+    /// What user code last said of its progress, 0 to 1.
+    pub progress: Option<f32>,
+    /// Wall time at which the last attempt began.
+    pub started: Option<Micros>,
+    /// How long the last ended attempt took, without the time held.
+    pub took: Micros,
+    /// The first command of the last attempt.
+    pub first_command: Option<CommandId>,
+    /// Byte offset of the `item_ended` line in the journal; zero before that.
+    pub ended_at: u64,
+}
+
+/// What an item yields.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResultPackage {
+    /// Paths of files that it wrote, as user code or patterns told them, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output_paths: Vec<String>,
+    /// Last progress told, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
+    /// What failed it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// Lines worth a look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub highlights: Vec<String>,
+    /// Named values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, serde_json::Value>,
+}

@@ -1,0 +1,226 @@
+//! A job as it is run and stored: already read, checked and complete, so that a resumed session needs no file.
+
+use super::ItemIndex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What to run. Made by the `job` room from a file or from flags, stored in `session.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Job {
+    /// Shown to people.
+    pub name: String,
+    /// A recipe's name, or the path of one.
+    pub backend: String,
+    /// Values for the recipe's own keys (`executable` …), over the recipe's.
+    pub backend_settings: BTreeMap<String, Value>,
+    /// Values for `{key}` placeholders.
+    pub parameters: BTreeMap<String, Value>,
+    /// The child's working directory; the engine's if none.
+    pub cwd: Option<PathBuf>,
+    /// Environment given to the child, over everything else.
+    pub env: BTreeMap<String, String>,
+    /// Command templates by phase.
+    pub phases: Phases,
+    /// The work.
+    pub agenda: Agenda,
+    /// Bounds on every wait.
+    pub timeouts: Timeouts,
+    /// What happens when an item fails.
+    pub retry: Retry,
+    /// How often a dead child is started again before the session fails.
+    pub restarts: u32,
+    /// Whether an item without an output path fails.
+    pub outputs_required: bool,
+    /// Whether the agenda waits from the start and the engine stays when it is done.
+    pub hold: bool,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self {
+            name: "unnamed".into(),
+            backend: "python".into(),
+            backend_settings: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            cwd: None,
+            env: BTreeMap::new(),
+            phases: Phases::default(),
+            agenda: Agenda::default(),
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            restarts: 0,
+            outputs_required: false,
+            hold: false,
+        }
+    }
+}
+
+/// Command templates: one string is one command.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Phases {
+    /// After the child has connected and the backend's own init commands.
+    pub init: Vec<String>,
+    /// Loads what the items need. Run again after a restart, like `init`.
+    pub setup: Vec<String>,
+    /// Every item's commands, unless the item has its own.
+    pub commands: Vec<String>,
+    /// Before the child is asked to end; run after a failure too.
+    pub teardown: Vec<String>,
+}
+
+/// The job's items. Frames stay ranges: a million of them cost no memory.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Agenda {
+    /// No work: a supervised interpreter to work in.
+    #[default]
+    Empty,
+    /// Frames in the order given, each once, `chunk` to an item.
+    Frames {
+        /// Non-overlapping runs, in order.
+        runs: Vec<FrameRun>,
+        /// Frames an item, from 1. A chunk never spans two runs.
+        chunk: u32,
+    },
+    /// Named items.
+    Items(Vec<ItemSpec>),
+}
+
+/// Frames `first`, `first + step`, … up to `count` of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameRun {
+    /// The first frame.
+    pub first: i64,
+    /// How many frames, from 1.
+    pub count: u32,
+    /// From one to the next; never 0; negative runs backwards.
+    pub step: i64,
+}
+
+/// One item as the job says it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemSpec {
+    /// Unique in its job.
+    pub name: String,
+    /// Its own command templates, instead of the job's.
+    pub commands: Option<Vec<String>>,
+    /// Values for `{item.KEY}`.
+    pub data: BTreeMap<String, Value>,
+    /// The frames of a frames agenda: what `{frame}`, `{start}`, `{end}` and `{step}` stand for.
+    pub frames: Option<FrameRun>,
+}
+
+impl Agenda {
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Frames { runs, chunk } => runs.iter().map(|run| run.count.div_ceil(*chunk) as usize).sum(),
+            Self::Items(items) => items.len(),
+        }
+    }
+
+    /// Whether there is no work.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The item at a place.
+    pub fn item(&self, place: ItemIndex) -> Option<ItemSpec> {
+        match self {
+            Self::Empty => None,
+            Self::Items(items) => items.get(place.as_usize()).cloned(),
+            Self::Frames { runs, chunk } => {
+                let mut left = place.0;
+                for run in runs {
+                    let items = run.count.div_ceil(*chunk);
+                    if left < items {
+                        return Some(ItemSpec::of_frames(run.part(left * chunk, *chunk)));
+                    }
+                    left -= items;
+                }
+                None
+            }
+        }
+    }
+
+    /// The place of the item with this name.
+    pub fn find(&self, name: &str) -> Option<ItemIndex> {
+        (0..self.len())
+            .filter_map(|place| u32::try_from(place).ok().map(ItemIndex))
+            .find(|place| self.item(*place).is_some_and(|item| item.name == name))
+    }
+}
+
+impl FrameRun {
+    /// The last frame.
+    pub fn last(&self) -> i64 {
+        self.first + self.step * i64::from(self.count - 1)
+    }
+
+    fn part(&self, skip: u32, most: u32) -> Self {
+        Self { first: self.first + self.step * i64::from(skip), count: most.min(self.count - skip), step: self.step }
+    }
+}
+
+impl ItemSpec {
+    /// The item that does these frames, named `12`, `1-10` or `1-10x2`.
+    fn of_frames(run: FrameRun) -> Self {
+        let name = match (run.count, run.step) {
+            (1, _) => run.first.to_string(),
+            (_, 1 | -1) => format!("{}-{}", run.first, run.last()),
+            (_, step) => format!("{}-{}x{}", run.first, run.last(), step.abs()),
+        };
+        Self { name, frames: Some(run), ..Self::default() }
+    }
+}
+
+/// Bounds on waits. `None` is no bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timeouts {
+    /// From spawn to hello.
+    pub startup: Option<Duration>,
+    /// One command.
+    pub command: Option<Duration>,
+    /// One attempt at an item, without the time held.
+    pub item: Option<Duration>,
+    /// No output and no word from the child while a command runs.
+    pub silence: Option<Duration>,
+    /// All of teardown, until the child has ended by itself.
+    pub teardown: Option<Duration>,
+    /// Between asking (SIGTERM) and forcing (SIGKILL).
+    pub kill_grace: Duration,
+    /// Until an agenda source that answered *waiting* is asked again (Qube's `QB_WAITING_TIMEOUT`).
+    pub waiting: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            startup: Some(Duration::from_mins(5)),
+            command: None,
+            item: None,
+            silence: None,
+            teardown: Some(Duration::from_mins(1)),
+            kill_grace: Duration::from_secs(10),
+            waiting: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Tries of an item after its first.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retry {
+    /// How many more.
+    pub times: u32,
+    /// Before each.
+    pub delay: Duration,
+}

@@ -1,0 +1,24 @@
+//! Plain data that everybody shares: the job, the commands, the events, and the fold that makes them a [`State`].
+//!
+//! What must stay true: nothing here does I/O, knows a clock, a runtime or a screen, and `model` imports no other
+//! room of this crate. State changes only by [`State::apply`], so that the live view, a late attach, crash recovery and
+//! replay cannot disagree: they are the same fold over the same events.
+
+pub mod child;
+pub mod command;
+pub mod event;
+pub mod exception;
+pub mod ids;
+pub mod item;
+pub mod job;
+pub mod rows;
+pub mod state;
+
+pub use child::{ChildState, Exit, Hello, SignalName};
+pub use command::{CommandOutcome, CommandRow, CommandState, Marks, Origin, Phase};
+pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, Wait, WaitFor};
+pub use exception::{Exception, Frame};
+pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
+pub use item::{ItemRow, ItemStatus, ResultPackage};
+pub use job::Job;
+pub use state::State;
