@@ -11,6 +11,7 @@ pub mod exception;
 pub mod ids;
 pub mod item;
 pub mod job;
+pub mod proto;
 pub mod rows;
 pub mod state;
 

@@ -1,7 +1,7 @@
 //! How the rest of the engine reaches the actor: a bounded queue in, answers out, and a ring of events to follow.
 
 use super::feed::Feed;
-use crate::api::proto::{Refusal, RefusalKind, Request, Response, Summary};
+use crate::model::proto::{Refusal, RefusalKind, Request, Response, Summary};
 use crate::model::{Job, Origin, State};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};

@@ -4,8 +4,8 @@
 //! [`ServerHello`]; after that it sends [`Call`]s, in any number at once, and gets [`ServerFrame`]s. Answers carry their
 //! call's id and may come out of order. Unknown fields are skipped, unknown requests are refused by name.
 
-use crate::model::state::{Ended, ExceptionGroup, Hold};
-use crate::model::{
+use super::state::{Ended, ExceptionGroup, Hold};
+use super::{
     ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Event, Exception, ItemIndex, ItemRow, ItemStatus,
     Micros, Origin, Phase, ResultPackage, Seq, SessionPhase, StopMode, Stream, Wait,
 };
@@ -575,7 +575,7 @@ pub struct Summary {
     /// Wall time of the last heartbeat or other word from the child.
     pub last_word: Option<Micros>,
     /// Bytes of each stream.
-    pub output: crate::model::Marks,
+    pub output: super::Marks,
     /// Bytes that could not be kept.
     pub lost_output: u64,
     /// Why output is not being kept just now.
