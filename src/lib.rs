@@ -18,6 +18,8 @@ compile_error!(
     "childminder supervises processes with Linux's own means (pidfd, prctl, /proc); other systems are not supported yet"
 );
 
+pub mod agenda;
 pub mod api;
+pub mod dispatcher;
 pub mod model;
 pub mod session;
