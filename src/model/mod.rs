@@ -21,5 +21,5 @@ pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, W
 pub use exception::{Exception, Frame};
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
 pub use item::{ItemRow, ItemStatus, ResultPackage};
-pub use job::Job;
+pub use job::{ItemSpec, Job};
 pub use state::State;

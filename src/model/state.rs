@@ -391,7 +391,16 @@ impl State {
             EventKind::ItemEnded { item, status, took, again, .. } => {
                 self.item_ended(*item, *status, *took, *again, at);
             }
-            EventKind::ItemChanged { item, status, .. } => self.set_status(*item, *status),
+            EventKind::ItemChanged { item, status, by } => {
+                self.set_status(*item, *status);
+                // Somebody wants it tried anew: the attempts before do not count any more.
+                if by.is_some()
+                    && *status == ItemStatus::Pending
+                    && let Some(row) = self.items.get_mut(item.as_usize())
+                {
+                    row.attempt = 0;
+                }
+            }
             _ => {}
         }
     }

@@ -3,9 +3,23 @@
 //! What must stay true: every change is journalled before it is acted on or told to anybody; no client can delay the
 //! actor (they ask through a bounded queue and only they wait when it is full); no item is begun while the child is not
 //! there; every wait has an end and is listed in the summary.
+//!
+//! [`Actor`] decides and records and does nothing else: whatever touches the outside goes through [`World`], so that the
+//! same actor runs in the engine and, with a clock of its own, in tests.
 
+mod actor;
+mod advance;
+mod clocks;
 pub mod feed;
 pub mod handle;
+mod queue;
+mod requests;
+mod summary;
+mod world;
 
+pub use actor::{Actor, Label};
 pub use feed::{Feed, FeedCursor};
 pub use handle::{Handle, Inspect, Message};
+pub use requests::Answer;
+pub use summary::head;
+pub use world::{Now, Recorded, Telemetry, World};

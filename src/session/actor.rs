@@ -1,0 +1,580 @@
+//! The actor itself: what it knows, how it records, and what it makes of every word from the child.
+
+use super::clocks::{Clocks, Ladder, Rung};
+use super::queue::{CommandQueue, Waiting};
+use super::requests::Desk;
+use super::world::{Now, Recorded, World};
+use crate::agenda::AgendaSource;
+use crate::dispatcher::{FromChild, ToChild};
+use crate::model::{
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemIndex, Job, Marks, Micros, Phase, RefusedPeer,
+    SessionPhase, State, StopMode,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Progress and status of user code are journalled no more often than this; the last word is never left out.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// Refusals at the back channel that are each recorded; after them only every hundredth is.
+const REFUSALS_TOLD: u64 = 100;
+
+/// How a session will end, once that is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) code: i32,
+    pub(super) reason: String,
+}
+
+/// The one place where a session's state changes.
+pub struct Actor<W: World> {
+    pub(super) world: W,
+    pub(super) job: Arc<Job>,
+    pub(super) source: Box<dyn AgendaSource>,
+    pub(super) state: State,
+    pub(super) queue: CommandQueue,
+    pub(super) clocks: Clocks,
+    pub(super) desk: Desk,
+    pub(super) ladder: Option<Ladder>,
+    /// Events that happened but could not be journalled yet; while there are any, nothing new is begun.
+    pub(super) facts: Vec<EventKind>,
+    /// Why the running item will fail.
+    pub(super) fault: Option<String>,
+    /// Whether an operator ended the running item.
+    pub(super) killed: bool,
+    pub(super) verdict: Option<Verdict>,
+    /// Whether the child was asked to end.
+    pub(super) asked: bool,
+    /// Whether a child is wanted: none is there, and one has not been launched.
+    pub(super) launch_wanted: bool,
+    /// The recipe's and the job's init commands of this generation.
+    pub(super) init: Vec<String>,
+    /// Progress and status that were not journalled yet.
+    pub(super) untold: Vec<EventKind>,
+    /// The running command's text.
+    pub(super) running_source: String,
+    /// The signal that asked the engine to stop.
+    pub(super) signal: Option<i32>,
+    /// Known of the session beside its job: its id, and what viewers draw before a command.
+    pub(super) label: Label,
+}
+
+/// What the summary shows of a session that is in no event.
+#[derive(Debug, Clone, Default)]
+pub struct Label {
+    /// The session's id.
+    pub session: String,
+    /// The recipe's prompt.
+    pub prompt: String,
+}
+
+impl<W: World> Actor<W> {
+    /// An actor on a state that was folded from the journal, or on an empty one.
+    pub fn new(world: W, job: Arc<Job>, source: Box<dyn AgendaSource>, state: State, label: Label) -> Self {
+        Self {
+            world,
+            job,
+            source,
+            state,
+            queue: CommandQueue::default(),
+            clocks: Clocks::default(),
+            desk: Desk::default(),
+            ladder: None,
+            facts: Vec::new(),
+            fault: None,
+            killed: false,
+            verdict: None,
+            asked: false,
+            launch_wanted: true,
+            init: Vec::new(),
+            untold: Vec::new(),
+            running_source: String::new(),
+            signal: None,
+            label,
+        }
+    }
+
+    /// The outside.
+    pub fn world(&mut self) -> &mut W {
+        &mut self.world
+    }
+
+    /// The fold.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes the session up: says so in the journal, and settles what a dead engine left open.
+    pub fn begin(&mut self, pid: u32) {
+        let resumed = self.state.seq.0 > 0;
+        self.fact(EventKind::EngineStarted {
+            pid,
+            version: env!("CARGO_PKG_VERSION").into(),
+            name: self.job.name.clone(),
+            backend: self.job.backend.clone(),
+            items: u32::try_from(self.job.agenda.len()).unwrap_or(u32::MAX),
+            held: self.job.hold,
+            resumed,
+        });
+        if resumed {
+            self.settle();
+        }
+        self.advance();
+    }
+
+    /// What a dead engine left open: commands that ran or were an operator's are lost, the item in flight is given back
+    /// or fails, and the old child is gone.
+    fn settle(&mut self) {
+        let mut facts = Vec::new();
+        let reason = "the engine died".to_owned();
+        let running = self.state.running.map(|running| running.id);
+        for id in running.into_iter().chain(self.state.queued.iter().copied()) {
+            let row = self.state.command(id);
+            let operators = row.is_some_and(|row| row.phase == Phase::Operator);
+            let outcome = if Some(id) == running || operators {
+                CommandOutcome::Lost { reason: reason.clone() }
+            } else {
+                CommandOutcome::Skipped { reason: reason.clone() }
+            };
+            let to = row.map_or(Marks::default(), |row| row.from);
+            facts.push(EventKind::CommandEnded { id, outcome, took: Micros(0), to });
+        }
+        if self.child_runs() {
+            facts.push(EventKind::ChildExited { exit: Exit::Unknown, asked: false });
+        }
+        self.record(facts);
+        if let Some(item) = self.state.running_item.clone() {
+            self.end_item_as_lost(item.item, item.attempt, &reason);
+        }
+    }
+
+    // ---- recording ----------------------------------------------------------------------------------------------
+
+    /// Records something that happened, whatever the disk says: what cannot be written waits, and is tried again.
+    pub(super) fn fact(&mut self, kind: EventKind) {
+        self.record(vec![kind]);
+    }
+
+    /// Records things that happened, in one write.
+    pub(super) fn record(&mut self, kinds: Vec<EventKind>) {
+        if kinds.is_empty() {
+            return;
+        }
+        if !self.facts.is_empty() || !self.write(&kinds) {
+            self.facts.extend(kinds);
+        }
+    }
+
+    /// Records what is about to be done; `false` when it must not be done, since it could not be recorded.
+    pub(super) fn intend(&mut self, kinds: &[EventKind]) -> bool {
+        self.facts.is_empty() && self.write(kinds)
+    }
+
+    fn write(&mut self, kinds: &[EventKind]) -> bool {
+        match self.world.journal(kinds) {
+            Ok(recorded) => {
+                self.clocks.journal = None;
+                for recorded in &recorded {
+                    self.fold(recorded);
+                }
+                true
+            }
+            Err(error) => {
+                if self.clocks.journal.is_none() {
+                    tracing::error!(%error, "the journal cannot be written; no new work is begun until it can");
+                }
+                self.clocks.journal = Some(self.world.now());
+                false
+            }
+        }
+    }
+
+    pub(super) fn retry_journal(&mut self) {
+        let facts = std::mem::take(&mut self.facts);
+        if self.write(&facts) {
+            tracing::info!(events = facts.len(), "the journal can be written again");
+        } else {
+            self.facts = facts;
+        }
+    }
+
+    fn fold(&mut self, recorded: &Recorded) {
+        let event = &recorded.event;
+        self.state.apply(event, recorded.at);
+        self.world.publish(recorded, &self.state);
+        match &event.kind {
+            EventKind::ItemEnded { item, status, .. } | EventKind::ItemChanged { item, status, .. } => {
+                self.source.report_work(*item, *status);
+            }
+            EventKind::CommandEnded { id, outcome, .. } => self.answer_exec(*id, outcome),
+            _ => {}
+        }
+    }
+
+    // ---- the child ----------------------------------------------------------------------------------------------
+
+    /// A child is about to be spawned; `false` when it must not be, since that could not be recorded.
+    pub fn child_starting(&mut self, argv: Vec<String>, cwd: String, init: Vec<String>) -> bool {
+        let generation = self.next_generation();
+        let mut kinds = vec![EventKind::ChildStarting { generation, argv, cwd }];
+        if self.state.phase != SessionPhase::Starting {
+            kinds.push(EventKind::Phase { to: SessionPhase::Starting });
+        }
+        let recorded = self.intend(&kinds);
+        if recorded {
+            self.init = init;
+            self.asked = false;
+            self.ladder = None;
+        } else {
+            self.launch_wanted = true;
+        }
+        recorded
+    }
+
+    /// The child runs.
+    pub fn child_spawned(&mut self, pid: u32, start_time: u64) {
+        self.fact(EventKind::ChildSpawned { pid, start_time });
+        self.clocks.launched = Some(self.world.now());
+        if self.state.stop == Some(StopMode::Now) {
+            self.leave("asked to stop");
+        }
+    }
+
+    /// No child could be made: the executable is missing, or the system refused.
+    pub fn launch_failed(&mut self, reason: String) {
+        self.child_failed(reason.clone());
+        self.verdict.get_or_insert(Verdict { code: 69, reason });
+        self.end();
+    }
+
+    /// The child has proven itself and said hello.
+    pub fn child_connected(&mut self, hello: Box<Hello>) {
+        self.clocks.launched = None;
+        self.clocks.word = Some(self.world.now());
+        self.record(vec![EventKind::ChildConnected { hello }, EventKind::Phase { to: SessionPhase::Init }]);
+        let init = std::mem::take(&mut self.init);
+        if self.state.stop == Some(StopMode::Now) {
+            self.leave("asked to stop");
+        } else {
+            let commands = self.commands(Phase::Init, None, init);
+            self.record(commands.iter().map(|command| queued(command, None)).collect());
+            self.queue.extend(commands);
+        }
+        self.advance();
+    }
+
+    /// Somebody was turned away from the back channel.
+    pub fn peer_refused(&mut self, peer: RefusedPeer) {
+        if self.state.refused < REFUSALS_TOLD || self.state.refused.is_multiple_of(100) {
+            self.fact(EventKind::PeerRefused(peer));
+        } else {
+            self.state.refused += 1;
+        }
+    }
+
+    /// The child broke the protocol or left the channel: that ends it, and with it the item.
+    pub fn channel_broken(&mut self, reason: &str) {
+        self.world.hang_up();
+        if self.asked || !self.child_runs() {
+            return;
+        }
+        self.child_failed(reason.to_owned());
+        self.fault.get_or_insert_with(|| format!("the child was lost: {reason}"));
+        self.climb(reason, Rung::Leave);
+    }
+
+    pub(super) fn child_failed(&mut self, reason: String) {
+        tracing::error!(%reason, "the child failed");
+        self.fact(EventKind::ChildFailed { reason });
+    }
+
+    /// The process is gone. What it had said before was already handed in.
+    pub fn child_exited(&mut self, exit: Exit) {
+        if !self.child_runs() {
+            return;
+        }
+        let connected = matches!(self.state.child, ChildState::Connected { .. });
+        let to = self.world.boundary(None);
+        self.world.hang_up();
+        self.world.kill_everything();
+        let mut facts = Vec::new();
+        if let Some(running) = self.state.running {
+            let outcome = CommandOutcome::Lost { reason: format!("the child ended: {exit}") };
+            facts.push(EventKind::CommandEnded { id: running.id, outcome, took: self.ran_for(), to });
+        }
+        facts.push(EventKind::ChildExited { exit, asked: self.asked });
+        self.record(facts);
+        self.desk.forget_questions();
+        self.command_is_over();
+        self.clocks.launched = None;
+        self.ladder = None;
+        self.skip_all("the child ended");
+        if !connected && !self.asked {
+            let words = self.world.last_words();
+            if self.verdict.is_none() {
+                self.child_failed(format!("it ended before it said hello: {exit}{words}"));
+            }
+        }
+        if let Some(item) = self.state.running_item.as_ref().map(|item| item.item) {
+            self.fault.get_or_insert_with(|| format!("the child ended: {exit}"));
+            self.finish_item(item);
+        }
+        self.after_exit(exit, connected);
+    }
+
+    fn after_exit(&mut self, exit: Exit, connected: bool) {
+        if !connected && !self.asked {
+            let reason = "the child could not be started".to_owned();
+            self.verdict.get_or_insert(Verdict { code: 69, reason });
+        }
+        let over = self.verdict.is_some() || self.asked || self.state.stop.is_some();
+        if over {
+            self.end();
+        } else if self.state.generation.0 <= self.job.restarts {
+            self.fact(EventKind::Note { text: format!("the child is started again ({exit})") });
+            self.launch_wanted = true;
+            self.advance();
+        } else {
+            self.verdict = Some(Verdict { code: 70, reason: format!("the child was lost: {exit}") });
+            self.end();
+        }
+    }
+
+    // ---- what the child says ------------------------------------------------------------------------------------
+
+    /// Takes a word from the proven child.
+    pub fn heard(&mut self, frame: FromChild) {
+        let now = self.world.now();
+        self.clocks.word = Some(now);
+        if !matches!(frame, FromChild::Heartbeat { .. }) {
+            self.clocks.sign = Some(now);
+            self.clocks.silence_told = false;
+        }
+        match frame {
+            FromChild::Started { id } if self.is_running(id) => self.fact(EventKind::CommandStarted { id }),
+            FromChild::Finished { id, value, cut } if self.is_running(id) => {
+                self.command_ended(id, CommandOutcome::Finished { value, cut });
+            }
+            FromChild::Raised { id, exception, exit } if self.is_running(id) => {
+                self.command_ended(id, CommandOutcome::Raised { exception, exit });
+            }
+            FromChild::Started { id } | FromChild::Finished { id, .. } | FromChild::Raised { id, .. } => {
+                self.channel_broken(&format!("it spoke of command {id}, which does not run"));
+            }
+            FromChild::Progress { fraction } => self.told_progress(fraction, now),
+            FromChild::Status { text } => {
+                let item = self.state.running_item.as_ref().map(|item| item.item);
+                self.tell(EventKind::ItemSaid { item, text: cut(text) }, now);
+            }
+            FromChild::Output { path } => self.told_output(path),
+            FromChild::Fail { message } => self.told_failure(message),
+            FromChild::ThreadException { thread, exception } => {
+                self.fact(EventKind::ThreadException { thread: cut(thread), exception });
+            }
+            FromChild::InterruptResult { id, ok, reason } => self.interrupt_answered(id, ok, &reason),
+            FromChild::Completions { id, start, matches } => self.desk.completions(id, start, matches),
+            FromChild::Checked { id, state, message } => self.desk.checked(id, state, message),
+            FromChild::Heartbeat { .. } | FromChild::Stacks { .. } | FromChild::Unknown => {}
+            FromChild::Knock { .. } | FromChild::Prove { .. } | FromChild::Hello(_) => {
+                self.channel_broken("it introduced itself again");
+            }
+        }
+    }
+
+    fn is_running(&self, id: CommandId) -> bool {
+        self.state.running.is_some_and(|running| running.id == id)
+    }
+
+    fn command_ended(&mut self, id: CommandId, outcome: CommandOutcome) {
+        let to = self.world.boundary(None);
+        let took = self.ran_for();
+        let failed = match &outcome {
+            CommandOutcome::Finished { .. } => None,
+            CommandOutcome::Raised { exception, .. } => Some(exception.headline(300)),
+            CommandOutcome::Lost { reason } | CommandOutcome::Skipped { reason } => Some(reason.clone()),
+        };
+        let phase = self.state.command(id).map(|row| row.phase);
+        self.flush_untold();
+        self.fact(EventKind::CommandEnded { id, outcome, took, to });
+        self.command_is_over();
+        if self.ladder.as_ref().is_some_and(|ladder| ladder.rung == Rung::Interrupt) {
+            self.ladder = None;
+        }
+        if let (Some(reason), Some(phase)) = (failed, phase) {
+            self.command_failed(phase, reason);
+        }
+        self.advance();
+    }
+
+    /// A command of a phase failed: the rest of the phase is not run, and what that means depends on the phase.
+    fn command_failed(&mut self, phase: Phase, reason: String) {
+        if phase == Phase::Operator {
+            return;
+        }
+        self.skip_planned("a command before it failed");
+        match phase {
+            Phase::Init => self.give_up(69, format!("an init command failed: {reason}")),
+            Phase::Setup => self.give_up(1, format!("a setup command failed: {reason}")),
+            Phase::Teardown => {
+                self.verdict.get_or_insert(Verdict { code: 1, reason: format!("a teardown command failed: {reason}") });
+            }
+            Phase::Item | Phase::Operator => {
+                self.fault.get_or_insert(reason);
+            }
+        }
+    }
+
+    pub(super) fn command_is_over(&mut self) {
+        self.clocks.sent = None;
+        self.clocks.silence_told = false;
+        self.running_source.clear();
+    }
+
+    fn ran_for(&self) -> Micros {
+        self.clocks.sent.map_or(Micros(0), |sent| self.world.now().mono.since(sent.mono))
+    }
+
+    pub(super) fn running_belongs_to_item(&self) -> bool {
+        let running = self.state.running.and_then(|running| self.state.command(running.id));
+        running.is_some_and(|row| row.phase == Phase::Item)
+    }
+
+    // ---- what user code tells -----------------------------------------------------------------------------------
+
+    fn told_progress(&mut self, fraction: f64, now: Now) {
+        let Some(item) = self.current_item() else { return };
+        if fraction.is_finite() {
+            self.tell(EventKind::ItemProgress { item, fraction: fraction.clamp(0.0, 1.0) }, now);
+        }
+    }
+
+    fn told_output(&mut self, path: String) {
+        let Some(running) = self.state.running_item.as_ref() else { return };
+        let known = &running.result.output_paths;
+        if known.len() < crate::model::state::ITEM_NOTES && !known.contains(&path) {
+            let item = running.item;
+            self.fact(EventKind::ItemOutput { item, path: cut(path) });
+        }
+    }
+
+    fn told_failure(&mut self, message: String) {
+        let Some(running) = self.state.running_item.as_ref() else { return };
+        if running.result.errors.len() < crate::model::state::ITEM_NOTES {
+            let item = running.item;
+            self.fact(EventKind::ItemFault { item, message: cut(message) });
+        }
+    }
+
+    /// Journals a word of user code, unless the last one was just now; then it waits for the next or the command's end.
+    fn tell(&mut self, kind: EventKind, now: Now) {
+        let same = std::mem::discriminant(&kind);
+        self.untold.retain(|untold| std::mem::discriminant(untold) != same);
+        self.untold.push(kind);
+        let recent = self.clocks.told.is_some_and(|told| now.mono.since(told) < Micros::from(TELL_EVERY));
+        if !recent {
+            self.clocks.told = Some(now.mono);
+            self.flush_untold();
+        }
+    }
+
+    pub(super) fn flush_untold(&mut self) {
+        let untold = std::mem::take(&mut self.untold);
+        self.record(untold);
+    }
+
+    fn current_item(&self) -> Option<ItemIndex> {
+        self.state.running_item.as_ref().map(|item| item.item)
+    }
+
+    // ---- sending ------------------------------------------------------------------------------------------------
+
+    /// The commands of a phase, numbered.
+    fn commands(&self, phase: Phase, item: Option<ItemIndex>, sources: Vec<String>) -> Vec<Waiting> {
+        let first = self.state.next_command().0;
+        let numbered = sources.into_iter().zip(first..);
+        numbered.map(|(source, id)| Waiting { id: CommandId(id), phase, item, source, value: false }).collect()
+    }
+
+    /// Enters a phase or begins an item, and queues its commands: all of it in one write, or nothing.
+    pub(super) fn begin_phase(
+        &mut self,
+        lead: EventKind,
+        phase: Phase,
+        item: Option<ItemIndex>,
+        sources: Vec<String>,
+    ) -> bool {
+        let commands = self.commands(phase, item, sources);
+        let mut kinds = vec![lead];
+        kinds.extend(commands.iter().map(|command| queued(command, None)));
+        let begun = self.intend(&kinds);
+        if begun {
+            self.queue.extend(commands);
+        }
+        begun
+    }
+
+    /// Sends the command whose turn it is. Recorded first; when that fails it stays in its queue.
+    pub(super) fn send_next(&mut self) {
+        let Some(next) = self.queue.front() else { return };
+        let id = next.id;
+        let from = self.world.boundary(Some(id));
+        if !self.intend(&[EventKind::CommandSent { id, from }]) {
+            self.world.boundary(None);
+            return;
+        }
+        let Some(command) = self.queue.pop() else { return };
+        let now = self.world.now();
+        self.clocks.sent = Some(now);
+        self.clocks.sign = None;
+        let item = command.item.and_then(|item| self.job.agenda.item(item)).map(|item| item.name);
+        let frame = ToChild::Execute {
+            id,
+            source: &command.source,
+            phase: command.phase,
+            item: item.as_deref(),
+            value: command.value,
+        };
+        let sent = self.world.send(&frame);
+        self.running_source = command.source;
+        if let Err(error) = sent {
+            self.command_ended(id, CommandOutcome::Skipped { reason: error.to_string() });
+        }
+    }
+
+    pub(super) fn skip_planned(&mut self, reason: &str) {
+        let ids = self.queue.take_planned();
+        self.skip(ids, reason);
+    }
+
+    pub(super) fn skip_all(&mut self, reason: &str) {
+        let ids = self.queue.take_all();
+        self.skip(ids, reason);
+    }
+
+    fn skip(&mut self, ids: Vec<CommandId>, reason: &str) {
+        let facts = ids.into_iter().map(|id| EventKind::CommandEnded {
+            id,
+            outcome: CommandOutcome::Skipped { reason: reason.to_owned() },
+            took: Micros(0),
+            to: Marks::default(),
+        });
+        self.record(facts.collect());
+    }
+}
+
+/// The event of a command's being queued.
+pub(super) fn queued(command: &Waiting, by: Option<crate::model::Origin>) -> EventKind {
+    EventKind::CommandQueued {
+        id: command.id,
+        phase: command.phase,
+        item: command.item,
+        source: command.source.clone(),
+        value: command.value,
+        by,
+    }
+}
+
+/// A word of user code, cut to what the child itself would send.
+fn cut(text: String) -> String {
+    const LIMIT: usize = 4096;
+    if text.len() <= LIMIT { text } else { text.chars().take(LIMIT / 4).collect() }
+}

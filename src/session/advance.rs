@@ -1,0 +1,256 @@
+//! What comes next: the session's way through its phases, and the ends of items and of the session itself.
+
+use super::Actor;
+use super::actor::Verdict;
+use super::clocks::Rung;
+use super::world::World;
+use crate::agenda::Work;
+use crate::dispatcher::ToChild;
+use crate::model::{
+    ChildState, EventKind, ItemIndex, ItemStatus, Micros, Phase, ResultPackage, SessionPhase, StopMode,
+};
+
+impl<W: World> Actor<W> {
+    /// Whether the session is over.
+    pub fn is_over(&self) -> bool {
+        self.state.phase == SessionPhase::Ended && self.facts.is_empty()
+    }
+
+    /// Does whatever can be done now: at most one command is under way at a time, and nothing is begun while the journal
+    /// cannot be written.
+    pub fn advance(&mut self) {
+        while self.facts.is_empty() && self.step() {}
+    }
+
+    /// One step; `false` when there is nothing to do but wait.
+    fn step(&mut self) -> bool {
+        if self.launch_wanted {
+            return self.launch();
+        }
+        let connected = matches!(self.state.child, ChildState::Connected { .. });
+        if !connected || self.asked || self.state.running.is_some() || self.state.phase == SessionPhase::Ended {
+            return false;
+        }
+        if self.ladder.is_some() {
+            return false;
+        }
+        if self.state.stop == Some(StopMode::Now) {
+            self.leave("asked to stop");
+            return false;
+        }
+        if self.queue.front().is_some() {
+            self.send_next();
+            return self.state.running.is_none() && self.clocks.journal.is_none();
+        }
+        self.next_phase()
+    }
+
+    fn launch(&mut self) -> bool {
+        self.launch_wanted = false;
+        if self.state.stop.is_some() {
+            self.end();
+            return false;
+        }
+        self.world.launch(self.next_generation());
+        false
+    }
+
+    /// The phase's commands have all ended.
+    fn next_phase(&mut self) -> bool {
+        match self.state.phase {
+            SessionPhase::Init => {
+                let setup = self.world.commands(Phase::Setup, None);
+                self.begin_phase(EventKind::Phase { to: SessionPhase::Setup }, Phase::Setup, None, setup)
+            }
+            SessionPhase::Setup => self.intend(&[EventKind::Phase { to: SessionPhase::Agenda }]),
+            SessionPhase::Agenda => match self.state.running_item.as_ref().map(|item| item.item) {
+                Some(item) => {
+                    self.finish_item(item);
+                    true
+                }
+                None => self.next_item(),
+            },
+            SessionPhase::Teardown => {
+                self.leave("the work is done");
+                false
+            }
+            SessionPhase::Starting | SessionPhase::Ended => false,
+        }
+    }
+
+    // ---- items --------------------------------------------------------------------------------------------------
+
+    fn next_item(&mut self) -> bool {
+        if self.state.stop.is_some() {
+            return self.begin_teardown();
+        }
+        if self.state.held.is_some() || self.clocks.source.is_some() {
+            return false;
+        }
+        match self.source.request_work(&self.state) {
+            Work::Item(item) => self.start_item(item),
+            Work::Waiting(item) => {
+                let waits =
+                    item.filter(|item| self.state.item(*item).is_some_and(|row| row.status != ItemStatus::Waiting));
+                if let Some(item) = waits {
+                    self.fact(EventKind::ItemChanged { item, status: ItemStatus::Waiting, by: None });
+                }
+                self.clocks.source = Some(self.world.now());
+                false
+            }
+            Work::Exhausted if self.job.hold => false,
+            Work::Exhausted => self.begin_teardown(),
+        }
+    }
+
+    fn start_item(&mut self, item: ItemIndex) -> bool {
+        let Some(spec) = self.job.agenda.item(item) else {
+            self.fact(EventKind::ItemChanged { item, status: ItemStatus::Failed, by: None });
+            return true;
+        };
+        let attempt = self.state.item(item).map_or(0, |row| row.attempt) + 1;
+        let commands = self.world.commands(Phase::Item, Some(&spec));
+        if !self.begin_phase(EventKind::ItemStarted { item, attempt }, Phase::Item, Some(item), commands) {
+            return false;
+        }
+        self.fault = None;
+        self.killed = false;
+        self.clocks.item = Some(self.world.now());
+        self.clocks.item_held = Micros(0);
+        self.clocks.told = None;
+        true
+    }
+
+    /// The attempt is over: its verdict, in Qube's order.
+    pub(super) fn finish_item(&mut self, item: ItemIndex) {
+        self.flush_untold();
+        let Some(running) = self.state.running_item.clone() else { return };
+        let took = self.item_ran_for();
+        let mut result = running.result;
+        let fault = self.fault.take().or_else(|| result.errors.first().cloned());
+        let no_output = self.job.outputs_required && result.output_paths.is_empty();
+        let stopped = self.state.stop == Some(StopMode::Now);
+        let (status, reason) = match fault {
+            _ if self.killed => (ItemStatus::Killed, Some("killed by an operator".to_owned())),
+            Some(_) if stopped => (ItemStatus::Pending, Some("the session was stopped".to_owned())),
+            Some(fault) => {
+                if !result.errors.contains(&fault) {
+                    result.errors.push(fault.clone());
+                }
+                (ItemStatus::Failed, Some(fault))
+            }
+            None if no_output => {
+                (ItemStatus::Failed, Some("it told of no output path, and the job requires one".to_owned()))
+            }
+            None => (ItemStatus::Complete, None),
+        };
+        self.killed = false;
+        self.end_item(item, running.attempt, status, reason, took, result);
+    }
+
+    /// The item that was in flight when an engine died: pending again, or failed when it has no attempt left.
+    pub(super) fn end_item_as_lost(&mut self, item: ItemIndex, attempt: u32, why: &str) {
+        let left = attempt <= self.job.retry.times;
+        let status = if left { ItemStatus::Pending } else { ItemStatus::Failed };
+        let result = self.state.running_item.as_ref().map(|running| running.result.clone()).unwrap_or_default();
+        self.clocks.item = None;
+        self.fact(EventKind::ItemEnded {
+            item,
+            status,
+            reason: Some(why.to_owned()),
+            took: Micros(0),
+            again: None,
+            result,
+        });
+    }
+
+    fn end_item(
+        &mut self,
+        item: ItemIndex,
+        attempt: u32,
+        status: ItemStatus,
+        reason: Option<String>,
+        took: Micros,
+        result: ResultPackage,
+    ) {
+        self.clocks.item = None;
+        let again = (status == ItemStatus::Failed && attempt <= self.job.retry.times)
+            .then(|| Micros(self.world.now().wall.0 + Micros::from(self.job.retry.delay).0));
+        let status = if again.is_some() { ItemStatus::Retrying } else { status };
+        self.fact(EventKind::ItemEnded { item, status, reason, took, again, result });
+    }
+
+    fn item_ran_for(&self) -> Micros {
+        let Some(began) = self.clocks.item else { return Micros(0) };
+        self.world.now().mono.since(began.mono).since(self.clocks.item_held)
+    }
+
+    /// Retrying items whose time has come are pending again.
+    pub(super) fn retries_due(&mut self, now: super::world::Now) {
+        let due = self.state.retry_at.iter().filter(|(_, at)| **at <= now.wall).map(|(item, _)| *item);
+        let facts = due.map(|item| EventKind::ItemChanged { item, status: ItemStatus::Pending, by: None }).collect();
+        self.record(facts);
+        self.clocks.source = None;
+    }
+
+    // ---- the end ------------------------------------------------------------------------------------------------
+
+    /// The session has failed; teardown runs all the same.
+    pub(super) fn give_up(&mut self, code: i32, reason: String) {
+        self.verdict.get_or_insert(Verdict { code, reason });
+        if matches!(self.state.phase, SessionPhase::Init | SessionPhase::Setup | SessionPhase::Agenda) {
+            self.begin_teardown();
+        }
+    }
+
+    fn begin_teardown(&mut self) -> bool {
+        let commands = self.world.commands(Phase::Teardown, None);
+        self.clocks.teardown = Some(self.world.now());
+        self.begin_phase(EventKind::Phase { to: SessionPhase::Teardown }, Phase::Teardown, None, commands)
+    }
+
+    /// Asks the child to end.
+    pub(super) fn leave(&mut self, reason: &str) {
+        if self.asked {
+            return;
+        }
+        self.asked = true;
+        if self.state.phase != SessionPhase::Teardown {
+            self.fact(EventKind::Phase { to: SessionPhase::Teardown });
+        }
+        let connected = matches!(self.state.child, ChildState::Connected { .. });
+        if connected && self.world.send(&ToChild::Shutdown { code: 0 }).is_ok() {
+            self.climb(reason, Rung::Leave);
+        } else {
+            self.climb(reason, Rung::Terminate);
+        }
+    }
+
+    /// No child is left, and none will come.
+    pub(super) fn end(&mut self) {
+        if self.state.phase == SessionPhase::Ended {
+            return;
+        }
+        self.skip_all("the session ended");
+        let Verdict { code, reason } = self.verdict.clone().unwrap_or_else(|| self.tally());
+        self.fact(EventKind::SessionEnded { code, reason });
+    }
+
+    /// The verdict over a session in which nothing but items could fail.
+    fn tally(&self) -> Verdict {
+        let count = |status| self.state.count(status);
+        let failed = count(ItemStatus::Failed) + count(ItemStatus::Killed);
+        let complete = count(ItemStatus::Complete);
+        let total = u32::try_from(self.state.items.len()).unwrap_or(u32::MAX);
+        let open = total - failed - complete;
+        if self.state.stop.is_some() && (open > 0 || self.signal.is_some()) {
+            let code = if self.signal == Some(libc::SIGTERM) { 143 } else { 130 };
+            return Verdict { code, reason: format!("stopped with {open} of {total} items open") };
+        }
+        match failed {
+            0 if open > 0 => Verdict { code: 0, reason: format!("{complete} items complete, {open} blocked") },
+            0 => Verdict { code: 0, reason: format!("all {total} items complete") },
+            _ => Verdict { code: 1, reason: format!("{failed} of {total} items failed") },
+        }
+    }
+}

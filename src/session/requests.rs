@@ -1,0 +1,377 @@
+//! What people ask of the session: the verbs, and questions that only the child can answer.
+
+use super::Actor;
+use super::actor::queued;
+use super::queue::{OPERATORS, Waiting};
+use super::summary::head;
+use super::world::World;
+use crate::dispatcher::ToChild;
+use crate::dispatcher::channel::FRAME_LIMIT;
+use crate::model::proto::{
+    CommandDetail, CommandView, Completeness, ItemVerb, Refusal, RefusalKind, Request, Response,
+};
+use crate::model::{
+    ChildState, CommandId, CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, Origin, Phase, SessionPhase,
+    StopMode,
+};
+use std::collections::{HashMap, VecDeque};
+use tokio::sync::oneshot;
+
+/// An answer to a request.
+pub type Answer = Result<Response, Refusal>;
+
+/// How many questions to the child may be open.
+const QUESTIONS: usize = 64;
+/// How many requests are remembered, so that a retry is not done again.
+const REMEMBERED: usize = 4096;
+/// How much of a command's text an answer carries.
+const SOURCE_SHOWN: usize = 1 << 20;
+
+type Reply = oneshot::Sender<Answer>;
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// Those who wait for a command's end. Bounded by the operators' queue and the calls a client may have open.
+    execs: HashMap<CommandId, Vec<Reply>>,
+    /// Texts of the injected commands that somebody waits for.
+    sources: HashMap<CommandId, (String, Origin)>,
+    questions: HashMap<u64, Question>,
+    last_question: u64,
+    remembered: HashMap<String, CommandId>,
+    order: VecDeque<String>,
+}
+
+#[derive(Debug)]
+enum Question {
+    Interrupt { command: CommandId, reply: Option<Reply> },
+    Child(Reply),
+}
+
+impl Desk {
+    fn ask(&mut self, question: Question) -> Option<u64> {
+        if self.questions.len() >= QUESTIONS {
+            return None;
+        }
+        self.last_question += 1;
+        self.questions.insert(self.last_question, question);
+        Some(self.last_question)
+    }
+
+    fn answer(&mut self, id: u64, answer: Response) {
+        if let Some(Question::Child(reply)) = self.questions.remove(&id) {
+            // Whoever asked may have gone.
+            let _ = reply.send(Ok(answer));
+        }
+    }
+
+    pub(super) fn completions(&mut self, id: u64, start: u32, matches: Vec<String>) {
+        self.answer(id, Response::Completions { start, matches });
+    }
+
+    pub(super) fn checked(&mut self, id: u64, state: Completeness, message: String) {
+        self.answer(id, Response::Checked { state, message });
+    }
+
+    /// The child is gone: nobody will answer.
+    pub(super) fn forget_questions(&mut self) {
+        for (_, question) in self.questions.drain() {
+            if let Question::Child(reply) | Question::Interrupt { reply: Some(reply), .. } = question {
+                let _ = reply.send(Err(not_now("the child ended before it answered")));
+            }
+        }
+    }
+
+    fn remember(&mut self, request: &str, id: CommandId) {
+        if request.is_empty() {
+            return;
+        }
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.remembered.remove(&oldest);
+        }
+        self.order.push_back(request.to_owned());
+        self.remembered.insert(request.to_owned(), id);
+    }
+}
+
+impl<W: World> Actor<W> {
+    /// Takes a request that writes, or that only the child can answer.
+    pub fn asked(&mut self, by: Origin, request: Request, reply: oneshot::Sender<Answer>) {
+        let answer = match request {
+            Request::Exec { source, wait } => return self.exec(&by, source, wait, reply),
+            Request::Interrupt { command } => return self.interrupt(by, command, reply),
+            Request::Complete { text } => return self.question(|id| ToChild::Complete { id, text: &text }, reply),
+            Request::Check { source } => return self.question(|id| ToChild::Check { id, source: &source }, reply),
+            Request::Hold => self.hold(by),
+            Request::Release => self.release(by),
+            Request::Items { verb, names } => self.items(&by, verb, &names),
+            Request::Stop { mode } => self.stop(by, mode),
+            _ => Err(Refusal {
+                kind: RefusalKind::Invalid,
+                message: "this request is not the session's to answer".into(),
+            }),
+        };
+        // Whoever asked may have gone.
+        let _ = reply.send(answer);
+        self.advance();
+    }
+
+    /// A signal came to the engine: the first SIGINT stops after the item, everything else at once.
+    pub fn signalled(&mut self, signal: i32) {
+        let gentle = signal == libc::SIGINT && self.signal.is_none();
+        self.signal = Some(signal);
+        let mode = if gentle { StopMode::AfterItem } else { StopMode::Now };
+        self.request_stop(mode, None);
+        self.advance();
+    }
+
+    // ---- commands -----------------------------------------------------------------------------------------------
+
+    fn exec(&mut self, by: &Origin, source: String, wait: bool, reply: Reply) {
+        let known = self.desk.remembered.get(&by.request).copied();
+        let id = match known.map_or_else(|| self.inject(by, source), Ok) {
+            Ok(id) => id,
+            Err(refusal) => {
+                let _ = reply.send(Err(refusal));
+                return;
+            }
+        };
+        if !wait {
+            let _ = reply.send(Ok(Response::Queued { id }));
+        } else if known.is_some() && self.state.command(id).is_some_and(|row| row.state.is_final()) {
+            let _ = reply.send(Err(not_now(&format!("command {id} has already ended; look at it by its number"))));
+        } else {
+            self.desk.execs.entry(id).or_default().push(reply);
+        }
+        self.advance();
+    }
+
+    fn inject(&mut self, by: &Origin, source: String) -> Result<CommandId, Refusal> {
+        if self.state.phase == SessionPhase::Ended || self.asked || self.verdict.is_some() {
+            return Err(not_now("the session is ending; nothing can be injected any more"));
+        }
+        if !self.queue.has_room() {
+            return Err(not_now(&format!("{OPERATORS} injected commands are waiting already")));
+        }
+        // In JSON a byte may become six, and the wire takes no longer frame than this.
+        let limit = FRAME_LIMIT - 4096;
+        if source.len() > limit / 6 && serde_json::to_string(&source).map_or(true, |text| text.len() > limit) {
+            return Err(invalid(&format!(
+                "the command is too long: {} bytes; write it to a file and run that",
+                source.len()
+            )));
+        }
+        let id = self.state.next_command();
+        let command = Waiting { id, phase: Phase::Operator, item: None, source, value: true };
+        if !self.intend(&[queued(&command, Some(by.clone()))]) {
+            return Err(Refusal {
+                kind: RefusalKind::Failed,
+                message: "the journal cannot be written just now".into(),
+            });
+        }
+        self.desk.remember(&by.request, id);
+        self.desk.sources.insert(id, (command.source.clone(), by.clone()));
+        self.queue.push(command);
+        Ok(id)
+    }
+
+    /// A command's fate is known: those who waited for it are told.
+    pub(super) fn answer_exec(&mut self, id: CommandId, outcome: &CommandOutcome) {
+        let source = self.desk.sources.remove(&id);
+        let Some(replies) = self.desk.execs.remove(&id) else { return };
+        let (Some((source, by)), Some(row)) = (source, self.state.command(id).copied()) else { return };
+        let cut = source.len() > SOURCE_SHOWN;
+        let shown = if cut { source.chars().take(SOURCE_SHOWN / 4).collect() } else { source };
+        let view = CommandView { id, row, item_name: None, head: head(&shown), by: Some(by) };
+        let detail = CommandDetail { view, source: shown, cut, outcome: Some(outcome.clone()) };
+        for reply in replies {
+            let _ = reply.send(Ok(Response::Command(Box::new(detail.clone()))));
+        }
+    }
+
+    fn interrupt(&mut self, by: Origin, command: Option<CommandId>, reply: Reply) {
+        let refusal = match self.state.running {
+            None => Some("no command is running".to_owned()),
+            Some(running) if command.is_some_and(|wanted| wanted != running.id) => {
+                Some(format!("command {} is not running; command {} is", command.unwrap_or_default(), running.id))
+            }
+            Some(_) if !self.can_interrupt() => {
+                Some("this child has no handler for SIGINT: the signal could kill it".to_owned())
+            }
+            Some(running) => {
+                self.fact(EventKind::InterruptRequested { id: running.id, by: Some(by) });
+                self.ask_interrupt(running.id, Some(reply));
+                return;
+            }
+        };
+        let _ = reply.send(Err(not_now(&refusal.unwrap_or_default())));
+    }
+
+    /// Asks the child to interrupt a command, if it still runs.
+    pub(super) fn ask_interrupt(&mut self, command: CommandId, reply: Option<Reply>) {
+        let Some(id) = self.desk.ask(Question::Interrupt { command, reply }) else { return };
+        if let Err(error) = self.world.send(&ToChild::Interrupt { id, command }) {
+            self.interrupt_answered(id, false, &error.to_string());
+        }
+    }
+
+    pub(super) fn interrupt_answered(&mut self, id: u64, ok: bool, reason: &str) {
+        let Some(Question::Interrupt { command, reply }) = self.desk.questions.remove(&id) else { return };
+        self.fact(EventKind::InterruptAnswered { id: command, ok, reason: reason.to_owned() });
+        if let Some(reply) = reply {
+            let said = format!("command {command} is interrupted");
+            let _ = reply.send(if ok { Ok(Response::Done { said }) } else { Err(not_now(reason)) });
+        }
+    }
+
+    fn question<'a>(&mut self, frame: impl FnOnce(u64) -> ToChild<'a>, reply: Reply) {
+        if !matches!(self.state.child, ChildState::Connected { .. }) {
+            let _ = reply.send(Err(not_now("no child is connected")));
+            return;
+        }
+        let Some(id) = self.desk.ask(Question::Child(reply)) else { return };
+        if let Err(error) = self.world.send(&frame(id))
+            && let Some(Question::Child(reply)) = self.desk.questions.remove(&id)
+        {
+            let _ = reply.send(Err(invalid(&error.to_string())));
+        }
+    }
+
+    // ---- the agenda ---------------------------------------------------------------------------------------------
+
+    fn hold(&mut self, by: Origin) -> Answer {
+        self.refuse_if_over()?;
+        if self.state.held.is_some() {
+            return done("the agenda is held already");
+        }
+        self.fact(EventKind::Held { by: Some(by) });
+        done(match self.state.running_item {
+            Some(_) => "the agenda is held; the running item goes on to its end",
+            None => "the agenda is held",
+        })
+    }
+
+    fn release(&mut self, by: Origin) -> Answer {
+        self.refuse_if_over()?;
+        let Some(hold) = self.state.held.clone() else { return done("the agenda was not held") };
+        let length = self.world.now().wall.since(hold.since);
+        self.clocks.item_held = Micros(self.clocks.item_held.0 + length.0);
+        self.fact(EventKind::Released { by: Some(by) });
+        done("the agenda goes on")
+    }
+
+    fn items(&mut self, by: &Origin, verb: ItemVerb, names: &[String]) -> Answer {
+        self.refuse_if_over()?;
+        let mut items = Vec::with_capacity(names.len());
+        for name in names {
+            let item = self.job.agenda.find(name).ok_or_else(|| Refusal {
+                kind: RefusalKind::NotFound,
+                message: format!("the agenda has no item {name:?}"),
+            })?;
+            items.push((item, name));
+        }
+        let mut said = Vec::new();
+        for (item, name) in items {
+            let status = self.state.item(item).map(|row| row.status).unwrap_or_default();
+            match change(verb, status) {
+                Change::To(to) => self.fact(EventKind::ItemChanged { item, status: to, by: Some(by.clone()) }),
+                Change::EndRunning => self.kill_running_item(item),
+                Change::Refused(why) => said.push(format!("{name} {why}")),
+            }
+        }
+        self.clocks.source = None;
+        if said.is_empty() { done("") } else { Err(not_now(&said.join("; "))) }
+    }
+
+    fn kill_running_item(&mut self, item: ItemIndex) {
+        if self.state.running_item.as_ref().is_none_or(|running| running.item != item) {
+            return;
+        }
+        self.killed = true;
+        self.fault.get_or_insert_with(|| "killed by an operator".to_owned());
+        self.skip_planned("the item was killed");
+        if self.running_belongs_to_item() {
+            self.interrupt_running("an operator killed the item");
+        }
+    }
+
+    // ---- stopping -----------------------------------------------------------------------------------------------
+
+    fn stop(&mut self, by: Origin, mode: StopMode) -> Answer {
+        if self.state.phase == SessionPhase::Ended {
+            return done("the session is over already");
+        }
+        self.request_stop(mode, Some(by));
+        done(match mode {
+            StopMode::AfterItem => "the session ends after the running item",
+            StopMode::Now => "the session is being ended now",
+        })
+    }
+
+    fn request_stop(&mut self, mode: StopMode, by: Option<Origin>) {
+        if self.state.stop >= Some(mode) || self.state.phase == SessionPhase::Ended {
+            return;
+        }
+        self.fact(EventKind::StopRequested { mode, by });
+        if self.state.stop != Some(StopMode::Now) {
+            return;
+        }
+        self.skip_all("the session is stopped");
+        if self.state.running_item.is_some() {
+            self.fault.get_or_insert_with(|| "the session was stopped".to_owned());
+        }
+        if self.state.running.is_some() {
+            self.interrupt_running("asked to stop now");
+        } else if self.child_runs() {
+            self.leave("asked to stop now");
+        }
+    }
+
+    fn refuse_if_over(&self) -> Result<(), Refusal> {
+        match self.state.phase {
+            SessionPhase::Ended => Err(not_now("the session is over")),
+            _ => Ok(()),
+        }
+    }
+}
+
+enum Change {
+    To(ItemStatus),
+    EndRunning,
+    Refused(&'static str),
+}
+
+/// What a verb makes of an item of this status.
+fn change(verb: ItemVerb, status: ItemStatus) -> Change {
+    use ItemStatus::{Blocked, Complete, Failed, Killed, Pending, Retrying, Running, Waiting};
+    match (verb, status) {
+        (ItemVerb::Kill, Running) => Change::EndRunning,
+        (_, Running) => Change::Refused("is running; kill it first"),
+        (ItemVerb::Retry, Complete | Failed | Killed | Retrying) | (ItemVerb::Unblock, Blocked) => Change::To(Pending),
+        (ItemVerb::Retry, Blocked) => Change::Refused("is blocked; unblock it instead"),
+        (ItemVerb::Retry, Pending | Waiting) => Change::Refused("has not been run yet"),
+        (ItemVerb::Block, Pending | Waiting | Retrying) => Change::To(Blocked),
+        (ItemVerb::Block, Blocked) => Change::Refused("is blocked already"),
+        (ItemVerb::Block, Complete | Failed | Killed) => Change::Refused("has ended; there is nothing to block"),
+        (ItemVerb::Unblock, _) => Change::Refused("is not blocked"),
+        (ItemVerb::Kill, Pending | Waiting | Retrying | Blocked) => Change::To(Killed),
+        (ItemVerb::Kill, Complete | Failed | Killed) => Change::Refused("has ended already"),
+        (ItemVerb::Complete, Complete) => Change::Refused("is complete already"),
+        (ItemVerb::Complete, _) => Change::To(Complete),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every verb gives an answer, which may be a refusal")]
+fn done(said: &str) -> Answer {
+    Ok(Response::Done { said: said.to_owned() })
+}
+
+fn not_now(message: &str) -> Refusal {
+    Refusal { kind: RefusalKind::NotNow, message: message.to_owned() }
+}
+
+fn invalid(message: &str) -> Refusal {
+    Refusal { kind: RefusalKind::Invalid, message: message.to_owned() }
+}

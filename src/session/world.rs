@@ -1,0 +1,78 @@
+//! What the actor does to the outside, as a trait: the engine is the real one, tests bring one with a clock of their own.
+
+use crate::dispatcher::{ChannelError, ToChild};
+use crate::model::proto::Usage;
+use crate::model::{CommandId, Event, EventKind, Generation, ItemSpec, Marks, Micros, Phase};
+use std::sync::Arc;
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Since the Unix epoch.
+    pub wall: Micros,
+    /// Since boot.
+    pub mono: Micros,
+}
+
+/// An event that stands in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Byte offset of its line.
+    pub at: u64,
+    /// The event.
+    pub event: Arc<Event>,
+}
+
+/// What is known beside the events: sampled, not journalled.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Telemetry {
+    /// How far the streams have come.
+    pub output: Marks,
+    /// When the last output byte was read.
+    pub last_output: Option<Now>,
+    /// Why output is not being kept just now.
+    pub not_keeping: Option<String>,
+    /// The process tree's usage.
+    pub usage: Option<Usage>,
+    /// How many clients are connected.
+    pub clients: u32,
+}
+
+/// The outside. Nothing here waits.
+pub trait World {
+    /// The clocks.
+    fn now(&self) -> Now;
+
+    /// Writes events to the journal, all or none; the error says what is wrong with the disk.
+    fn journal(&mut self, kinds: &[EventKind]) -> Result<Vec<Recorded>, String>;
+
+    /// An event was journalled and folded; tells the followers.
+    fn publish(&mut self, recorded: &Recorded, state: &crate::model::State);
+
+    /// The commands of a phase, expanded: `item` is given for [`Phase::Item`] only. Init commands come with the launch.
+    fn commands(&self, phase: Phase, item: Option<&ItemSpec>) -> Vec<String>;
+
+    /// A child is wanted. The outside calls [`super::Actor::child_starting`] and what follows it when it happens.
+    fn launch(&mut self, generation: Generation);
+
+    /// Writes a frame to the child.
+    fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError>;
+
+    /// Drops the channel and stops listening for one.
+    fn hang_up(&mut self);
+
+    /// Ends the slice of output that was being collected, and begins the next one's.
+    fn boundary(&mut self, next: Option<CommandId>) -> Marks;
+
+    /// Sends a signal to the child's process group.
+    fn signal(&mut self, signal: i32) -> Result<(), String>;
+
+    /// Kills the child's group and everything that carries the session's marker.
+    fn kill_everything(&mut self);
+
+    /// The end of what the child printed, made safe, a few lines at most.
+    fn last_words(&self) -> String;
+
+    /// What is known beside the events.
+    fn telemetry(&self) -> Telemetry;
+}
