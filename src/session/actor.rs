@@ -411,7 +411,10 @@ impl<W: World> Actor<W> {
             return;
         }
         self.skip_planned("a command before it failed");
+        // A stop interrupts whatever runs; that says nothing about the child or the job.
+        let stopped = self.state.stop == Some(StopMode::Now);
         match phase {
+            Phase::Init | Phase::Setup | Phase::Teardown if stopped => {}
             Phase::Init => self.give_up(69, format!("an init command failed: {reason}")),
             Phase::Setup => self.give_up(1, format!("a setup command failed: {reason}")),
             Phase::Teardown => {

@@ -15,6 +15,8 @@ pub mod handle;
 mod queue;
 mod requests;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use actor::{Actor, Label};
