@@ -347,7 +347,7 @@ fn a_held_agenda_waits_and_goes_on_when_released() {
 
 #[test]
 fn a_command_over_its_time_is_interrupted_then_the_child_is_terminated_then_killed() {
-    let timeouts = Timeouts { command: Some(Duration::from_secs(60)), ..Timeouts::default() };
+    let timeouts = Timeouts { command: Some(Duration::from_mins(1)), ..Timeouts::default() };
     let mut stage = Stage::new(Job { timeouts, ..job(2) });
     stage.connect();
     stage.finish_until("one 1");
@@ -364,7 +364,7 @@ fn a_command_over_its_time_is_interrupted_then_the_child_is_terminated_then_kill
 
 #[test]
 fn an_interrupt_that_works_keeps_the_child() {
-    let timeouts = Timeouts { command: Some(Duration::from_secs(60)), ..Timeouts::default() };
+    let timeouts = Timeouts { command: Some(Duration::from_mins(1)), ..Timeouts::default() };
     let mut stage = Stage::new(Job { timeouts, ..job(2) });
     stage.connect();
     stage.finish_until("one 1");
