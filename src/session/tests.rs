@@ -494,10 +494,14 @@ fn any_split_of_the_events_folds_to_the_same_state() {
     for split in 0..events.len() {
         let mut state = State::default();
         let (before, after) = events.split_at(split);
-        before.iter().for_each(|event| state.apply(event, event.seq.0 * 100));
+        for event in before {
+            state.apply(event, event.seq.0 * 100);
+        }
         let json = serde_json::to_string(&state).unwrap();
         let mut state: State = serde_json::from_str(&json).unwrap();
-        after.iter().for_each(|event| state.apply(event, event.seq.0 * 100));
+        for event in after {
+            state.apply(event, event.seq.0 * 100);
+        }
         assert_eq!(&state, stage.actor.state(), "split at {split}");
     }
 }
