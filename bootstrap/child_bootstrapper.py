@@ -1,0 +1,1518 @@
+# -*- coding: utf-8 -*-
+"""childminder's end inside the child: the PyCmdExecutor.
+
+A host application (Blender, Maya, gdb, a plain python ...) runs this one file.  It connects to the
+engine over loopback, both ends prove the session's secret, and from then on it runs the Python commands
+it is sent, one after another, and tells what became of them.
+
+What lives here, from top to bottom: arguments and secret; text and JSON; the channel (frames, proof);
+output; descriptions of exceptions and stacks; compiling; completion and checking; the Executor; start.
+
+What must stay true, and why:
+
+* One file, standard library only, Python 2.7 and 3.6 to 3.14 and PyPy: hosts bring their own interpreter
+  and nobody installs anything into it.
+* Commands run on the main thread (hosts allow their API nowhere else), in one namespace, which is the
+  module ``__main__``: functions see imports, and pickle and typing find what commands define.
+* Whoever has nothing better to do reads the socket.  Idle, that is the main thread itself, so a command
+  is run by the thread that received it, with no hand-over between threads (which would double the round
+  trip).  Once a command has run for ``GRACE`` seconds the second thread ("the follower") leads: it reads,
+  answers and beats until the main thread asks for the lead back.  Between bursts it is parked; when
+  nothing runs, nothing wakes up.
+* A command's end is told only after all its output is flushed: the engine slices output by it.
+* A KeyboardInterrupt may be raised in the user's code only, never in ours: see ``user_code_on_top``.
+* What user code does (replace sys.stdout, close 0-2, fork, raise anything) ends a command, not the channel.
+* All text sent is bounded and is valid Unicode: a lone surrogate would be a malformed frame.
+"""
+import os
+import sys
+
+# The engine writes a copy of this file with this line filled in where a host can pass neither arguments
+# nor environment: {"port": 1234, "secret": "hex", "remove": "/path/to/the/copy"}.
+GENERATED = None
+
+
+def take_credentials(generated, environ):
+    """(generated port, port of the environment, secret), taken away from where user code could find them."""
+    generated = generated or {}
+    port, secret = environ.pop("CHILDMINDER_PORT", None), environ.pop("CHILDMINDER_SECRET", None)
+    remove = generated.get("remove")
+    # Imported as a module, the copy (with the secret in it) was also compiled to a file.
+    for path in (remove, remove and remove + "c", remove and globals().get("__cached__")):
+        try:
+            if path:
+                os.unlink(path)
+        except OSError:
+            pass
+    return generated.get("port"), port, generated.get("secret", secret)
+
+
+# Before any other import: nothing that runs later may find the secret.
+CREDENTIALS = take_credentials(GENERATED, os.environ)
+GENERATED = None
+
+import ast
+import atexit
+import binascii
+import codeop
+import collections
+import errno
+import fcntl
+import hashlib
+import hmac
+import io
+import json
+import linecache
+import platform
+import re
+import select
+import signal
+import socket
+import struct
+import threading
+import time
+import traceback
+import types
+import warnings
+
+try:
+    import ctypes
+except Exception:  # a host may ship without it, or with a broken one
+    ctypes = None
+try:
+    import faulthandler
+except ImportError:
+    faulthandler = None
+
+PROTOCOL = 1
+MAX_FRAME = 16 * 1024 * 1024
+EXIT_LOST = 70  # the engine is gone, or spoke nonsense
+EXIT_REFUSED = 71  # the engine could not prove itself
+HANDSHAKE_SECONDS = 30.0
+GRACE = 0.02  # how long a command runs before the follower takes the lead
+EXIT_SECONDS = 2.0  # how long a host may sit on our SystemExit before the process is ended
+FLUSH_SECONDS = 1.0
+
+KIB = 1024
+MAX_TEXT = 4 * KIB  # of a status, path, failure, note
+MAX_MESSAGE = 64 * KIB  # of an exception's message
+MAX_LOCAL = 1 * KIB
+MAX_LOCALS = 50
+MAX_FRAMES = 200
+MAX_GROUP = 20
+MAX_CHAIN = 20
+MAX_EXCEPTIONS = 100  # chains and groups together: a group of groups grows as a power
+MAX_STACK_FRAMES = 4000
+MAX_MATCHES = 200
+MAX_KEPT_COMMANDS = 1000
+MAX_KEPT_SOURCE = 16 * 1024 * KIB
+MAX_ECHO = 4 * KIB
+
+PY2 = sys.version_info[0] == 2
+OURS = globals()
+if PY2:
+    text_type = unicode  # noqa: F821
+    integer_types = (int, long)  # noqa: F821
+    monotonic = time.time
+    import __builtin__ as builtins
+    import thread as _thread
+else:
+    text_type = str
+    integer_types = (int,)
+    monotonic = time.monotonic
+    import _thread
+    import builtins
+
+# Bound here so that a user's monkey patch (gevent, freezegun) cannot reach the channel.
+getpid, sleep, new_lock, get_ident = os.getpid, time.sleep, _thread.allocate_lock, _thread.get_ident
+pack_length = struct.Struct(">I").pack
+unpack_length = struct.Struct(">I").unpack_from
+
+
+# --- Gates -------------------------------------------------------------------------------------------
+
+GATES = set()
+
+
+def gate(function):
+    """Marks a function of ours that calls user code and survives a KeyboardInterrupt from it."""
+    GATES.add(function.__code__)
+    return function
+
+
+def user_code_on_top(frame):
+    """May a KeyboardInterrupt be raised here?  Yes if the innermost frame of ours is a gate, with others above it.
+
+    A signal's handler runs between two byte codes of whatever the main thread executes.  In our own code,
+    or in the standard library on our behalf, an exception would tear a frame on the wire or end the loop.
+    """
+    if frame is None or frame.f_globals is OURS:
+        return False
+    while frame is not None:
+        if frame.f_globals is OURS:
+            return frame.f_code in GATES
+        frame = frame.f_back
+    return True
+
+
+# --- Text and JSON -----------------------------------------------------------------------------------
+
+if PY2:
+    # A narrow build keeps astral characters as pairs, which are fine; the rest would be refused as JSON.
+    LONE = re.compile(u"[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
+
+    def well_formed(text):
+        return LONE.sub(lambda found: u"\\u%04x" % ord(found.group()), text)
+else:
+    def well_formed(text):
+        try:
+            text.encode("utf-8")
+            return text
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def as_text(value):
+    """Text for the wire from a str, bytes or unicode; never fails."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, text_type):
+        return well_formed(value[:])  # [:] of a subclass is a plain string with no surprises in it
+    return u"<%s>" % type(value).__name__
+
+
+def shorten(text, limit):
+    """The text cut to `limit` UTF-8 bytes."""
+    text = text[:limit]
+    if len(text) * 4 <= limit:
+        return text
+    return text.encode("utf-8")[:limit].decode("utf-8", "ignore")
+
+
+def bounded(value, limit=MAX_TEXT):
+    if isinstance(value, (bytes, text_type)):
+        value = value[:limit]
+    return shorten(as_text(value), limit)
+
+
+def to_json(message):
+    return json.dumps(message, separators=(",", ":")).encode("ascii")
+
+
+# --- The channel -------------------------------------------------------------------------------------
+
+
+class Gone(Exception):
+    """The engine is gone or cannot be understood; there is nobody left to work for."""
+
+
+class Refused(Exception):
+    """The other end is not our engine."""
+
+
+class Channel(object):
+    """Frames over the socket.  Sending is safe from any thread; one thread at a time may read."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.pid = getpid()
+        self.buffer = bytearray()
+        self.lock = new_lock()
+        self.contended = False
+        self.recv, self.sendall = sock.recv, sock.sendall
+
+    def send_bytes(self, payload):
+        # A forked copy shares the socket, and would answer in our name.
+        if getpid() != self.pid or len(payload) > MAX_FRAME:
+            return
+        data = pack_length(len(payload)) + payload
+        if not self.lock.acquire(False):
+            self.contended = True
+            self.lock.acquire()
+        try:
+            self.sendall(data)
+        except (EnvironmentError, ValueError):
+            pass  # whoever reads will see the end of the channel, and act on it
+        finally:
+            self.lock.release()
+
+    def send(self, message):
+        self.send_bytes(to_json(message))
+
+    def read(self):
+        """Wait for at least one whole message; all that have arrived, in order."""
+        while True:
+            messages = self.read_some()
+            if messages:
+                return messages
+
+    def read_some(self):
+        """Read once; the messages that are whole by now, which may be none."""
+        try:
+            data = self.recv(min(max(self.missing(), 64 * KIB), 1024 * KIB))
+        except EnvironmentError as problem:
+            if problem.errno == errno.EINTR:  # Python 2.7, a signal while idle
+                return []
+            raise Gone("the channel to the engine failed: %s" % problem)
+        except ValueError as problem:
+            raise Gone("the channel to the engine failed: %s" % problem)
+        if not data:
+            raise Gone("the engine closed the channel")
+        if not self.buffer and len(data) >= 4 and unpack_length(data)[0] == len(data) - 4 <= MAX_FRAME:
+            return [self.parse(data[4:])]
+        self.buffer += data
+        return self.split()
+
+    def missing(self):
+        if len(self.buffer) < 4:
+            return 0
+        return unpack_length(self.buffer)[0] + 4 - len(self.buffer)
+
+    def split(self):
+        messages, buffer, at = [], self.buffer, 0
+        while len(buffer) - at >= 4:
+            length = unpack_length(buffer, at)[0]
+            if length > MAX_FRAME:
+                raise Gone("the engine sent a frame of %d bytes" % length)
+            if len(buffer) - at - 4 < length:
+                break
+            messages.append(self.parse(bytes(buffer[at + 4:at + 4 + length])))
+            at += 4 + length
+        if at:
+            del buffer[:at]
+        return messages
+
+    @staticmethod
+    def parse(payload):
+        try:
+            message = json.loads(payload.decode("utf-8"))
+            message["type"]
+            return message
+        except Exception as problem:
+            raise Gone("the engine sent a malformed frame: %s" % type(problem).__name__)
+
+
+def connect(port):
+    sock = socket.create_connection(("127.0.0.1", port), HANDSHAKE_SECONDS)
+    close_on_exec(sock.fileno())
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def occupy_standard_descriptors():
+    """Where a host has closed 0, 1 or 2, what we open must not land there: user code closes and reopens those."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except EnvironmentError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+
+
+def close_on_exec(fd):
+    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
+
+
+def proof(secret, who, child_nonce, engine_nonce):
+    said = "childminder %s %d\n%s\n%s" % (who, PROTOCOL, child_nonce, engine_nonce)
+    return hmac.new(secret, said.encode("ascii"), hashlib.sha256).hexdigest()
+
+
+def expect(channel, kind):
+    """The next message, which must be of this kind.  The engine waits for us in between, so it comes alone."""
+    message = channel.read()[0]
+    if message["type"] != kind:
+        raise Gone("expected %s from the engine" % kind)
+    return message
+
+
+def shake_hands(channel, secret):
+    """Prove each other; the engine goes first, so that a stranger on the port learns nothing.  The welcome."""
+    mine = binascii.hexlify(os.urandom(32)).decode("ascii")
+    channel.send({"type": "knock", "protocol": PROTOCOL, "nonce": mine})
+    challenge = expect(channel, "challenge")
+    try:
+        theirs, shown = challenge["nonce"].encode("ascii"), challenge["proof"].encode("ascii")
+        theirs = theirs.decode("ascii")
+    except (KeyError, AttributeError, UnicodeError):
+        raise Refused("the engine's challenge makes no sense")
+    if not hmac.compare_digest(shown, proof(secret, "engine", mine, theirs).encode("ascii")):
+        raise Refused("the engine could not prove that it knows the session's secret")
+    channel.send({"type": "prove", "proof": proof(secret, "child", mine, theirs)})
+    return expect(channel, "welcome")
+
+
+# --- Output ------------------------------------------------------------------------------------------
+
+
+class Output(object):
+    """stdout and stderr: made to arrive at once, and flushed before a command's end is told."""
+
+    def __init__(self):
+        self.wrappers = []
+        self.c_flushes = []
+        self.open_c_streams()
+        for name, fd in (("stdout", 1), ("stderr", 2)):
+            try:
+                self.open_python_stream(name, fd)
+            except Exception:
+                pass  # output that arrives late is better than no child
+
+    def open_c_streams(self):
+        try:
+            libc = ctypes.CDLL(None)
+            libc.fflush.argtypes = [ctypes.c_void_p]
+            libc.setvbuf.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+            unbuffered = 2
+            for name in ("stdout", "stderr"):
+                stream = ctypes.c_void_p.in_dll(libc, name)
+                libc.fflush(stream)
+                libc.setvbuf(stream, None, unbuffered, 0)
+                # Not fflush(NULL), which waits for a lock that a thread reading stdin may hold for ever.
+                self.c_flushes.append((libc.fflush, stream))
+        except Exception:
+            pass
+
+    def open_python_stream(self, name, fd):
+        old = getattr(sys, name)
+        if PY2:
+            if type(old) is file and old.fileno() == fd and old.encoding is None:  # noqa: F821
+                ctypes.pythonapi.PyFile_SetEncodingAndErrors(ctypes.py_object(old), b"utf-8", b"backslashreplace")
+            return
+        # An object of the host's own (gdb, a script editor) knows better where its text goes.
+        if type(old) is not io.TextIOWrapper or old.fileno() != fd:
+            return
+        old.flush()
+        new = self.line_by_line(old, name, fd)
+        self.wrappers.append(new)
+        if getattr(sys, "__%s__" % name) is old:
+            setattr(sys, "__%s__" % name, new)
+        setattr(sys, name, new)
+
+    @staticmethod
+    def line_by_line(old, name, fd):
+        """A wrapper that makes one write(2) of each print().
+
+        Unbuffered (-u) it would be two, the text and the newline, and viewers would see lines torn.
+        What has no newline yet is brought out by `nudge` and at the command's end.
+        """
+        if type(old.buffer) is io.BufferedWriter and hasattr(old, "reconfigure"):
+            old.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
+            return old
+        raw = io.FileIO(fd, "w", closefd=False)
+        raw.name = "<%s>" % name
+        new = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace",
+                               newline="\n", line_buffering=True)
+        new.mode = "w"
+        new.childminder_replaces = old  # others may hold it; collected, it might close the descriptor
+        return new
+
+    def nudge(self):
+        """Bring out unfinished lines, from the follower: only where it cannot block behind a full pipe."""
+        for wrapper in self.wrappers:
+            try:
+                asker = select.poll()
+                asker.register(wrapper.fileno(), select.POLLOUT)
+                if asker.poll(0):
+                    wrapper.flush()
+            except Exception:
+                pass
+
+    @gate
+    def flush(self):
+        out, err = sys.stdout, sys.stderr
+        # A user's own stream may raise anything, and a closed one does.
+        try:
+            out.flush()
+        except:  # noqa: E722
+            pass
+        try:
+            err.flush()
+        except:  # noqa: E722
+            pass
+        if sys.__stdout__ is not out or sys.__stderr__ is not err:
+            for stream in (sys.__stdout__, sys.__stderr__):
+                try:
+                    stream.flush()
+                except:  # noqa: E722
+                    pass
+        for flush, stream in self.c_flushes:
+            flush(stream)
+
+    @gate
+    def echo(self, text):
+        try:
+            sys.stdout.write(text if not PY2 else text.encode("utf-8"))
+            sys.stdout.flush()
+        except:  # noqa: E722
+            pass
+
+
+def flush_within(output, seconds):
+    """Flush in a thread of its own: a pipe nobody reads must not keep a dying child."""
+    try:
+        helper = threading.Thread(target=output.flush, name="childminder flush")
+        helper.daemon = True
+        helper.start()
+        helper.join(seconds)
+    except Exception:
+        pass
+
+
+def complain(text):
+    try:
+        sys.stderr.write("childminder: %s\n" % text)
+        sys.stderr.flush()
+    except Exception:
+        pass
+
+
+# --- Descriptions ------------------------------------------------------------------------------------
+
+
+@gate
+def brief(value, limit=MAX_LOCAL, depth=3):
+    """repr(), without building what will not be shown.  May raise what the value's own __repr__ raises."""
+    kind = type(value)
+    if kind in (bytes, text_type):
+        if len(value) <= limit:
+            return repr(value)
+        return "%s... (%d long)" % (repr(value[:limit]), len(value))
+    if kind in integer_types and value.bit_length() > 8 * limit:
+        return "<%s of %d bits>" % (kind.__name__, value.bit_length())
+    if GROUP and isinstance(value, GROUP):
+        return "<%s of %d>" % (kind.__name__, len(value.exceptions))  # groups of groups grow as a power
+    if kind in BRACKETS and len(value) and depth:
+        return brief_container(value, kind, limit, depth)
+    return repr(value)
+
+
+GROUP = getattr(builtins, "BaseExceptionGroup", None)
+BRACKETS = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: ("frozenset({", "})")}
+
+
+@gate
+def brief_container(value, kind, limit, depth):
+    left, right = BRACKETS[kind]
+    parts, size = [], 0
+    for item in (value.items() if kind is dict and not PY2 else value):
+        if size > limit or len(parts) == 100:
+            parts.append("... (%d in all)" % len(value))
+            break
+        if kind is dict:
+            key, item = (item, value[item]) if PY2 else item
+            part = "%s: %s" % (brief(key, limit, depth - 1), brief(item, limit, depth - 1))
+        else:
+            part = brief(item, limit, depth - 1)
+        parts.append(part)
+        size += len(part)
+    return left + ", ".join(parts) + ("," if kind is tuple and len(value) == 1 else "") + right
+
+
+@gate
+def failure_of(what):
+    """What to show for a repr or str that raised, from within the except clause."""
+    kind, problem = sys.exc_info()[:2]
+    try:
+        why = as_text(str(problem))[:200]
+    except:  # noqa: E722
+        why = u"?"
+    return u"<%s failed: %s: %s>" % (what, kind.__name__, why)
+
+
+@gate
+def string_of(value):
+    """str() of an exception; in Python 2 its message may be unicode."""
+    if PY2:
+        try:
+            return unicode(value)  # noqa: F821
+        except UnicodeError:
+            return str(value)
+    return str(value)
+
+
+@gate
+def formatted(kind, value, trace):
+    """What Python itself would have printed."""
+    return u"".join(as_text(line) for line in traceback.format_exception(kind, value, trace, print_limit(trace)))
+
+
+@gate
+def formatted_alone(trace, last_line):
+    """The same without members and causes, which Python would follow however many there are."""
+    lines = traceback.format_tb(trace, print_limit(trace))
+    return u"Traceback (most recent call last):\n" + u"".join(as_text(line) for line in lines) + last_line
+
+
+def print_limit(trace):
+    """Python folds a plain recursion itself; a deeper one is not worth the megabytes."""
+    depth = 0
+    while trace is not None:
+        depth, trace = depth + 1, trace.tb_next
+    return None if depth <= 2000 or PY2 else -MAX_FRAMES
+
+
+class Describer(object):
+    """Exceptions and stacks as plain data.  One describer a message: it keeps count of what it spends.
+
+    `weary` tells that somebody wants this to end (an interrupt while a slow __repr__ is being waited for).
+    """
+
+    def __init__(self, limit, weary=lambda: False):
+        self.limit = limit
+        self.weary = weary
+        self.tired = False
+        self.spent = 0
+        self.exceptions = 0
+        self.too_many = False
+        self.cut = False
+
+    def safely(self, function, value, what, limit):
+        if self.tired or self.weary():
+            self.tired = True
+            return u"<%s skipped>" % what
+        try:
+            return bounded(function(value), limit)
+        except KeyboardInterrupt:
+            self.tired = True
+            return u"<%s interrupted>" % what
+        except:  # noqa: E722
+            return failure_of(what)
+
+    # Frames
+
+    def locals_of(self, frame):
+        shown = {}
+        if self.tired or self.spent > self.limit:
+            self.cut = True
+            return None
+        try:
+            names = dict(frame.f_locals)
+        except Exception:
+            return None
+        for name in sorted(key for key in names if type(key) is str):
+            value = names[name]
+            # Of a module's globals, what it imported and its own bookkeeping tell nothing.
+            if name.startswith("__") and name.endswith("__") or isinstance(value, types.ModuleType):
+                continue
+            if len(shown) == MAX_LOCALS or self.spent > self.limit:
+                self.cut = True
+                break
+            text = self.safely(brief, value, "repr", MAX_LOCAL)
+            shown[bounded(name, 200)] = text
+            self.spent += len(name) + len(text)
+        return shown
+
+    def frame(self, frame, line, with_locals):
+        code = frame.f_code
+        try:
+            source = linecache.getline(code.co_filename, line, frame.f_globals).strip()
+        except Exception:
+            source = ""
+        return {
+            "file": bounded(code.co_filename, KIB), "line": line or 0,
+            "function": bounded(getattr(code, "co_qualname", code.co_name), 500),
+            "source": bounded(source, 500),
+            "locals": self.locals_of(frame) if with_locals else None,
+        }
+
+    def frames(self, pairs, with_locals):
+        """Frames outermost first; of very many, the first and the last; the innermost get their locals first."""
+        head, tail = [], collections.deque(maxlen=MAX_FRAMES // 2)
+        for pair in pairs:
+            if len(head) < MAX_FRAMES // 2:
+                head.append(pair)
+            else:
+                self.cut = self.cut or len(tail) == tail.maxlen
+                tail.append(pair)
+        chosen = head + list(tail)
+        return [self.frame(frame, line, with_locals) for frame, line in reversed(chosen)][::-1]
+
+    # Exceptions
+
+    def exception(self, kind, value, trace):
+        while trace is not None and trace.tb_frame.f_globals is OURS:
+            trace = trace.tb_next
+        described = self.one(kind, value, trace, 0, set())
+        described["text"] = self.text(kind, value, trace, described)
+        described["cut"] = self.cut
+        return described
+
+    def text(self, kind, value, trace, described):
+        text = last_line = u"%s: %s\n" % (described["type"], described["message"])
+        try:
+            if self.too_many:
+                text = formatted_alone(trace, last_line)
+            elif not self.tired:
+                text = formatted(kind, value, trace)
+        except:  # noqa: E722
+            pass
+        limit = self.limit // 4
+        if len(text) > limit:
+            self.cut = True
+            text = text[:limit // 2] + u"\n... (cut) ...\n" + text[-limit // 2:]
+        return text
+
+    def one(self, kind, value, trace, depth, seen):
+        seen = seen | set([id(value)])
+        self.exceptions += 1
+        described = {
+            "type": bounded(getattr(kind, "__qualname__", getattr(kind, "__name__", "?")), 500),
+            "module": bounded(getattr(kind, "__module__", None) or "", 500),
+            "message": self.safely(string_of, value, "str", MAX_MESSAGE),
+            "frames": self.frames(self.walk(trace), True),
+            "cause": None, "context": None, "group": [], "notes": self.notes(value), "text": u"", "cut": False,
+        }
+        if isinstance(value, SyntaxError):
+            described["frames"].append(self.syntax_frame(value))
+        cause, context = getattr(value, "__cause__", None), getattr(value, "__context__", None)
+        if context is cause or getattr(value, "__suppress_context__", False):
+            context = None
+        described["cause"] = self.next(cause, depth, seen)
+        described["context"] = self.next(context, depth, seen)
+        for member in self.members(value):
+            described["group"].append(self.next(member, depth, seen))
+        described["group"] = [member for member in described["group"] if member]
+        return described
+
+    def next(self, value, depth, seen):
+        if not isinstance(value, BaseException):
+            return None
+        if depth >= MAX_CHAIN or id(value) in seen or self.exceptions >= MAX_EXCEPTIONS:
+            self.cut = True
+            self.too_many = self.too_many or self.exceptions >= MAX_EXCEPTIONS
+            return None
+        return self.one(type(value), value, getattr(value, "__traceback__", None), depth + 1, seen)
+
+    @staticmethod
+    def walk(trace):
+        while trace is not None:
+            yield trace.tb_frame, trace.tb_lineno
+            trace = trace.tb_next
+
+    def members(self, value):
+        try:
+            members = getattr(value, "exceptions", None)
+            if not isinstance(members, (tuple, list)):
+                return []
+            self.cut = self.cut or len(members) > MAX_GROUP
+            return list(members[:MAX_GROUP])
+        except Exception:
+            return []
+
+    @staticmethod
+    def notes(value):
+        try:
+            notes = getattr(value, "__notes__", None)
+            return [bounded(note) for note in notes[:20]] if isinstance(notes, list) else []
+        except Exception:
+            return []
+
+    @staticmethod
+    def syntax_frame(error):
+        def number(value):
+            return value if isinstance(value, int) and 0 <= value < 2 ** 31 else 0
+        return {"file": bounded(error.filename or "", KIB), "line": number(error.lineno), "function": u"",
+                "source": bounded(error.text or "", 500).rstrip(u"\n"), "offset": number(error.offset), "locals": None}
+
+
+def exception_frame(described, limit, wrap):
+    """The message's bytes, within `limit`: what is least worth knowing goes first."""
+    def each(exc):
+        yield exc
+        for other in [exc["cause"], exc["context"]] + exc["group"]:
+            if other:
+                for inner in each(other):
+                    yield inner
+
+    def drop_other_locals():
+        for exc in list(each(described))[1:]:
+            for frame in exc["frames"]:
+                frame["locals"] = None
+
+    def drop_outer_locals():
+        for frame in described["frames"][:-3]:
+            frame["locals"] = None
+
+    def drop_locals():
+        for frame in described["frames"]:
+            frame["locals"] = None
+
+    def few_frames():
+        for exc in each(described):
+            exc["frames"] = exc["frames"][:10] + exc["frames"][10:][-10:]
+            exc["message"] = exc["message"][:MAX_TEXT]
+            exc["text"] = exc["text"][:limit // 32]
+
+    def alone():
+        described.update({"cause": None, "context": None, "group": []})
+
+    def bare():
+        described.update({"frames": [], "notes": [], "text": u"", "message": described["message"][:200]})
+
+    payload = to_json(wrap(described))
+    for step in (drop_other_locals, drop_outer_locals, drop_locals, few_frames, alone, bare):
+        if len(payload) <= limit:
+            break
+        described["cut"] = True
+        step()
+        payload = to_json(wrap(described))
+    return payload
+
+
+def describe_exception(info, limit, wrap, weary=lambda: False):
+    """The bytes of a message about an exception; if even this fails (no memory, no stack), the least there is."""
+    try:
+        return exception_frame(Describer(limit, weary).exception(*info), limit, wrap)
+    except Exception:
+        least = {"type": bounded(getattr(info[0], "__name__", "?"), 200), "module": u"", "message": u"", "frames": [],
+                 "cause": None, "context": None, "group": [], "notes": [], "text": u"", "cut": True}
+        return to_json(wrap(least))
+
+
+def threads_now(with_locals, main_ident, limit):
+    """All threads' stacks, outermost frame first, the main thread first."""
+    describer = Describer(limit)
+    # Not threading.enumerate(): its lock may be held by the very thread that hangs.
+    known, threads, left = dict(threading._active), [], MAX_STACK_FRAMES
+    stacks = sorted(sys._current_frames().items(), key=lambda item: item[0] != main_ident)
+    for ident, frame in stacks:
+        pairs = []
+        while frame is not None and len(pairs) < 100000:
+            pairs.append((frame, frame.f_lineno))
+            frame = frame.f_back
+        pairs.reverse()
+        of_user = [index for index, pair in enumerate(pairs) if pair[0].f_globals is not OURS]
+        if ident == main_ident and of_user:
+            # The host's frames and ours below the command say nothing about the command.
+            running = [index for index, pair in enumerate(pairs) if pair[0].f_code in GATES]
+            if running:
+                pairs = pairs[running[-1] + 1:] or pairs
+        thread = known.get(ident)
+        frames = describer.frames(pairs, with_locals) if left > 0 else []
+        left -= len(frames)
+        threads.append({
+            "ident": ident, "name": bounded(getattr(thread, "name", None) or "", 200), "main": ident == main_ident,
+            "daemon": bool(getattr(thread, "daemon", False)), "frames": frames,
+        })
+    return threads
+
+
+# --- Compiling ---------------------------------------------------------------------------------------
+
+FUTURE_FLAGS = 0
+for _name in __import__("__future__").all_feature_names:
+    FUTURE_FLAGS |= getattr(__import__("__future__"), _name).compiler_flag
+COOKIE = re.compile(u"^([ \\t\\f]*#[^\\n]*?)coding(?=[:=])")
+
+
+def parseable(source):
+    """What compile() takes.  Python 2 refuses a coding cookie in unicode; ours has been decoded long ago."""
+    if not PY2:
+        return source
+    lines = source.split(u"\n", 2)
+    lines[:2] = [COOKIE.sub(u"\\1c-ding", line) for line in lines[:2]]
+    return u"\n".join(lines)
+
+
+def compile_command(source, filename, want_value):
+    """(code to execute, code to evaluate for the value or None).
+
+    dont_inherit: __future__ imports of this file must not leak into the user's code.
+    """
+    source = parseable(source)
+    if not want_value:
+        return compile(source, filename, "exec", 0, True), None
+    tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)
+    if not tree.body or not isinstance(tree.body[-1], ast.Expr):
+        return compile(tree, filename, "exec", 0, True), None
+    last = ast.Expression(tree.body.pop().value)
+    first = compile(tree, filename, "exec", 0, True)
+    return first, compile(last, filename, "eval", first.co_flags & FUTURE_FLAGS, True)
+
+
+@gate
+def run_code(code, namespace):
+    exec(code, namespace)
+
+
+@gate
+def evaluate_code(code, namespace):
+    return eval(code, namespace)
+
+
+@gate
+def value_text(value):
+    """repr() in full: its length is told even where its text is cut."""
+    return repr(value)
+
+
+class Sources(object):
+    """The last commands' lines, where tracebacks look for them."""
+
+    def __init__(self):
+        self.kept = collections.deque()
+        self.size = 0
+
+    def add(self, filename, source):
+        size = len(source)
+        if size > MAX_KEPT_SOURCE:
+            return
+        text = source.encode("utf-8") if PY2 else source
+        # No modification time: checkcache() then leaves the entry alone.
+        linecache.cache[filename] = (size, None, text.splitlines(True), filename)
+        self.kept.append((filename, size))
+        self.size += size
+        while len(self.kept) > MAX_KEPT_COMMANDS or self.size > MAX_KEPT_SOURCE:
+            oldest, freed = self.kept.popleft()
+            self.size -= freed
+            linecache.cache.pop(oldest, None)
+
+
+# --- Completing and checking -------------------------------------------------------------------------
+
+WORD = re.compile(u"[^\\W\\d][\\w.]*$", re.UNICODE)
+
+
+def completer_for(namespace):
+    # rlcompleter imports readline if it can, which may write to the terminal and hooks itself into the host.
+    missing = object()
+    kept = sys.modules.get("readline", missing)
+    sys.modules["readline"] = None
+    try:
+        import rlcompleter
+    finally:
+        if kept is missing:
+            del sys.modules["readline"]
+        else:
+            sys.modules["readline"] = kept
+    return rlcompleter.Completer(namespace)
+
+
+def completions(namespace, line):
+    """(start, matches) for the word at the end of the line; start counts characters."""
+    found = WORD.search(line)
+    if not found:
+        return len(line), []
+    matches = []
+    try:
+        word = found.group()
+        word = word.encode("ascii") if PY2 else word
+        completer = completer_for(namespace)
+        while len(matches) < MAX_MATCHES:
+            match = completer.complete(word, len(matches))
+            if match is None:
+                break
+            matches.append(bounded(match, 500))
+    except BaseException:
+        pass
+    return found.start(), matches
+
+
+CHECKED = "<check>"
+ALLOW_INCOMPLETE = getattr(codeop, "PyCF_ALLOW_INCOMPLETE_INPUT", 0)
+BLOCKS = tuple(getattr(ast, name) for name in (
+    "FunctionDef", "AsyncFunctionDef", "ClassDef", "If", "For", "AsyncFor", "While", "With", "AsyncWith",
+    "Try", "TryStar", "TryExcept", "TryFinally", "Match") if hasattr(ast, name))
+
+
+def check(source):
+    """(state, message) of a prompt's text: would Enter run it, or ask for another line?"""
+    source = parseable(source)
+    tree, problem = parsed(source)
+    if tree is not None:
+        tree, problem = parsed(source, compile)
+        if problem:  # "return" outside a function and such: well formed, yet nonsense
+            return "invalid", problem
+        # As at Python's own prompt, a block goes on until an empty line.
+        open_block = tree.body and isinstance(tree.body[-1], BLOCKS) and source.rsplit(u"\n", 1)[-1].strip()
+        return ("incomplete" if open_block else "complete"), u""
+    if more_could_help(source):
+        return "incomplete", u""
+    return "invalid", problem
+
+
+def parsed(source, finish=None, flags=0):
+    """(tree, None) or (None, the problem in words)."""
+    try:
+        tree = compile(source, CHECKED, "exec", ast.PyCF_ONLY_AST | flags, True)
+        if finish:
+            finish(tree, CHECKED, "exec", 0, True)
+        return tree, None
+    except SyntaxError as error:
+        where = u" (line %s)" % error.lineno if error.lineno else u""
+        return None, bounded(u"%s: %s%s" % (type(error).__name__, as_text(error.msg or ""), where))
+    except Exception as error:  # a null byte, an overflow, too deep a nesting
+        return None, bounded(u"%s: %s" % (type(error).__name__, as_text(str(error))))
+
+
+def more_could_help(source):
+    """Is the text only not finished?  codeop's way, without its change of the warnings filters (not thread-safe)."""
+    if ALLOW_INCOMPLETE:
+        problem = parsed(source + u"\n", None, ALLOW_INCOMPLETE | codeop.PyCF_DONT_IMPLY_DEDENT)[1]
+        return problem is None or u"incomplete input" in problem
+    return syntax_error(source + u"\n") != syntax_error(source + u"\n\n")
+
+
+def syntax_error(source):
+    try:
+        compile(source, CHECKED, "exec", ast.PyCF_ONLY_AST | codeop.PyCF_DONT_IMPLY_DEDENT, True)
+    except SyntaxError as error:
+        return repr(error)
+    except Exception as error:
+        return repr(error)
+    return None
+
+
+# --- The Executor ------------------------------------------------------------------------------------
+
+
+class Executor(object):
+    """Runs commands on the main thread, and answers for them from whichever thread leads.
+
+    `serve` is the blocking pump.  A host with an event loop would let the follower lead for ever and call
+    `run_pending` from a timer or an idle hook.
+    """
+
+    def __init__(self, channel, output, welcome):
+        self.channel, self.output = channel, output
+        self.period = float(welcome.get("heartbeat") or 1.0)
+        self.value_limit = int(welcome.get("value_limit") or 64 * KIB)
+        self.exception_limit = int(welcome.get("exception_limit") or 1024 * KIB)
+        self.echo = bool(welcome.get("echo"))
+        self.prompt = os.environ.get("CHILDMINDER_PROMPT") or ">>> "
+        self.main_ident = get_ident()
+        self.sources = Sources()
+        self.pending = collections.deque()
+        self.exit_code = None
+        self.answers = {
+            "execute": self.pending.append, "shutdown": self.pending.append, "interrupt": self.on_interrupt,
+            "ping": self.on_ping, "stacks": self.on_stacks, "complete": self.on_complete, "check": self.on_check,
+        }
+        # What the lock guards: which command runs, whether it may be interrupted, and who leads.
+        self.lock = new_lock()
+        self.running = None
+        self.began = 0.0
+        self.beat_due = 0.0
+        self.count = 0
+        self.parked = True
+        self.leading = False
+        self.unpark, self.handed = new_lock(), new_lock()
+        self.unpark.acquire()
+        self.handed.acquire()
+        self.recall, self.recalling = os.pipe()
+        for fd in (self.recall, self.recalling):
+            close_on_exec(fd)
+        self.interrupt_pending = False
+        self.sigint = False
+        self.former_sigint = None
+        self.former_main = None
+        self.module = types.ModuleType("__main__")
+        self.module.__dict__["__builtins__"] = builtins
+        self.namespace = self.module.__dict__
+
+    # Life
+
+    def install(self):
+        self.former_main = sys.modules.get("__main__")
+        sys.modules["__main__"] = self.module
+        try:
+            self.former_sigint = signal.signal(signal.SIGINT, self.on_sigint)
+            self.sigint = True
+        except ValueError:
+            pass  # not on the main thread
+        follower = threading.Thread(target=self.follow, name="childminder")
+        follower.daemon = True
+        follower.start()
+
+    def uninstall(self):
+        if self.sigint and self.former_sigint is not None:  # None: a handler not set from Python
+            try:
+                signal.signal(signal.SIGINT, self.former_sigint)
+            except (ValueError, TypeError):
+                pass
+        if self.former_main is not None:
+            sys.modules["__main__"] = self.former_main
+
+    def serve(self):
+        """The blocking pump: until shutdown or until the engine is gone.  The exit code."""
+        while self.exit_code is None:
+            if self.pending:
+                self.run_pending()
+                continue
+            self.take_lead()
+            if not self.pending:
+                self.handle(self.channel.read())
+        return self.exit_code
+
+    def run_pending(self):
+        while self.pending and self.exit_code is None:
+            message = self.pending.popleft()
+            if message["type"] == "shutdown":
+                code = message.get("code")
+                self.exit_code = code if isinstance(code, int) else 0
+            else:
+                self.run(message)
+
+    def handle(self, messages):
+        for message in messages:
+            answer = self.answers.get(message["type"])
+            if answer:
+                try:
+                    answer(message)
+                except (KeyError, TypeError, ValueError, AttributeError) as problem:
+                    raise Gone("the engine sent a malformed %s: %s" % (message["type"], type(problem).__name__))
+
+    # A command
+
+    def run(self, message):
+        try:
+            number, source = int(message["id"]), message["source"] + u""
+        except (KeyError, TypeError, ValueError):
+            raise Gone("the engine sent a malformed execute")
+        if self.echo:
+            # Before "started": the engine takes what arrives until then for echo.
+            self.output.echo(well_formed(u"%s%s\n" % (as_text(self.prompt), source[:MAX_ECHO].rstrip(u"\n"))))
+        now = monotonic()
+        with self.lock:
+            self.began, self.beat_due = now, now + self.period
+            self.count += 1
+            self.interrupt_pending = False
+            self.running = number
+            wake, self.parked = self.parked, False
+        if wake:
+            self.unpark.release()
+        self.channel.send_bytes(b'{"type":"started","id":%d}' % number)
+        reply = self.perform(number, source, message.get("value"))
+        self.output.flush()
+        if getpid() != self.channel.pid:
+            os._exit(0)  # a forked copy that came out of the command: it has no work here
+        with self.lock:
+            self.running = None
+        self.channel.send_bytes(reply)
+
+    def perform(self, number, source, want_value):
+        """Compile and run; the bytes of the reply.  Nothing the command does gets past here."""
+        filename = "<command %d>" % number
+        value = None
+        try:
+            self.sources.add(filename, source)
+            code, last = compile_command(source, filename, want_value)
+            run_code(code, self.namespace)
+            if last is not None:
+                value = evaluate_code(last, self.namespace)
+                return self.finished(number, value)
+        except:  # noqa: E722  old-style classes of Python 2 are no BaseException
+            return self.raised(number)
+        return b'{"type":"finished","id":%d,"value":null,"cut":null}' % number
+
+    def finished(self, number, value):
+        text, cut = None, None
+        if value is not None:  # as at Python's own prompt
+            self.namespace["_"] = value
+            try:
+                text = value_text(value)
+                if len(text) > self.value_limit:
+                    cut = len(text)
+                text = bounded(text, self.value_limit)
+            except KeyboardInterrupt:
+                raise
+            except:  # noqa: E722
+                text = failure_of("repr")
+        return to_json({"type": "finished", "id": number, "value": text, "cut": cut})
+
+    def raised(self, number):
+        info = sys.exc_info()
+        try:
+            leave = exit_code_of(info[1]) if isinstance(info[1], SystemExit) else None
+            return describe_exception(
+                info, self.exception_limit,
+                lambda exc: {"type": "raised", "id": number, "exception": exc, "exit": leave},
+                lambda: self.interrupt_pending)
+        finally:
+            del info
+
+    # Interrupts
+
+    def on_sigint(self, signum, frame):
+        if self.running is None:
+            return
+        if user_code_on_top(frame):
+            self.interrupt_pending = False
+            raise KeyboardInterrupt
+        # It met our own code: the follower sends it again until it meets the user's.
+        self.interrupt_pending = True
+
+    def raise_pending_interrupt(self):
+        """Where user code called us and we are done: an interrupt that came meanwhile is the user's."""
+        if self.interrupt_pending and get_ident() == self.main_ident and self.running is not None:
+            self.interrupt_pending = False
+            raise KeyboardInterrupt
+
+    def signal_main(self):
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(self.main_ident, signal.SIGINT)
+        else:
+            os.kill(getpid(), signal.SIGINT)
+
+    def on_interrupt(self, message):
+        reason = u""
+        with self.lock:
+            if not self.sigint:
+                reason = u"SIGINT is not ours to use in this host"
+            elif self.running is None or self.running != message["command"]:
+                reason = u"command %s is not running" % message["command"]
+            else:
+                self.signal_main()
+        self.channel.send({"type": "interrupt_result", "id": message["id"], "ok": not reason, "reason": reason})
+
+    # Questions
+
+    def on_ping(self, message):
+        self.channel.send({"type": "pong", "id": message["id"], "command": self.running})
+
+    def on_stacks(self, message):
+        try:
+            threads = threads_now(bool(message.get("locals")), self.main_ident, self.exception_limit)
+        except Exception:
+            threads = []
+        payload = to_json({"type": "stacks", "id": message["id"], "threads": threads})
+        if len(payload) > MAX_FRAME:
+            payload = to_json({"type": "stacks", "id": message["id"], "threads": threads[:1]})
+        self.channel.send_bytes(payload)
+
+    def on_complete(self, message):
+        start, matches = completions(self.namespace, message["text"])
+        self.channel.send({"type": "completions", "id": message["id"], "start": start, "matches": matches})
+
+    def on_check(self, message):
+        state, why = check(message["source"])
+        self.channel.send({"type": "checked", "id": message["id"], "state": state, "message": why})
+
+    # The follower
+
+    def take_lead(self):
+        """Main thread, nothing to run: have the follower hand the socket back."""
+        with self.lock:
+            leading = self.leading
+        if leading:
+            os.write(self.recalling, b"x")
+            self.handed.acquire()
+
+    def follow(self):
+        try:
+            while True:
+                self.unpark.acquire()
+                while self.worth_following():
+                    pass
+        except Gone as gone:
+            self.die(str(gone))
+        except BaseException:
+            self.die("the second thread failed:\n" + traceback.format_exc())
+
+    def worth_following(self):
+        """One look at a burst of commands: lead if the same one still runs; park when nothing has run since."""
+        count = self.count
+        sleep(GRACE)
+        with self.lock:
+            if count == self.count:
+                if self.running is None:
+                    self.parked = True
+                    return False
+                self.leading = True
+        if self.leading:
+            self.lead()
+        return True
+
+    def lead(self):
+        asker = select.poll()
+        asker.register(self.channel.sock.fileno(), select.POLLIN)
+        asker.register(self.recall, select.POLLIN)
+        while True:
+            try:
+                ready = [fd for fd, _ in asker.poll(self.until_beat() * 1000)]
+            except (EnvironmentError, select.error):
+                ready = []  # Python 2.7, a signal
+            if self.recall in ready:
+                break
+            if ready:
+                self.handle(self.channel.read_some())
+            self.beat()
+        os.read(self.recall, 1)
+        with self.lock:
+            self.leading = False
+        self.handed.release()
+
+    def until_beat(self):
+        if self.interrupt_pending:
+            return 0.02
+        return max(0.0, min(self.period, self.beat_due - monotonic()))
+
+    def beat(self):
+        due = False
+        with self.lock:
+            if self.running is None:
+                return
+            if self.interrupt_pending:
+                self.signal_main()
+            elapsed = monotonic() - self.began
+            if monotonic() >= self.beat_due:
+                due = True
+                self.beat_due += self.period
+                # Under the lock, so that no beat follows its command's end.
+                self.channel.send({"type": "heartbeat", "id": self.running, "elapsed": round(elapsed, 6)})
+        if due:
+            self.output.nudge()
+
+    def die(self, why):
+        """From the follower: the main thread is in a command that nobody waits for any more."""
+        complain(why)
+        flush_within(self.output, FLUSH_SECONDS)
+        os._exit(EXIT_LOST)
+
+
+def exit_code_of(leaving):
+    """The exit code that Python would have made of a SystemExit."""
+    code = getattr(leaving, "code", None)
+    if code is None:
+        return 0
+    if isinstance(code, integer_types):
+        return int(code) if -2 ** 31 <= code < 2 ** 31 else int(code) & 0xff
+    return 1
+
+
+# --- What user code may import -----------------------------------------------------------------------
+
+
+def user_module(executor):
+    """`import childminder` in the child: tells the engine about the work.  Works, silently, without one too."""
+    module = types.ModuleType("childminder")
+    module.__doc__ = user_module.__doc__
+
+    def send(message):
+        executor.channel.send(message)
+        if executor.channel.contended:
+            # Locks are not fair: a command that reports without pause would keep the follower from answering.
+            executor.channel.contended = False
+            sleep(0.001)
+        executor.raise_pending_interrupt()
+
+    def progress(fraction):
+        """How much of the current item is done, 0 to 1."""
+        fraction = float(fraction)
+        if fraction != fraction:
+            raise ValueError("progress is not a number")
+        send({"type": "progress", "id": executor.running, "fraction": min(1.0, max(0.0, fraction))})
+
+    def status(text):
+        """One line about what is going on."""
+        send({"type": "status", "id": executor.running, "text": spoken(text)})
+
+    def output(path):
+        """A file that this item has made."""
+        path = os.fspath(path) if hasattr(os, "fspath") else path
+        send({"type": "output", "id": executor.running, "path": spoken(path)})
+
+    def fail(message):
+        """The item has failed, though no exception says so."""
+        send({"type": "fail", "id": executor.running, "message": spoken(message)})
+
+    def spoken(value):
+        return bounded(value if isinstance(value, (bytes, text_type)) else str(value))
+
+    for function in (progress, status, output, fail):
+        setattr(module, function.__name__, function)
+    module.__all__ = ["progress", "status", "output", "fail"]
+    return module
+
+
+def watch_threads(executor):
+    """Tell of exceptions that end other threads.  Whether this Python can."""
+    former = getattr(threading, "excepthook", None)
+    if former is None:
+        return False
+
+    def hook(args):
+        try:
+            if args.exc_type is not SystemExit and args.exc_value is not None:
+                name = bounded(getattr(args.thread, "name", None) or "", 200)
+                executor.channel.send_bytes(describe_exception(
+                    (args.exc_type, args.exc_value, args.exc_traceback), executor.exception_limit,
+                    lambda exc: {"type": "thread_exception", "thread": name, "exception": exc}))
+        finally:
+            former(args)
+
+    threading.excepthook = hook
+    return True
+
+
+def silence_forks(channel):
+    """A forked copy may not speak; where Python can say so it does not even keep the socket."""
+    register = getattr(os, "register_at_fork", None)
+    if register is None:
+        return
+
+    def in_child():
+        try:
+            channel.sock.close()
+        except Exception:
+            pass
+
+    register(after_in_child=in_child)
+
+
+# --- Hello -------------------------------------------------------------------------------------------
+
+
+def application():
+    """Who hosts us.  Only what is loaded is asked: importing a host's module may start the whole host."""
+    version = platform.python_version()
+    for module, ask in (
+        ("bpy", lambda bpy: bpy.app.version_string),
+        ("maya.cmds", lambda cmds: cmds.about(version=True)),
+        ("hou", lambda hou: hou.applicationVersionString()),
+        ("nuke", lambda nuke: nuke.NUKE_VERSION_STRING),
+        ("gdb", lambda gdb: gdb.VERSION),
+    ):
+        if sys.modules.get(module) is not None:
+            try:
+                version = ask(sys.modules[module])
+                break
+            except Exception:
+                pass
+    return {"name": bounded(os.environ.get("CHILDMINDER_APPLICATION") or "python", 200),
+            "version": bounded(str(version), 200)}
+
+
+def register_stacks():
+    """On SIGUSR1, Python's C code writes all stacks to a file, whoever holds the interpreter's lock."""
+    path = os.environ.get("CHILDMINDER_STACK_FILE")
+    if not path or faulthandler is None:
+        return False
+    try:
+        stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w")
+        faulthandler.register(signal.SIGUSR1, file=stream, all_threads=True, chain=False)
+        if not faulthandler.is_enabled():
+            faulthandler.enable(file=stream, all_threads=True)  # a crash leaves its stacks there too
+        register_stacks.stream = stream  # faulthandler keeps only the descriptor
+        return True
+    except Exception:
+        return False
+
+
+def hello(executor, stacks, threads, pump):
+    signals = {}
+    if executor.sigint:
+        signals["SIGINT"] = "interrupt"
+    if stacks:
+        signals["SIGUSR1"] = "stacks"
+    features = ["stacks", "complete", "check", "pump:block"]
+    if executor.sigint:
+        features.append("interrupt")
+    if threads:
+        features.append("thread_exception")
+    if pump != "block":
+        features.append("pump-unknown:" + bounded(pump, 100))
+    try:
+        cwd = os.getcwd()
+    except EnvironmentError:
+        cwd = ""
+    argv = getattr(sys, "argv", None) or []
+    return {
+        "type": "hello", "protocol": PROTOCOL, "pid": getpid(), "ppid": os.getppid(),
+        "executable": bounded(sys.executable or ""), "argv": [bounded(word) for word in argv[:100]],
+        "cwd": bounded(cwd), "python": platform.python_version(),
+        "implementation": platform.python_implementation(), "application": application(),
+        "encoding": bounded(getattr(sys.stdout, "encoding", None) or "", 100), "signals": signals,
+        "features": features,
+    }
+
+
+# --- Start -------------------------------------------------------------------------------------------
+
+
+def port_in(argv):
+    """N of `--port N`: behind `--` if there is one (Blender's argv is its whole command line)."""
+    argv = list(argv or [])
+    if "--" in argv:
+        argv = argv[argv.index("--") + 1:]
+    for index, word in enumerate(argv):
+        if word == "--port" and index + 1 < len(argv):
+            return argv[index + 1]
+        if isinstance(word, str) and word.startswith("--port="):
+            return word[len("--port="):]
+    return None
+
+
+def end_by(output, code):
+    """SystemExit lets the host take its leave; if it swallows that, the process is ended all the same."""
+    leaving = new_lock()
+    leaving.acquire()
+
+    def insist():
+        limit = monotonic() + EXIT_SECONDS
+        while monotonic() < limit:
+            if leaving.acquire(False):
+                return  # the interpreter is being taken down: however long it takes, it is no longer swallowed
+            sleep(0.05)
+        flush_within(output, FLUSH_SECONDS)
+        os._exit(code & 0xff)
+
+    atexit.register(leaving.release)
+    watchdog = threading.Thread(target=insist, name="childminder exit")
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def serve(port, secret):
+    """The whole life of the channel; the exit code."""
+    occupy_standard_descriptors()
+    channel = Channel(connect(port))
+    welcome = shake_hands(channel, secret)
+    channel.sock.settimeout(None)
+    silence_forks(channel)
+    output = Output()
+    executor = Executor(channel, output, welcome)
+    sys.modules["childminder"] = user_module(executor)
+    warnings.filterwarnings("ignore", module=re.escape(CHECKED))
+    stacks, threads = register_stacks(), watch_threads(executor)
+    executor.install()
+    channel.send(hello(executor, stacks, threads, as_text(welcome.get("pump") or "block")))
+    try:
+        code = executor.serve()
+    except Gone as gone:
+        complain(gone)
+        code = EXIT_LOST
+    finally:
+        executor.uninstall()
+    output.flush()
+    end_by(output, code)
+    return code
+
+
+def main():
+    """Run once in a process: some hosts run a script again after an exception."""
+    baked, from_environment, secret = CREDENTIALS
+    port = baked or port_in(getattr(sys, "argv", None)) or from_environment
+    if __name__ == "__mp_main__" or getattr(sys, "childminder_pid", None) == getpid():
+        return  # multiprocessing imports a parent's script into its workers
+    if port is None:
+        if __name__ == "__main__":
+            complain("no port given: this file is run by the childminder engine")
+            raise SystemExit(2)
+        return
+    sys.childminder_pid = getpid()
+    try:
+        key = binascii.unhexlify(secret or "")
+        if not key:
+            raise Refused("no secret given")
+        code = serve(int(port), key)
+    except Refused as refused:
+        complain(refused)
+        code = EXIT_REFUSED
+    except (Gone, EnvironmentError, ValueError, TypeError, binascii.Error) as problem:
+        complain("cannot reach the engine: %s" % problem)
+        code = EXIT_LOST
+    raise SystemExit(code)
+
+
+main()

@@ -1,0 +1,1018 @@
+"""Plays the engine's end of the wire against the bootstrapper, in every interpreter found.
+
+    python3 bootstrap/test_child_bootstrapper.py [unittest arguments]
+
+CHILDMINDER_TEST_PYTHONS restricts the interpreters, e.g. "2.7,3.11,pypy,blender".  Nothing here sleeps:
+each wait is for something, and ends in a failure after LIMIT seconds.  Only the standard library is used.
+"""
+import contextlib
+import glob
+import hashlib
+import hmac
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+BOOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_bootstrapper.py")
+LIMIT = 15.0
+SECRET = "5a" * 32
+NONCE = "c3" * 32
+WELCOME = {"type": "welcome", "heartbeat": 1.0, "value_limit": 65536, "exception_limit": 1048576,
+           "echo": False, "pump": "block"}
+
+
+# --- Interpreters ------------------------------------------------------------------------------------
+
+
+def clean_environment(**more):
+    dirty = ("PYTHON", "PYENV", "CHILDMINDER", "LC_", "LANG")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(dirty)}
+    paths = [path for path in env.get("PATH", "").split(":") if "pyenv" not in path]
+    env.update(PATH=":".join(paths), PYTHONDONTWRITEBYTECODE="1")
+    env.update(more)
+    return env
+
+
+class Host(object):
+    """One way to get the bootstrapper run."""
+
+    def __init__(self, name, version, command, tail=("--port", "{port}")):
+        self.name, self.version, self.command, self.tail = name, version, list(command), list(tail)
+
+    def arguments(self, boot, port):
+        return [word.format(boot=boot, port=port) for word in self.command + self.tail]
+
+    def __repr__(self):
+        return "%s (%s)" % (self.name, ".".join(map(str, self.version)))
+
+
+def probe(python):
+    """(implementation, version) of an interpreter, or None if it does not run."""
+    code = "import sys,platform;print(platform.python_implementation(), sys.version_info[:3])"
+    try:
+        done = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              timeout=LIMIT, env=clean_environment())
+    except OSError:
+        return None
+    numbers = re.findall(r"\d+", done.stdout.decode("ascii", "replace"))
+    if done.returncode or len(numbers) != 3:
+        return None
+    return ("pypy" if b"PyPy" in done.stdout else "python"), tuple(map(int, numbers))
+
+
+def find_hosts():
+    wanted = ["2.7"] + ["3.%d" % minor for minor in range(6, 15)]
+    candidates = [shutil.which("python" + version) for version in wanted] + [shutil.which("python3"), shutil.which("pypy3")]
+    candidates += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python")))
+    found = {}
+    for python in candidates:
+        known = probe(python) if python else None
+        if known:
+            kind, version = known
+            name = kind + "%d.%d" % version[:2]
+            found.setdefault(name, Host(name, version, [python, "{boot}"]))
+    missing = ["python" + version for version in wanted if "python" + version not in found]
+    if not any(name.startswith("pypy") for name in found):
+        missing.append("pypy3")
+    for name, command in (
+        ("blender", ["blender", "--background", "--factory-startup", "--python-exit-code", "1", "--python", "{boot}", "--"]),
+        ("gdb", ["gdb", "-nx", "-q", "-batch", "-x", "{boot}"]),
+    ):
+        if shutil.which(name):
+            found[name] = Host(name, (3, 11), command, () if name == "gdb" else ("--port", "{port}"))
+        else:
+            missing.append(name)
+    only = os.environ.get("CHILDMINDER_TEST_PYTHONS")
+    if only:
+        found = {name: host for name, host in found.items()
+                 if any(name in (word, "python" + word) or name.startswith(word.rstrip("3")) and not word[0].isdigit()
+                        for word in only.replace(" ", "").split(","))}
+    return found, missing
+
+
+# --- The engine's end --------------------------------------------------------------------------------
+
+
+class Closed(Exception):
+    pass
+
+
+def hmac_of(who, child_nonce, engine_nonce=NONCE, secret=SECRET):
+    said = "childminder %s 1\n%s\n%s" % (who, child_nonce, engine_nonce)
+    return hmac.new(bytes.fromhex(secret), said.encode(), hashlib.sha256).hexdigest()
+
+
+class Drain(threading.Thread):
+    """Always reads a pipe, as the engine does."""
+
+    def __init__(self, pipe):
+        super().__init__(daemon=True)
+        self.pipe, self.data, self.changed = pipe, bytearray(), threading.Condition()
+        self.start()
+
+    def run(self):
+        while True:
+            piece = os.read(self.pipe.fileno(), 65536)
+            with self.changed:
+                self.data += piece
+                self.changed.notify_all()
+            if not piece:
+                return
+
+    def wait_for(self, piece):
+        with self.changed:
+            assert self.changed.wait_for(lambda: piece in self.data, LIMIT), (piece, bytes(self.data[-2000:]))
+
+
+class Child(object):
+    """A child under the bootstrapper and our end of its channel."""
+
+    def __init__(self, host, env=None, drain=True, boot=BOOT, hello=True, welcome=None, arguments=None, **popen):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(LIMIT)
+        port = self.listener.getsockname()[1]
+        environment = clean_environment(CHILDMINDER_SECRET=SECRET, CHILDMINDER_SESSION="s1")
+        if host.name == "gdb":
+            environment["CHILDMINDER_PORT"] = str(port)
+        environment.update(env or {})
+        self.prepare(port)
+        self.process = subprocess.Popen(
+            arguments or host.arguments(boot, port), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env={key: value for key, value in environment.items() if value is not None}, **popen)
+        self.stderr = Drain(self.process.stderr)
+        self.stdout = Drain(self.process.stdout) if drain else self.process.stdout
+        self.number = 0
+        self.heartbeats = []
+        if hello:
+            self.accept()
+            self.hello = self.shake_hands(welcome or {})
+
+    def prepare(self, port):
+        pass
+
+    def accept(self):
+        while True:
+            try:
+                self.listener.settimeout(0.2)
+                self.sock, _ = self.listener.accept()
+                break
+            except socket.timeout:
+                assert self.process.poll() is None, (self.process.returncode, bytes(self.stderr.data))
+        self.sock.settimeout(LIMIT)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def shake_hands(self, welcome):
+        knock = self.receive()
+        assert knock["type"] == "knock" and knock["protocol"] == 1 and len(knock["nonce"]) == 64, knock
+        self.send(type="challenge", protocol=1, nonce=NONCE, proof=hmac_of("engine", knock["nonce"]))
+        proven = self.receive()
+        assert proven == {"type": "prove", "proof": hmac_of("child", knock["nonce"])}, proven
+        self.send(**dict(WELCOME, **welcome))
+        return self.receive()
+
+    def send(self, **message):
+        payload = json.dumps(message).encode()
+        self.sock.sendall(struct.pack(">I", len(payload)) + payload)
+
+    def exactly(self, size):
+        data = bytearray()
+        while len(data) < size:
+            piece = self.sock.recv(size - len(data))
+            if not piece:
+                raise Closed(bytes(self.stderr.data[-2000:]))
+            data += piece
+        return bytes(data)
+
+    def receive(self):
+        payload = self.exactly(struct.unpack(">I", self.exactly(4))[0])
+        message = json.loads(payload.decode("utf-8"))
+        # What strict readers (serde) refuse: lone surrogates, NaN.
+        json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        message["frame_bytes"] = len(payload) if message["type"] in ("raised", "finished") else None
+        if message["frame_bytes"] is None:
+            del message["frame_bytes"]
+        return message
+
+    def until(self, *kinds):
+        """The next message of these kinds; heartbeats go aside, anything else is collected in `passed`."""
+        self.passed = []
+        while True:
+            message = self.receive()
+            if message["type"] in kinds:
+                return message
+            (self.heartbeats if message["type"] == "heartbeat" else self.passed).append(message)
+
+    def start(self, source, value=False):
+        self.number += 1
+        self.send(type="execute", id=self.number, source=source, phase="item", item=None, value=value)
+        return self.number
+
+    def started(self, source, value=False):
+        number = self.start(source, value)
+        assert self.until("started") == {"type": "started", "id": number}
+        return number
+
+    def run(self, source, value=False):
+        number = self.started(source, value)
+        ended = self.until("finished", "raised")
+        assert ended["id"] == number, ended
+        return ended
+
+    def value(self, source):
+        ended = self.run(source, True)
+        assert ended["type"] == "finished", ended["exception"]["text"]
+        return ended["value"]
+
+    def error(self, source, value=False):
+        ended = self.run(source, value)
+        assert ended["type"] == "raised", ended
+        return ended["exception"]
+
+    def ask(self, kind, answer, **fields):
+        self.send(type=kind, id=900, **fields)
+        message = self.until(answer)
+        assert message["id"] == 900
+        return message
+
+    def ended(self):
+        return self.process.wait(LIMIT)
+
+    def close(self):
+        for sock in (getattr(self, "sock", None), self.listener):
+            if sock:
+                sock.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(LIMIT)
+        if isinstance(self.stdout, Drain):
+            self.stdout.join(LIMIT)
+        self.stderr.join(LIMIT)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class Case(object):
+    """The tests of one interpreter; a subclass a host is made at the end of this file."""
+
+    host = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.common = None
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.common:
+            cls.common.close()
+
+    def fresh(self, **options):
+        child = Child(self.host, **options)
+        self.addCleanup(child.close)
+        return child
+
+    @property
+    def child(self):
+        """One child for all tests that leave it as it was: launching some hosts takes long."""
+        cls = type(self)
+        if cls.common is None or cls.common.process.poll() is not None:
+            cls.common = Child(self.host)
+        return cls.common
+
+    @property
+    def python2(self):
+        return self.host.version < (3,)
+
+    def plain(self):
+        if self.host.name in ("blender", "gdb"):
+            self.skipTest("a matter of the interpreter, not of the host")
+
+
+class Handshake(Case):
+    def test_hello(self):
+        child = self.fresh(env={"CHILDMINDER_APPLICATION": "some-host"})
+        hello = child.hello
+        self.assertEqual((hello["type"], hello["protocol"], hello["pid"]), ("hello", 1, child.process.pid))
+        self.assertEqual(hello["ppid"], os.getpid())
+        self.assertEqual(hello["application"]["name"], "some-host")
+        self.assertTrue(hello["python"].startswith("%d.%d" % self.host.version[:2]))
+        self.assertEqual(hello["signals"], {"SIGINT": "interrupt"})
+        self.assertIn("pump:block", hello["features"])
+        if self.host.name == "blender":
+            self.assertEqual(hello["application"]["version"], child.value("__import__('bpy').app.version_string").strip("'"))
+        self.assertNotIn(SECRET, child.value("dict(__import__('os').environ)"))
+        self.assertEqual(child.value("[k for k in sorted(__import__('os').environ) if k in "
+                                     "('CHILDMINDER_SECRET', 'CHILDMINDER_PORT', 'CHILDMINDER_SESSION')]"), "['CHILDMINDER_SESSION']")
+
+    def test_wrong_engine(self):
+        child = self.fresh(hello=False)
+        child.accept()
+        knock = child.receive()
+        child.send(type="challenge", protocol=1, nonce=NONCE, proof=hmac_of("engine", knock["nonce"], secret="00" * 32))
+        self.assertRaises(Closed, child.receive)
+        self.assertEqual(child.ended(), 71)
+        child.stderr.wait_for(b"could not prove")
+
+    def test_nobody_listens(self):
+        child = self.fresh(hello=False, env={"CHILDMINDER_SECRET": None})
+        self.assertEqual(child.ended(), 71)
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
+        self.plain()
+        child = self.fresh(hello=False, arguments=self.host.arguments(BOOT, port))
+        self.assertEqual(child.ended(), 70)
+
+    def test_generated_file(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        boot = os.path.join(folder, "boot.py")
+
+        class Generated(Child):
+            def prepare(self, port):
+                with open(BOOT) as source, open(boot, "w") as copy:
+                    text = source.read()
+                    assert text.count("\nGENERATED = None\n\n\n") == 1
+                    made = {"port": port, "secret": SECRET, "remove": boot}
+                    copy.write(text.replace("\nGENERATED = None\n\n\n", "\nGENERATED = %r\n\n\n" % made))
+
+        arguments = [word for word in self.host.arguments(boot, 1) if word not in ("--port", "1")]
+        if self.host.name == "blender":
+            arguments = self.host.arguments(boot, 1)[:-3]
+        child = Generated(self.host, arguments=arguments, env={"CHILDMINDER_SECRET": None, "CHILDMINDER_PORT": None})
+        self.addCleanup(child.close)
+        self.assertEqual(os.listdir(folder), [])
+        self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_port_from_environment_and_unknown_arguments(self):
+        self.plain()
+
+        class FromEnvironment(Child):
+            def prepare(self, port):
+                os.environ["CHILDMINDER_TEST_PORT"] = str(port)
+
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            port = listener.getsockname()[1]
+            env = clean_environment(CHILDMINDER_SECRET=SECRET, CHILDMINDER_PORT=str(port))
+            process = subprocess.Popen([self.host.command[0], BOOT, "--what", "x", "--", "-y"], env=env,
+                                       stderr=subprocess.DEVNULL)
+            listener.settimeout(LIMIT)
+            listener.accept()[0].close()
+            self.assertEqual(process.wait(LIMIT), 70)
+
+    def test_imported_or_run_without_a_port(self):
+        self.plain()
+        for code, expected in (("import child_bootstrapper; print(6 * 7)", 0), (None, 2)):
+            arguments = ["-c", code] if code else [BOOT]
+            done = subprocess.run([self.host.command[0]] + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  timeout=LIMIT, env=clean_environment(), cwd=os.path.dirname(BOOT))
+            self.assertEqual(done.returncode, expected, done.stderr)
+
+    def test_second_run_in_one_process_does_nothing(self):
+        child = self.fresh()
+        run_again = ("import sys\nkept = sys.argv\nsys.argv = ['x', '--port', '9']\n"
+                     "exec(compile(open(%r).read(), 'again', 'exec'), {'__name__': '__main__'})\nsys.argv = kept" % BOOT)
+        self.assertEqual(child.run(run_again if not self.python2 else run_again.replace("open", "__import__('io').open")
+                                   .replace(".read()", ".read().encode('utf-8')"))["type"], "finished")
+        self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_unknown_pump(self):
+        child = self.fresh(welcome={"pump": "timer"})
+        self.assertIn("pump-unknown:timer", child.hello["features"])
+        self.assertEqual(child.value("1"), "1")
+
+
+class Commands(Case):
+    def test_values(self):
+        child = self.child
+        self.assertEqual(child.run("a = 1")["value"], None)
+        self.assertEqual(child.run("a + 1", False)["value"], None)
+        self.assertEqual(child.value("b = a + 1\nb * 10"), "20")
+        self.assertEqual(child.value("_ + 1"), "21")
+        self.assertEqual(child.value("None"), None)
+        self.assertEqual(child.value("''"), "''")
+        self.assertEqual(child.value("if a:\n    a\n"), None)
+        self.assertEqual(child.value("# nothing\n"), None)
+        self.assertEqual(child.value("from __future__ import division\n1 / 2"), "0.5")
+        if self.python2:
+            self.assertEqual(child.value("print 'no future leaked', \n1 / 2"), "0")
+
+    def test_one_namespace(self):
+        child = self.child
+        child.run("import math\ndef half(x): return math.floor(x / 2.0)\nclass Thing(object): pass")
+        child.run("def quarter(x): return half(half(x))")
+        self.assertEqual(child.value("int(quarter(9))"), "2")
+        self.assertEqual(child.value("[int(half(x)) for x in (2, 4)]"), "[1, 2]")
+        self.assertEqual(child.value("__name__"), "'__main__'")
+        self.assertEqual(child.value("import pickle; type(pickle.loads(pickle.dumps(Thing()))) is Thing"), "True")
+
+    def test_main_thread(self):
+        self.assertEqual(self.child.value("import threading; type(threading.current_thread()).__name__"), "'_MainThread'")
+
+    def test_unicode(self):
+        child = self.child
+        self.assertEqual(child.value(u"len(u'\xe4\u20ac')"), "2")
+        self.assertEqual(child.value(u"# -*- coding: latin-1 -*-\nlen(u'\xe4\u20ac')"), "2")
+        self.assertEqual(child.run(u"print(u'\xe4\u20ac')")["type"], "finished")
+        if self.host.name != "gdb":
+            child.stdout.wait_for(u"\xe4\u20ac\n".encode("utf-8"))
+        if not self.python2:
+            self.assertEqual(child.value(u"'\xe4\u20ac'"), u"'\xe4\u20ac'")
+            self.assertEqual(child.run("print('\\ud800')")["type"], "finished")
+
+    def test_surrogates_are_not_malformed_json(self):
+        child = self.child
+        error = child.error("raise ValueError(u'bad \\ud800 end')")
+        self.assertIn("end", error["message"])
+        child.value("type('T', (object,), {'__repr__': lambda s: 'x\\ud800y'})()")
+        child.start("import childminder; childminder.status(u'\\ud800')")
+        self.assertIn("d800", child.until("status")["text"])
+        child.until("finished")
+
+    def test_null_byte_and_bad_source(self):
+        for source in ("a = 1\0", "if", "(" * 300 + ")" * 300, "\ud800", "  x"):
+            self.assertEqual(self.child.run(source)["type"], "raised" if source[0] != "(" else mock_any)
+        self.assertEqual(self.child.value("1"), "1")
+
+    def test_ten_mebibytes(self):
+        child = self.child
+        big = "x" * (10 * 1024 * 1024)
+        self.assertEqual(child.value("len('%s')" % big), str(len(big)))
+        child.send(type="execute", id=1, source="len('%s')" % big, phase="item", item=None, value=True)
+        self.assertEqual(child.ask("ping", "pong")["type"], "pong")
+        child.until("finished") if not any(m["type"] == "finished" for m in child.passed) else None
+
+    def test_huge_value_is_cut(self):
+        child = self.child
+        ended = child.run("'%s' * (100 * 1024 * 1024)" % "v", True)
+        self.assertEqual(ended["cut"], 100 * 1024 * 1024 + 2)
+        self.assertEqual(ended["value"], "'" + "v" * 65535)
+        child.run("_ = None")
+        ended = child.run(u"u'\u20ac' * 100000" if not self.python2 else "'e' * 100000", True)
+        self.assertLessEqual(len(ended["value"].encode("utf-8")), 65536)
+        self.assertEqual(ended["cut"], 100002)
+
+    def test_order(self):
+        child = self.child
+        numbers = [child.start("order = %d" % index) for index in range(200)]
+        seen = [child.receive() for _ in range(400)]
+        self.assertEqual([m["id"] for m in seen if m["type"] == "finished"], numbers)
+        self.assertEqual([m["type"] for m in seen], ["started", "finished"] * 200)
+        self.assertEqual(child.value("order"), "199")
+
+    def test_repr_that_fails(self):
+        child = self.child
+        child.run("class Bad(object):\n    def __repr__(self): raise ValueError('no repr')\nbad = Bad()")
+        self.assertRegex(child.value("bad"), "^<repr failed: ValueError: no repr>$")
+        child.run("class Leaves(object):\n    def __repr__(self): raise SystemExit(3)")
+        self.assertRegex(child.value("Leaves()"), "^<repr failed: SystemExit")
+        child.run("class Deep(object):\n    def __repr__(self): return repr(self)")
+        self.assertRegex(child.value("Deep()"), "^<repr failed: R")
+
+    def test_unknown_messages_are_skipped(self):
+        child = self.child
+        child.send(type="from the future", id=3)
+        self.assertEqual(child.value("5"), "5")
+
+    def test_echo(self):
+        child = self.fresh(welcome={"echo": True}, env={"CHILDMINDER_PROMPT": "somePy> "})
+        child.run("pass # echoed")
+        child.stdout.wait_for(b"somePy> pass # echoed\n")
+
+
+class Errors(Case):
+    def test_frames_locals_and_chain(self):
+        error = self.child.error("def outer(x):\n    inner = [x]\n    return {}['missing']\n\nouter(5)")
+        self.assertEqual((error["type"], error["message"]), ("KeyError", "'missing'"))
+        self.assertEqual(error["module"], "exceptions" if self.python2 else "builtins")
+        name = "<command %d>" % self.child.number
+        first, last = error["frames"]
+        self.assertEqual((first["file"], first["line"], first["function"], first["source"]), (name, 5, "<module>", "outer(5)"))
+        self.assertEqual((last["line"], last["function"], last["source"]), (3, "outer", "return {}['missing']"))
+        self.assertEqual(last["locals"], {"x": "5", "inner": "[5]"})
+        self.assertIn("Traceback", error["text"])
+        self.assertNotIn("child_bootstrapper", error["text"])
+        self.assertIn("return {}['missing']", error["text"])
+        self.assertFalse(error["cut"])
+        if not self.python2:
+            error = self.child.error("try:\n    1/0\nexcept Exception as e:\n    raise ValueError('second') from e")
+            self.assertEqual((error["type"], error["cause"]["type"], error["context"]), ("ValueError", "ZeroDivisionError", None))
+            self.assertEqual(error["cause"]["frames"][0]["source"], "1/0")
+            error = self.child.error("try:\n    1/0\nexcept Exception:\n    {}[1]")
+            self.assertEqual((error["type"], error["cause"], error["context"]["type"]), ("KeyError", None, "ZeroDivisionError"))
+
+    def test_cycle_and_long_chain(self):
+        if self.python2:
+            self.skipTest("Python 2 has no chains")
+        error = self.child.error("a, b = ValueError('a'), ValueError('b')\na.__cause__, b.__cause__ = b, a\nraise a")
+        self.assertEqual(error["cause"]["message"], "b")
+        self.assertIsNone(error["cause"]["cause"])
+        error = self.child.error("last = None\nfor n in range(100):\n    e = ValueError(n)\n    e.__cause__ = last\n    last = e\nraise last")
+        depth = 0
+        while error:
+            error, depth = error["cause"], depth + 1
+        self.assertEqual(depth, 21)
+
+    def test_group_and_notes(self):
+        if self.host.version < (3, 11):
+            self.skipTest("groups are of 3.11")
+        error = self.child.error("e = ExceptionGroup('g', [ValueError(n) for n in range(30)])\ne.add_note('noted')\nraise e")
+        self.assertEqual((error["type"], len(error["group"]), error["notes"]), ("ExceptionGroup", 20, ["noted"]))
+        self.assertEqual(error["group"][1]["message"], "1")
+        error = self.child.error("e = ValueError(1)\nfor n in range(15): e = ExceptionGroup('g', [e] * 15)\nraise e")
+        self.assertTrue(error["cut"])
+
+    def test_syntax_error(self):
+        error = self.child.error("a = 1\nb = = 2\n")
+        frame = error["frames"][-1]
+        self.assertEqual(error["type"], "SyntaxError")
+        self.assertEqual((frame["file"], frame["line"], frame["source"]), ("<command %d>" % self.child.number, 2, "b = = 2"))
+        self.assertEqual(error["frames"][:-1], [])
+
+    def test_exits(self):
+        for source, code in (("raise SystemExit", 0), ("raise SystemExit(3)", 3), ("import sys; sys.exit('words')", 1),
+                             ("raise SystemExit(10 ** 30)", 10 ** 30 & 0xff)):
+            ended = self.child.run(source)
+            self.assertEqual((ended["type"], ended["exit"], ended["exception"]["type"]), ("raised", code, "SystemExit"))
+        for source in ("raise KeyboardInterrupt", "raise GeneratorExit", "raise MemoryError", "1/0"):
+            self.assertEqual((self.child.run(source)["type"], self.child.run(source)["exit"]), ("raised", None))
+        self.assertEqual(self.child.value("1"), "1")
+
+    def test_recursion(self):
+        error = self.child.error("def down(n):\n    return down(n + 1)\ndown(0)")
+        self.assertEqual(error["type"], "RuntimeError" if self.python2 else "RecursionError")
+        self.assertLessEqual(len(error["frames"]), 200)
+        self.assertEqual(error["frames"][0]["source"], "down(0)")
+        self.assertTrue(error["cut"])
+
+    def test_exceptions_that_fail(self):
+        child = self.child
+        error = child.error("class Mean(Exception):\n    def __str__(self): raise ValueError('mean')\n    __repr__ = __str__\n"
+                            "def f():\n    m = Mean()\n    raise m\nf()")
+        self.assertRegex(error["message"], "<str failed: ValueError: mean>")
+        self.assertRegex(error["frames"][-1]["locals"]["m"], "<repr failed: ValueError: mean>")
+        if self.python2:
+            error = child.error("class Old: pass\nraise Old()")
+            self.assertEqual(error["type"], "Old")
+            self.assertEqual(child.error(u"raise ValueError(u'\xe4')")["message"], u"\xe4")
+
+    def test_bounds(self):
+        child = self.child
+        child.run("def f(n):\n    big = 'x' * 100000\n    if n: return f(n - 1)\n"
+                  "    many = dict((i, i) for i in range(10 ** 6))\n    raise ValueError('m' * 10 ** 7)\n")
+        ended = child.run("f(150)")
+        error = ended["exception"]
+        self.assertLessEqual(ended["frame_bytes"], 1048576 + 1000)
+        self.assertLessEqual(len(error["message"]), 65536)
+        for name, text in error["frames"][-1]["locals"].items():
+            self.assertLessEqual(len(text), 1024, name)
+        child.run("src = 'def g():\\n' + ''.join('    v%d = u\"\\\\u20ac\" * 2000\\n' % i for i in range(300)) + '    g()'\nexec(src)")
+        ended = child.run("g()")
+        self.assertLessEqual(ended["frame_bytes"], 1048576)
+        self.assertTrue(ended["exception"]["cut"])
+        self.assertLessEqual(len(ended["exception"]["frames"][-1]["locals"] or {}), 50)
+
+    def test_small_limit(self):
+        child = self.fresh(welcome={"exception_limit": 2000, "value_limit": 10})
+        ended = child.run("def f(n):\n    x = 'y' * 500\n    if n: f(n - 1)\n    raise ValueError('z' * 5000)\nf(50)")
+        self.assertLessEqual(ended["frame_bytes"], 2000)
+        self.assertEqual(ended["exception"]["type"], "ValueError")
+        self.assertEqual(len(child.value("'abc' * 100")), 10)
+
+    def test_thread_exception(self):
+        child = self.child
+        if "thread_exception" not in child.hello["features"]:
+            self.assertLess(self.host.version, (3, 8))
+            self.skipTest("threading.excepthook is of 3.8")
+        child.start("import threading\ndef worker():\n    raise ValueError('in thread')\n"
+                    "t = threading.Thread(target=worker, name='worker 7'); t.start(); t.join()")
+        message = child.until("thread_exception")
+        self.assertEqual((message["thread"], message["exception"]["message"]), ("worker 7", "in thread"))
+        self.assertEqual(message["exception"]["frames"][-1]["function"], "worker")
+        child.until("finished")
+        if self.host.name != "gdb":
+            child.stderr.wait_for(b"in thread")
+
+    def test_source_of_an_older_command(self):
+        child = self.child
+        child.run("def older():\n    raise ValueError('older')  # this line")
+        self.assertIn("# this line", child.error("older()")["text"])
+
+
+BUSY = "import time\nprint('busy')\ntime.sleep(%d)" % LIMIT
+
+
+class Busy(Case):
+    def busy(self, source="time.sleep(%d)" % LIMIT):
+        self.child.run("import time")
+        return self.child.started(source)
+
+    def interrupt(self, number):
+        return self.child.ask("interrupt", "interrupt_result", command=number)
+
+    def test_interrupt(self):
+        number = self.busy()
+        self.assertEqual(self.child.ask("ping", "pong")["command"], number)
+        result = self.interrupt(number)
+        self.assertTrue(result["ok"], result)
+        ended = self.child.until("raised")
+        self.assertEqual((ended["id"], ended["exception"]["type"], ended["exit"]), (number, "KeyboardInterrupt", None))
+        self.assertEqual(self.child.ask("ping", "pong")["command"], None)
+
+    def test_interrupt_twice(self):
+        number = self.busy("try:\n    time.sleep(%d)\nexcept KeyboardInterrupt:\n    import childminder; "
+                           "childminder.status('once')\n    time.sleep(%d)" % (LIMIT, LIMIT))
+        self.assertTrue(self.interrupt(number)["ok"])
+        if not any(m["type"] == "status" for m in self.child.passed):
+            self.child.until("status")
+        self.assertTrue(self.interrupt(number)["ok"])
+        self.assertEqual(self.child.until("raised")["exception"]["type"], "KeyboardInterrupt")
+
+    def test_interrupt_of_an_ended_command_is_refused(self):
+        self.child.run("pass")
+        result = self.interrupt(self.child.number)
+        self.assertFalse(result["ok"])
+        self.assertIn("not running", result["reason"])
+        number = self.busy()
+        self.assertFalse(self.interrupt(number - 1)["ok"])
+        self.assertTrue(self.interrupt(number)["ok"])
+        self.child.until("raised")
+
+    def test_interrupts_never_hit_the_loop(self):
+        """Signals from outside, at any moment: commands end one way or the other, the child lives."""
+        child, pid = self.child, self.child.hello["pid"]
+        for _ in range(300):
+            child.start("import childminder; childminder.progress(0.5)")
+            os.kill(pid, signal.SIGINT)
+            self.assertIn(child.until("finished", "raised")["type"], ("finished", "raised"))
+            os.kill(pid, signal.SIGINT)
+        self.assertEqual(child.value("1"), "1")
+
+    def test_interrupt_of_a_slow_repr(self):
+        self.child.run("class Slow(object):\n    def __repr__(self): time.sleep(%d)\nimport time" % LIMIT)
+        number = self.child.started("Slow()", True)
+        self.assertTrue(self.interrupt(number)["ok"])
+        self.assertEqual(self.child.until("finished", "raised")["type"], "raised")
+        number = self.child.started("def f():\n    a = Slow()\n    b = Slow()\n    raise ValueError('slow')\nf()")
+        self.assertTrue(self.interrupt(number)["ok"])
+        error = self.child.until("finished", "raised")["exception"]
+        self.assertEqual(error["type"], "ValueError")
+        self.assertIn("interrupted", str(error["frames"][-1]["locals"]))
+
+    def test_a_signal_that_meets_our_code_is_sent_again(self):
+        child = self.child
+        child.run("import childminder")
+        number = child.started("while True: childminder.progress(0.1)")
+        self.assertTrue(self.interrupt(number)["ok"])
+        self.assertEqual(child.until("raised")["id"], number)
+
+    def test_sigint_while_idle_is_ignored(self):
+        child = self.child
+        child.value("1")
+        os.kill(child.hello["pid"], signal.SIGINT)
+        self.assertEqual(child.value("2"), "2")
+
+    def test_stacks(self):
+        child = self.child
+        child.run("import time\ndef deep(n):\n    mark = n\n    deep(n - 1) if n else time.sleep(%d)" % LIMIT)
+        number = child.started("deep(3)")
+        for with_locals in (False, True):
+            main = child.ask("stacks", "stacks", locals=with_locals)["threads"][0]
+            self.assertTrue(main["main"])
+            self.assertEqual([frame["function"] for frame in main["frames"]], ["<module>"] + ["deep"] * 4)
+            self.assertEqual(main["frames"][0]["source"], "deep(3)")
+            self.assertEqual(main["frames"][2]["locals"], {"n": "2", "mark": "2"} if with_locals else None)
+        names = [thread["name"] for thread in child.ask("stacks", "stacks", locals=False)["threads"]]
+        self.assertIn("childminder", names)
+        self.interrupt(number)
+        child.until("raised")
+        self.assertTrue(child.ask("stacks", "stacks", locals=True)["threads"])
+
+    def test_stack_file(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "stacks")
+        child = self.fresh(env={"CHILDMINDER_STACK_FILE": path})
+        if self.python2:
+            self.assertNotIn("SIGUSR1", child.hello["signals"])
+            return
+        self.assertEqual(child.hello["signals"]["SIGUSR1"], "stacks")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        child.started("import time; time.sleep(%d)" % LIMIT)
+        os.kill(child.process.pid, signal.SIGUSR1)
+        limit = time.monotonic() + LIMIT
+        with open(path, "rb") as stacks:
+            seen = stacks.read()
+            while b"<command 1>" not in seen:
+                self.assertLess(time.monotonic(), limit)
+                seen += stacks.read()
+
+    def test_completions(self):
+        child = self.child
+        child.run("import math\nlonely_name = {}")
+        for busy in (False, True):
+            number = self.busy() if busy else None
+            found = child.ask("complete", "completions", text="x = lonely_n")
+            self.assertEqual((found["start"], [m.rstrip("( ") for m in found["matches"]]), (4, ["lonely_name"]))
+            found = child.ask("complete", "completions", text="math.flo")
+            self.assertEqual((found["start"], [m.rstrip("()") for m in found["matches"]]), (0, ["math.floor"]))
+            self.assertEqual(child.ask("complete", "completions", text="")["matches"], [])
+            self.assertEqual(child.ask("complete", "completions", text="nothing.at.all")["matches"], [])
+            self.assertEqual(child.ask("complete", "completions", text=u"'\xe4' + lonely_")["start"], 6)
+            if busy:
+                self.interrupt(number)
+                child.until("raised")
+        child.run("class Many(object): pass\nmany = Many()\nfor n in range(500): setattr(many, 'a%03d' % n, n)")
+        self.assertEqual(len(child.ask("complete", "completions", text="many.a")["matches"]), 200)
+
+    CHECKS = (
+        ("", "complete"), ("x = 1", "complete"), ("x = 1\ny = 2", "complete"), ("# only", "complete"),
+        ("if x:", "incomplete"), ("if x:\n    y = 1", "incomplete"), ("if x:\n    y = 1\n", "complete"),
+        ("if x:\n    y = 1\n    ", "complete"), ("if x:\n    y = 1\nz = 2", "complete"),
+        ("for i in x: pass", "incomplete"), ("for i in x: pass\n", "complete"),
+        ("def f():", "incomplete"), ("def f():\n    return (", "incomplete"), ("class A(object):\n", "incomplete"),
+        ("@decorated", "incomplete"), ("@decorated\n", "incomplete"), ("@decorated\ndef f(): pass\n", "complete"),
+        ("@decorated\ndef f():", "incomplete"),
+        ("f(", "incomplete"), ("f(1,\n  2", "incomplete"), ("[1, {2: 3}", "incomplete"), ("f(1,\n  2)", "complete"),
+        ("'''abc", "incomplete"), ('x = """abc\ndef', "incomplete"), ("'''abc'''", "complete"), ("x = 1 + \\", "incomplete"),
+        ("try:\n    x = 1\n", "incomplete"), ("try:\n    x = 1\nexcept E:\n    pass\n", "complete"),
+        ("if x:\n    y = 1\nelse:", "incomplete"), ("a = 1\nif x:", "incomplete"),
+        ("x = = 1", "invalid"), (")", "invalid"), ("x = (1]", "invalid"), ("'abc", "invalid"), ("a = 1\n  b = 2", "invalid"),
+        ("if x:\ny = 1", "invalid"), ("return 1", "invalid"), ("a\0b", "invalid"),
+        ("# coding: latin-1\nx = 1", "complete"), (u"x = u'\xe4'", "complete"), ("x is 1", "complete"),
+    )
+
+    def test_check(self):
+        child, wrong = self.child, []
+        for source, state in self.CHECKS:
+            answer = child.ask("check", "checked", source=source)
+            if answer["state"] != state or (state == "invalid") != bool(answer["message"]):
+                wrong.append((source, answer["state"], state, answer["message"]))
+        self.assertEqual(wrong, [])
+
+    def test_heartbeats_only_while_busy(self):
+        child = self.fresh(welcome={"heartbeat": 0.05})
+        child.run("import time")
+        number = child.started("time.sleep(0.6)")
+        child.until("finished")
+        self.assertGreaterEqual(len(child.heartbeats), 4)
+        self.assertTrue(all(beat["id"] == number for beat in child.heartbeats))
+        elapsed = [beat["elapsed"] for beat in child.heartbeats]
+        self.assertEqual(elapsed, sorted(elapsed))
+
+    def test_idle_wakes_nobody(self):
+        child = self.fresh(welcome={"heartbeat": 0.05})
+        child.run("import time; time.sleep(0.3)")
+        pid = child.process.pid
+
+        def switches():
+            counts = {}
+            for task in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/status" % (pid, task)) as status:
+                    counts[task] = re.findall(r"voluntary_ctxt_switches:\s+(\d+)", status.read())
+            return counts
+
+        # Parked within a moment; then nothing moves for a whole second.
+        limit, before, since = time.monotonic() + LIMIT, None, 0.0
+        while True:
+            now = switches()
+            if now != before:
+                before, since = now, time.monotonic()
+            if time.monotonic() - since > 1.0:
+                return
+            self.assertLess(time.monotonic(), limit)
+            select.select([], [], [], 0.1)
+
+
+class Output(Case):
+    def available(self, pipe):
+        data = b""
+        while select.select([pipe], [], [], 0)[0]:
+            piece = os.read(pipe.fileno(), 65536)
+            if not piece:
+                break
+            data += piece
+        return data
+
+    def test_flushed_before_finished(self):
+        child = self.fresh(drain=False)
+        self.available(child.stdout)
+        for source, text in (
+            ("import sys; sys.stdout.write('no newline')", b"no newline"),
+            ("print('a line')", b"a line\n"),
+            ("import ctypes; libc = ctypes.CDLL(None); libc.printf(b'from C')", b"from C"),
+            ("import os; os.write(1, b'raw') and None", b"raw"),
+        ):
+            ended = child.run(source)
+            self.assertEqual(ended["type"], "finished", ended)
+            self.assertEqual(self.available(child.stdout), text)
+
+    def test_lines_arrive_while_the_command_runs(self):
+        child = self.child
+        child.run("import time, sys")
+        number = child.started("print('line now'); sys.stdout.write('half'); time.sleep(%d)" % LIMIT)
+        child.stdout.wait_for(b"line now\n")
+        child.stdout.wait_for(b"half")
+        child.ask("interrupt", "interrupt_result", command=number)
+        child.until("raised")
+
+    def test_replaced_streams(self):
+        child = self.child
+        child.run("import sys, io\nkept = sys.stdout, sys.stderr")
+        for replacement in ("None", "object()", "io.StringIO()", "Evil()"):
+            child.run("class Evil(object):\n    def flush(self): raise SystemExit(9)\n    write = flush")
+            self.assertEqual(child.run("sys.stdout = sys.stderr = %s" % replacement)["type"], "finished")
+            self.assertEqual(child.value("1"), "1")
+        child.run("sys.stdout, sys.stderr = kept")
+        child.run("print('back again')")
+        child.stdout.wait_for(b"back again\n")
+
+    def test_closed_descriptors(self):
+        child = self.fresh()
+        child.run("import os\nfor fd in (0, 1, 2): os.close(fd)\nos.chdir('/')")
+        self.assertEqual(child.value("1"), "1")
+        child.run("f = open(os.devnull); g = open(os.devnull); h = open(os.devnull)")
+        self.assertEqual(child.value("2"), "2")
+        child.send(type="shutdown", code=5)
+        self.assertIn(child.ended(), (5, 120))  # 120: Python's own, when it cannot flush
+
+    def test_started_with_closed_descriptors(self):
+        self.plain()
+        child = self.fresh(preexec_fn=lambda: [os.close(fd) for fd in (0, 1)])
+        self.assertEqual(child.value("6 * 7"), "42")
+        child.run("import os\nfor fd in (0, 1, 2):\n    try: os.close(fd)\n    except OSError: pass")
+        self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_one_write_per_print(self):
+        if self.python2 or self.host.name in ("gdb", "blender") or not shutil.which("strace"):
+            self.skipTest("needs strace; Python 2 writes the newline by itself")
+        for unbuffered in ("", "1"):
+            folder = tempfile.mkdtemp()
+            self.addCleanup(shutil.rmtree, folder)
+            trace = os.path.join(folder, "trace")
+
+            class Traced(Child):
+                def prepare(self, port):
+                    self.port = port
+
+            host = Host(self.host.name, self.host.version, ["strace", "-f", "-e", "trace=write", "-o", trace] + self.host.command)
+            child = Traced(host, env={"PYTHONUNBUFFERED": unbuffered})
+            self.addCleanup(child.close)
+            child.run("for n in range(100): print('line', n)")
+            child.send(type="shutdown", code=0)
+            child.ended()
+            with open(trace) as lines:
+                writes = [line for line in lines if "write(1, " in line]
+            self.assertEqual(len(writes), 100, writes[:4])
+
+
+class Reports(Case):
+    def test_user_module(self):
+        child = self.child
+        number = child.start("import childminder as c\nc.progress(0.4)\nc.progress(7)\nc.status(u'st\\xe4tus')\n"
+                             "c.output('/out/a.exr')\nc.fail('x' * 10000)")
+        child.until("finished")
+        passed = [m for m in child.passed if m["type"] != "started"]
+        self.assertEqual(passed, [
+            {"type": "progress", "id": number, "fraction": 0.4}, {"type": "progress", "id": number, "fraction": 1.0},
+            {"type": "status", "id": number, "text": u"st\xe4tus"}, {"type": "output", "id": number, "path": "/out/a.exr"},
+            {"type": "fail", "id": number, "message": "x" * 4096}])
+        self.assertEqual(child.error("c.progress(float('nan'))")["type"], "ValueError")
+
+    def test_from_many_threads(self):
+        child = self.child
+        child.start("import childminder, threading\ndef many():\n    for n in range(200): childminder.status('s' * 1000)\n"
+                    "ts = [threading.Thread(target=many) for n in range(4)]\n[t.start() for t in ts]\n[t.join() for t in ts] and None")
+        child.until("finished")
+        self.assertEqual(sum(m["type"] == "status" for m in child.passed), 800)
+
+    def test_fork_is_silent(self):
+        child = self.fresh()
+        child.run("import os, sys, childminder")
+        for source in ("pid = os.fork()\nif pid == 0:\n    childminder.status('forked')\n    os._exit(0)\nos.waitpid(pid, 0) and None",
+                       "pid = os.fork()\nif pid == 0:\n    raise ValueError('forked')\nos.waitpid(pid, 0) and None",
+                       "pid = os.fork()\nif pid:\n    os.waitpid(pid, 0)"):
+            self.assertEqual(child.run(source)["type"], "finished")
+            self.assertEqual(child.passed, [])
+        self.assertEqual(child.value("1"), "1")
+
+    def test_grandchild_does_not_hold_the_channel(self):
+        child = self.fresh()
+        self.assertEqual(child.run("import subprocess; p = subprocess.Popen(['sleep', '%d'])" % LIMIT)["type"], "finished")
+        grandchild = int(child.value("p.pid"))
+        try:
+            os.kill(child.process.pid, signal.SIGKILL)
+            self.assertRaises((Closed, ConnectionResetError), child.receive)
+        finally:
+            os.kill(grandchild, signal.SIGKILL)
+
+
+class Ends(Case):
+    def test_engine_gone_while_idle(self):
+        child = self.fresh()
+        child.run("1")
+        child.sock.close()
+        self.assertEqual(child.ended(), 70)
+
+    def test_engine_gone_while_busy(self):
+        child = self.fresh()
+        child.started("import sys, time; sys.stdout.write('last words'); time.sleep(%d)" % LIMIT)
+        child.sock.close()
+        self.assertEqual(child.ended(), 70)
+        child.stdout.wait_for(b"last words")
+
+    def test_engine_gone_while_a_pipe_is_full(self):
+        self.plain()
+        child = self.fresh(drain=False)
+        child.started("import sys\nwhile True: sys.stdout.write('x' * 10000)")
+        child.sock.close()
+        self.assertEqual(child.ended(), 70)
+
+    def test_bad_frames(self):
+        self.plain()
+        for data in (b"\xff\xff\xff\xff", b"\0\0\0\2{]", b"\0\0\0\2[]", b"\0\0\0\0", b'\0\0\0\x12{"type":"execute"}'):
+            child = self.fresh()
+            child.sock.sendall(data)
+            self.assertEqual(child.ended(), 70, data)
+            child = self.fresh()
+            child.started("import time; time.sleep(%d)" % LIMIT)
+            child.sock.sendall(data)
+            if not data.endswith(b'"execute"}'):  # that one waits for its turn
+                self.assertEqual(child.ended(), 70, data)
+
+    def test_shutdown(self):
+        for code in (0, 5):
+            child = self.fresh()
+            child.run("import atexit, sys; atexit.register(lambda: sys.stderr.write('at exit\\n'))")
+            last = child.start("last = 1")
+            child.send(type="shutdown", code=code)
+            self.assertEqual(child.until("finished")["id"], last)
+            self.assertEqual(child.ended(), code)
+            if self.host.name != "gdb":
+                child.stderr.wait_for(b"at exit")
+
+    def test_shutdown_though_threads_go_on(self):
+        child = self.fresh()
+        child.run("import threading, time; threading.Thread(target=time.sleep, args=(%d,)).start()" % LIMIT)
+        child.send(type="shutdown", code=6)
+        self.assertEqual(child.ended(), 6)
+
+    def test_shutdown_though_the_host_swallows_it(self):
+        self.plain()
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        wrapper = os.path.join(folder, "host.py")
+        with open(wrapper, "w") as script:
+            script.write("import sys, time\nsys.path.insert(0, %r)\ntry:\n    import child_bootstrapper\nexcept SystemExit:\n    pass\n"
+                         "time.sleep(%d)\n" % (os.path.dirname(BOOT), LIMIT))
+        child = self.fresh(boot=wrapper)
+        self.assertEqual(child.value("__name__"), "'__main__'")
+        child.send(type="shutdown", code=8)
+        self.assertEqual(child.ended(), 8)
+
+    def test_what_was_the_hosts_is_given_back(self):
+        self.plain()
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        wrapper = os.path.join(folder, "host.py")
+        with open(wrapper, "w") as script:
+            script.write("import sys, signal, __main__\nsys.path.insert(0, %r)\nbefore = signal.getsignal(signal.SIGINT)\n"
+                         "try:\n    import child_bootstrapper\nexcept SystemExit:\n    pass\n"
+                         "assert signal.getsignal(signal.SIGINT) is before and sys.modules['__main__'] is __main__\n"
+                         "import childminder; childminder.status('harmless')\nsys.exit(9)\n" % os.path.dirname(BOOT))
+        child = self.fresh(boot=wrapper)
+        child.send(type="shutdown", code=0)
+        self.assertEqual(child.ended(), 9)
+
+
+class _Any(object):
+    def __eq__(self, other):
+        return True
+
+
+mock_any = _Any()
+
+
+def load_tests(loader, _tests, _pattern):
+    suite = unittest.TestSuite()
+    found, missing = find_hosts()
+    print("interpreters: %s" % ", ".join(repr(host) for host in found.values()), file=sys.stderr)
+    print("missing: %s" % (", ".join(missing) or "none"), file=sys.stderr)
+    for name, host in found.items():
+        for part in (Handshake, Commands, Errors, Busy, Output, Reports, Ends):
+            case = type("%s_%s" % (part.__name__, re.sub(r"\W", "_", name)), (part, unittest.TestCase), {"host": host})
+            suite.addTests(loader.loadTestsFromTestCase(case))
+    return suite
+
+
+if __name__ == "__main__":
+    unittest.main()
