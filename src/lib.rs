@@ -19,5 +19,6 @@ compile_error!(
 );
 
 pub mod api;
+pub mod child;
 pub mod model;
 pub mod session;
