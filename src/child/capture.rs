@@ -1,0 +1,271 @@
+//! Reading what the child writes: one blocking thread a pipe.
+//!
+//! What must stay true: the pipe is drained until its end or until we are told to stop; no lock is held while the sink
+//! runs, so whoever sets a boundary never waits for a disk; and the slices are exact: what is in the pipe when a boundary
+//! is set belongs to the command before it, every later byte to the next. With nothing to read, nothing wakes up.
+
+use crate::model::{CommandId, Micros, Stream};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::time::{ClockId, clock_gettime};
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How much one read takes at most, in bytes.
+pub const READ_MAX: usize = 256 << 10;
+
+/// How much the pipe should hold, in bytes: what the child can write while the sink is busy.
+const PIPE_SIZE: libc::c_int = 1 << 20;
+
+/// The reader's stack, in bytes; the buffer is not on it, and a sink only writes files.
+const STACK: usize = 512 << 10;
+
+/// Bytes that were read, all of one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    /// Where they stand in the stream.
+    pub offset: u64,
+    /// They themselves; never empty.
+    pub bytes: &'a [u8],
+    /// The command that ran when they were written, if one did.
+    pub command: Option<CommandId>,
+    /// Wall time of the read.
+    pub wall: Micros,
+    /// Monotonic time of the read.
+    pub mono: Micros,
+}
+
+/// A stream that is being read. Dropping it stops the reading.
+#[derive(Debug)]
+pub struct Capture {
+    shared: Arc<Shared>,
+    progress: watch::Receiver<Progress>,
+}
+
+/// How far the sink is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    given: u64,
+    ended: bool,
+}
+
+type Shared = Mutex<State>;
+
+#[derive(Debug)]
+struct State {
+    /// Until the end of the reading.
+    pipe: Option<Arc<OwnedFd>>,
+    /// Bytes read, older ones of the log included.
+    read: u64,
+    /// Where to stop, once told to.
+    until: Option<u64>,
+    /// Boundaries not reached yet, ascending and no two alike. Each but the first lies between bytes that wait in the
+    /// pipe, so there are never more of them than the pipe holds bytes.
+    ahead: VecDeque<Boundary>,
+    /// Closed to wake the reader.
+    wake: Option<PipeWriter>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Boundary {
+    at: u64,
+    next: Option<CommandId>,
+}
+
+impl State {
+    /// How many bytes the child has written so far: those read and those in the pipe.
+    fn written(&self) -> u64 {
+        let held = self.pipe.as_ref().and_then(|pipe| super::sys::held_by_pipe(pipe.as_fd()).ok());
+        self.read + held.unwrap_or(0)
+    }
+}
+
+fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    // Nothing in here can panic half way.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts to read; `offset` is where the first byte will stand. The sink is called on the reading thread, with every
+/// byte once and in order, and may block: then the pipe fills, and the child waits, but nobody else does.
+pub fn start(
+    stream: Stream,
+    pipe: OwnedFd,
+    offset: u64,
+    sink: impl FnMut(Chunk<'_>) + Send + 'static,
+) -> io::Result<Capture> {
+    // A bigger pipe is a favour that the system may refuse.
+    let _ = fcntl(&pipe, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
+    // So that the lock is never held by somebody who waits.
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let (woken, wake) = io::pipe()?;
+    let pipe = Arc::new(pipe);
+    let state = State { pipe: Some(pipe.clone()), read: offset, until: None, ahead: VecDeque::new(), wake: Some(wake) };
+    let shared = Arc::new(Mutex::new(state));
+    let (told, progress) = watch::channel(Progress { given: offset, ended: false });
+    let end = End { shared: shared.clone(), told };
+    let reader = Reader { pipe, woken, command: None, cuts: Vec::new(), sink, end };
+    let name = match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    thread::Builder::new().name(name.into()).stack_size(STACK).spawn(move || reader.run())?;
+    Ok(Capture { shared, progress })
+}
+
+impl Capture {
+    /// Closes the slice of the command before: every byte written from now on belongs to `next`. Returns where that
+    /// is. Never waits for the sink.
+    pub fn boundary(&self, next: Option<CommandId>) -> u64 {
+        let mut state = lock(&self.shared);
+        let at = state.written();
+        match state.ahead.back_mut() {
+            // No byte lies between the two.
+            Some(last) if last.at == at => last.next = next,
+            _ => state.ahead.push_back(Boundary { at, next }),
+        }
+        at
+    }
+
+    /// Bytes read so far, those before `offset` included.
+    pub fn read(&self) -> u64 {
+        lock(&self.shared).read
+    }
+
+    /// Waits until the pipe was read to its end (or to where it was told to stop) and the sink is done and dropped.
+    pub async fn ended(&self) {
+        self.wait(|progress| progress.ended).await;
+    }
+
+    /// Waits until the sink was given every byte below `upto`, or there will be no more.
+    pub async fn drained(&self, upto: u64) {
+        self.wait(|progress| progress.given >= upto || progress.ended).await;
+    }
+
+    async fn wait(&self, reached: impl Fn(&Progress) -> bool) {
+        // The only failure is that the thread is gone, and then all that can happen has happened.
+        let _ = self.progress.clone().wait_for(|progress| reached(progress)).await;
+    }
+
+    /// Has the reading end once what is in the pipe now has been given to the sink, whoever else may hold the pipe.
+    pub fn stop(&self) {
+        let mut state = lock(&self.shared);
+        if state.until.is_none() {
+            state.until = Some(state.written());
+            state.wake = None;
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Reader<F> {
+    pipe: Arc<OwnedFd>,
+    woken: PipeReader,
+    command: Option<CommandId>,
+    /// The boundaries within what was read last; kept for its memory.
+    cuts: Vec<Boundary>,
+    sink: F,
+    /// The last field, so that the sink is dropped before the end is told.
+    end: End,
+}
+
+enum Step {
+    /// From where, and how many.
+    Read(u64, usize),
+    Empty,
+    Over,
+}
+
+impl<F: FnMut(Chunk<'_>)> Reader<F> {
+    fn run(mut self) {
+        let mut buffer = vec![0; READ_MAX];
+        loop {
+            match self.step(&mut buffer) {
+                Step::Read(from, length) => self.give(from, buffer.get(..length).unwrap_or_default()),
+                Step::Empty => self.wait(),
+                Step::Over => return,
+            }
+        }
+    }
+
+    fn step(&mut self, buffer: &mut [u8]) -> Step {
+        let mut state = lock(&self.end.shared);
+        let left = state.until.map_or(u64::MAX, |until| until.saturating_sub(state.read));
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            return Step::Over;
+        }
+        let length = match nix::unistd::read(&self.pipe, buffer.get_mut(..most).unwrap_or_default()) {
+            Ok(0) => return Step::Over,
+            Ok(length) => length,
+            Err(Errno::EAGAIN) => return Step::Empty,
+            Err(Errno::EINTR) => return Step::Read(state.read, 0),
+            Err(error) => {
+                tracing::error!(%error, "the child's output can no longer be read");
+                return Step::Over;
+            }
+        };
+        let from = state.read;
+        state.read += length as u64;
+        while let Some(boundary) = state.ahead.pop_front_if(|boundary| boundary.at < from + length as u64) {
+            self.cuts.push(boundary);
+        }
+        Step::Read(from, length)
+    }
+
+    fn wait(&self) {
+        let mut either =
+            [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN), PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
+        // An interrupted wait is like one that found something: the next read tells.
+        let _ = poll(&mut either, PollTimeout::NONE);
+    }
+
+    /// Hands the bytes on, split where commands change.
+    fn give(&mut self, from: u64, bytes: &[u8]) {
+        let (wall, mono) = now();
+        let mut offset = from;
+        let mut rest = bytes;
+        for cut in self.cuts.drain(..) {
+            let length = usize::try_from(cut.at.saturating_sub(offset)).unwrap_or(usize::MAX).min(rest.len());
+            let (before, after) = rest.split_at(length);
+            if !before.is_empty() {
+                (self.sink)(Chunk { offset, bytes: before, command: self.command, wall, mono });
+            }
+            offset += before.len() as u64;
+            rest = after;
+            self.command = cut.next;
+        }
+        if !rest.is_empty() {
+            (self.sink)(Chunk { offset, bytes: rest, command: self.command, wall, mono });
+        }
+        self.end.told.send_modify(|progress| progress.given = from + bytes.len() as u64);
+    }
+}
+
+/// Tells the end however the thread ends, by a panic of the sink too.
+struct End {
+    shared: Arc<Shared>,
+    told: watch::Sender<Progress>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        lock(&self.shared).pipe = None;
+        self.told.send_modify(|progress| progress.ended = true);
+    }
+}
+
+fn now() -> (Micros, Micros) {
+    let read = |clock| clock_gettime(clock).map_or(Micros(0), |time| Micros::from(Duration::from(time)));
+    (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC))
+}

@@ -1,0 +1,160 @@
+//! What the child's process tree uses, read from `/proc`.
+//!
+//! What must stay true: a sample costs a few file reads for each process of the tree, whatever else runs on the machine;
+//! and CPU time is neither lost nor counted twice when a process ends and its parent inherits its time.
+
+use super::proc::{self, Stat};
+use super::tree::Adopted;
+use crate::model::proto::Usage;
+use nix::unistd::{SysconfVar, sysconf};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Looks at a process tree now and then.
+#[derive(Debug)]
+pub struct Sampler {
+    ticks_per_second: f64,
+    page: u64,
+    last: Option<Last>,
+}
+
+#[derive(Debug)]
+struct Last {
+    at: Instant,
+    tree: HashMap<u32, Stat>,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sampler {
+    /// One that has not looked yet.
+    pub fn new() -> Self {
+        let ask = |variable| sysconf(variable).ok().flatten().and_then(|value| u32::try_from(value).ok());
+        Self {
+            ticks_per_second: f64::from(ask(SysconfVar::CLK_TCK).unwrap_or(100)),
+            page: u64::from(ask(SysconfVar::PAGE_SIZE).unwrap_or(4096)),
+            last: None,
+        }
+    }
+
+    /// What the process `root`, its descendants, and orphans of theirs that we adopted use now; CPU time since the
+    /// last sample, so none in the first. Memory that processes share is counted for each. `None` when nothing of it
+    /// lives any more.
+    pub fn sample(&mut self, root: u32) -> Option<Usage> {
+        let at = Instant::now();
+        let tree = tree(root);
+        let living = || tree.values().filter(|stat| !stat.is_dead());
+        let count = u32::try_from(living().count()).unwrap_or(u32::MAX);
+        if count == 0 {
+            self.last = None;
+            return None;
+        }
+        let cpu = self.last.as_ref().map_or(0.0, |last| {
+            let seconds = at.duration_since(last.at).as_secs_f64();
+            let used = used_between(&last.tree, &tree) / self.ticks_per_second;
+            if seconds > 0.0 { 100.0 * used / seconds } else { 0.0 }
+        });
+        let usage = Usage {
+            cpu,
+            memory: living().map(|stat| stat.resident.saturating_mul(self.page)).fold(0, u64::saturating_add),
+            processes: count,
+            threads: living().map(|stat| stat.threads).fold(0, u32::saturating_add),
+        };
+        self.last = Some(Last { at, tree });
+        Some(usage)
+    }
+}
+
+fn tree(root: u32) -> HashMap<u32, Stat> {
+    let adopted = Adopted::now(root);
+    let mut open: Vec<u32> = proc::children(std::process::id())
+        .into_iter()
+        .filter(|pid| Stat::read(*pid).is_some_and(|stat| adopted.has(&stat)))
+        .collect();
+    open.push(root);
+    let mut tree = HashMap::new();
+    while let Some(pid) = open.pop() {
+        let Some(stat) = Stat::read(pid) else { continue };
+        if tree.insert(pid, stat).is_none() {
+            open.extend(proc::children(pid));
+        }
+    }
+    tree
+}
+
+/// Ticks that the tree used between two looks at it.
+///
+/// A process's gain is its own time and that of the children it has waited for; of the latter, what those children had
+/// already used at the first look was counted then.
+#[expect(clippy::cast_precision_loss, reason = "ticks of a million years fit into f64 exactly")]
+fn used_between(before: &HashMap<u32, Stat>, after: &HashMap<u32, Stat>) -> f64 {
+    let survivor = |stat: &Stat| after.get(&stat.id.pid).is_some_and(|now| now.id == stat.id);
+    let mut counted: HashMap<u32, u64> = HashMap::new();
+    for gone in before.values().filter(|stat| !survivor(stat)) {
+        // Its time has come to the nearest ancestor that is still there. Bounded, since a pid may have been used again.
+        let ancestors = std::iter::successors(before.get(&gone.parent), |stat| before.get(&stat.parent));
+        if let Some(heir) = ancestors.take(before.len()).find(|stat| survivor(stat)) {
+            *counted.entry(heir.id.pid).or_default() += gone.own_time + gone.reaped_time;
+        }
+    }
+    let gain = |now: &Stat| {
+        let then = before.get(&now.id.pid).filter(|then| then.id == now.id);
+        let (own, reaped) = then.map_or((0, 0), |then| (then.own_time, then.reaped_time));
+        let known = reaped + counted.get(&now.id.pid).copied().unwrap_or(0);
+        now.own_time.saturating_sub(own) + now.reaped_time.saturating_sub(known)
+    };
+    after.values().map(gain).sum::<u64>() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::proc::ProcessId;
+    use super::*;
+
+    fn stat(pid: u32, parent: u32, own: u64, reaped: u64) -> (u32, Stat) {
+        let text = format!("{pid} (x) S {parent} 1 1 0 -1 0 0 0 0 0 {own} 0 {reaped} 0 20 0 1 0 7 0 1");
+        let stat = Stat::parse(pid, text.as_bytes()).unwrap();
+        assert_eq!(stat.id, ProcessId { pid, start_time: 7 });
+        (pid, stat)
+    }
+
+    fn used(before: &[(u32, Stat)], after: &[(u32, Stat)]) -> u64 {
+        let map = |stats: &[(u32, Stat)]| stats.iter().copied().collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small whole numbers")]
+        let ticks = used_between(&map(before), &map(after)) as u64;
+        ticks
+    }
+
+    #[test]
+    fn time_moves_to_the_parent_once() {
+        let before = [stat(10, 1, 100, 0), stat(11, 10, 50, 0)];
+        assert_eq!(used(&before, &[stat(10, 1, 110, 0), stat(11, 10, 60, 0)]), 20);
+        // 11 used 5 more, ended, and 10 has waited for it.
+        assert_eq!(used(&before, &[stat(10, 1, 110, 55)]), 15);
+        // 11 ended and its time came to nobody.
+        assert_eq!(used(&before, &[stat(10, 1, 110, 0)]), 10);
+    }
+
+    #[test]
+    fn a_whole_branch_that_ended_is_counted_once() {
+        let before = [stat(10, 1, 0, 0), stat(11, 10, 20, 0), stat(12, 11, 30, 0)];
+        assert_eq!(used(&before, &[stat(10, 1, 0, 57)]), 7);
+    }
+
+    #[test]
+    fn a_new_process_counts_from_its_start() {
+        assert_eq!(used(&[stat(10, 1, 5, 0)], &[stat(10, 1, 5, 0), stat(11, 10, 3, 1)]), 4);
+    }
+
+    #[test]
+    fn this_process_uses_something() {
+        let mut sampler = Sampler::new();
+        let usage = sampler.sample(std::process::id()).unwrap();
+        assert!(usage.memory > 0 && usage.threads > 0 && usage.processes > 0);
+        assert_eq!(sampler.sample(u32::MAX), None);
+    }
+}
