@@ -102,6 +102,7 @@ MAX_FRAMES = 200
 MAX_GROUP = 20
 MAX_CHAIN = 20
 MAX_EXCEPTIONS = 100  # chains and groups together: a group of groups grows as a power
+DESCRIBE_SECONDS = 2.0  # after which no further __repr__ of a local is begun
 MAX_STACK_FRAMES = 4000
 MAX_MATCHES = 200
 MAX_KEPT_COMMANDS = 1000
@@ -175,7 +176,8 @@ else:
 def as_text(value):
     """Text for the wire from a str, bytes or unicode; never fails."""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        value = value.decode("utf-8", "replace")
+        return well_formed(value) if PY2 else value  # Python 2 decodes encoded surrogates
     if isinstance(value, text_type):
         return well_formed(value[:])  # [:] of a subclass is a plain string with no surprises in it
     return u"<%s>" % type(value).__name__
@@ -219,7 +221,17 @@ class Channel(object):
         self.buffer = bytearray()
         self.lock = new_lock()
         self.contended = False
-        self.recv, self.sendall = sock.recv, sock.sendall
+        self.recv, self.sendall = sock.recv, self.send_patiently if PY2 else sock.sendall
+
+    def send_patiently(self, data):
+        """sendall() for Python 2, whose own gives up in the middle when a signal arrives."""
+        left = memoryview(data)
+        while len(left):
+            try:
+                left = left[self.sock.send(left):]
+            except EnvironmentError as problem:
+                if problem.errno != errno.EINTR:
+                    raise
 
     def send_bytes(self, payload):
         # A forked copy shares the socket, and would answer in our name.
@@ -533,7 +545,7 @@ def string_of(value):
 @gate
 def formatted(kind, value, trace):
     """What Python itself would have printed."""
-    return u"".join(as_text(line) for line in traceback.format_exception(kind, value, trace, print_limit(trace)))
+    return u"".join(as_text(line[:MAX_MESSAGE]) for line in traceback.format_exception(kind, value, trace, print_limit(trace)))
 
 
 @gate
@@ -560,6 +572,7 @@ class Describer(object):
     def __init__(self, limit, weary=lambda: False):
         self.limit = limit
         self.weary = weary
+        self.deadline = monotonic() + DESCRIBE_SECONDS
         self.tired = False
         self.spent = 0
         self.exceptions = 0
@@ -567,7 +580,7 @@ class Describer(object):
         self.cut = False
 
     def safely(self, function, value, what, limit):
-        if self.tired or self.weary():
+        if self.tired or self.weary() or monotonic() > self.deadline:
             self.tired = True
             return u"<%s skipped>" % what
         try:
@@ -591,8 +604,8 @@ class Describer(object):
             return None
         for name in sorted(key for key in names if type(key) is str):
             value = names[name]
-            # Of a module's globals, what it imported and its own bookkeeping tell nothing.
-            if name.startswith("__") and name.endswith("__") or isinstance(value, types.ModuleType):
+            # Of a module's globals, what it imported and its own bookkeeping tell nothing; `_` has been shown.
+            if name == "_" or name.startswith("__") and name.endswith("__") or type(value) is types.ModuleType:
                 continue
             if len(shown) == MAX_LOCALS or self.spent > self.limit:
                 self.cut = True
@@ -625,7 +638,12 @@ class Describer(object):
                 self.cut = self.cut or len(tail) == tail.maxlen
                 tail.append(pair)
         chosen = head + list(tail)
-        return [self.frame(frame, line, with_locals) for frame, line in reversed(chosen)][::-1]
+        # In a __repr__ that raised or hangs, asking the same object again would do no better.
+        names = [frame.f_code.co_name for frame, _ in chosen]
+        sound = min([names.index(name) for name in ("__repr__", "__str__", "__unicode__") if name in names] or [len(chosen)])
+        described = [self.frame(frame, line, with_locals and index < sound)
+                     for index, (frame, line) in reversed(list(enumerate(chosen)))]
+        return described[::-1]
 
     # Exceptions
 
@@ -1489,18 +1507,30 @@ def serve(port, secret):
     return code
 
 
+def unlock_imports():
+    """Imported in Python 2, we hold its one import lock, and no other thread could ever import.  What undoes it."""
+    if PY2:
+        import imp
+        if imp.lock_held():
+            imp.release_lock()
+            return imp.acquire_lock
+    return lambda: None
+
+
 def main():
     """Run once in a process: some hosts run a script again after an exception."""
     baked, from_environment, secret = CREDENTIALS
     port = baked or port_in(getattr(sys, "argv", None)) or from_environment
-    if __name__ == "__mp_main__" or getattr(sys, "childminder_pid", None) == getpid():
+    if __name__ == "__mp_main__" or getattr(sys, "childminder_started", (None,))[0] == getpid():
         return  # multiprocessing imports a parent's script into its workers
     if port is None:
         if __name__ == "__main__":
             complain("no port given: this file is run by the childminder engine")
             raise SystemExit(2)
         return
-    sys.childminder_pid = getpid()
+    # The module is kept as well: Python 2 empties one whose import ends in our SystemExit.
+    sys.childminder_started = getpid(), sys.modules.get(__name__)
+    relock = unlock_imports()
     try:
         key = binascii.unhexlify(secret or "")
         if not key:
@@ -1512,6 +1542,7 @@ def main():
     except (Gone, EnvironmentError, ValueError, TypeError, binascii.Error) as problem:
         complain("cannot reach the engine: %s" % problem)
         code = EXIT_LOST
+    relock()
     raise SystemExit(code)
 
 

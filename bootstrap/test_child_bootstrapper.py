@@ -58,17 +58,17 @@ class Host(object):
 
 
 def probe(python):
-    """(implementation, version) of an interpreter, or None if it does not run."""
-    code = "import sys,platform;print(platform.python_implementation(), sys.version_info[:3])"
+    """(name, version, executable) of an interpreter, or None if it does not run.  On PATH there may be a launcher."""
+    code = "import sys, json; print(json.dumps([sys.version, sys.version_info[:3], sys.executable]))"
     try:
         done = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               timeout=LIMIT, env=clean_environment())
     except OSError:
         return None
-    numbers = re.findall(r"\d+", done.stdout.decode("ascii", "replace"))
-    if done.returncode or len(numbers) != 3:
+    if done.returncode:
         return None
-    return ("pypy" if b"PyPy" in done.stdout else "python"), tuple(map(int, numbers))
+    words, version, executable = json.loads(done.stdout.decode())
+    return "%s%d.%d" % ("pypy" if "PyPy" in words else "python", version[0], version[1]), tuple(version), executable
 
 
 def find_hosts():
@@ -79,9 +79,8 @@ def find_hosts():
     for python in candidates:
         known = probe(python) if python else None
         if known:
-            kind, version = known
-            name = kind + "%d.%d" % version[:2]
-            found.setdefault(name, Host(name, version, [python, "{boot}"]))
+            name, version, executable = known
+            found.setdefault(name, Host(name, version, [executable, "{boot}"]))
     missing = ["python" + version for version in wanted if "python" + version not in found]
     if not any(name.startswith("pypy") for name in found):
         missing.append("pypy3")
@@ -976,6 +975,8 @@ class Ends(Case):
                          "time.sleep(%d)\n" % (os.path.dirname(BOOT), LIMIT))
         child = self.fresh(boot=wrapper)
         self.assertEqual(child.value("__name__"), "'__main__'")
+        self.assertEqual(child.value("import threading\nt = threading.Thread(target=lambda: __import__('sched'))\n"
+                                     "t.start(); t.join()\n6 * 7"), "42")
         child.send(type="shutdown", code=8)
         self.assertEqual(child.ended(), 8)
 
