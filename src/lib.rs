@@ -21,3 +21,4 @@ compile_error!(
 pub mod api;
 pub mod model;
 pub mod session;
+pub mod store;
