@@ -24,3 +24,4 @@ pub mod child;
 pub mod dispatcher;
 pub mod model;
 pub mod session;
+pub mod store;

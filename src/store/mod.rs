@@ -1,0 +1,36 @@
+//! A session's folder: plain files that a person can read without us.
+//!
+//! ```text
+//! session.json                     what the session is
+//! events.jsonl                     the journal: one event a line; the state is their fold
+//! stdout.log stderr.log            the child's bytes, exactly; what could not be kept is a hole
+//! engine.log                       the engine's own traces
+//! *.idx *.ckpt                     made for speed; rebuilt from the files above when missing, short or wrong
+//! lock                             held by the engine while it lives
+//! ```
+//!
+//! What must stay true: what was recorded stays recorded; readers never write and work on a folder that they cannot
+//! write to; memory is bounded whatever the files hold; nothing in the files is trusted, and what is damaged is told
+//! in a sentence while the rest stays readable; capturing output never stops for a disk that is full or broken.
+
+pub mod checkpoint;
+pub mod clock;
+pub mod error;
+pub mod find;
+pub mod folder;
+pub mod journal;
+pub mod journal_reader;
+pub mod recovery;
+mod rows_file;
+pub mod safe;
+pub mod session_file;
+
+pub use checkpoint::Checkpointer;
+pub use error::StoreError;
+pub use find::{Listed, Purpose, find, list};
+pub use folder::{Folder, Lock, new_id, sessions_dir};
+pub use journal::{Journal, Recorded};
+pub use journal_reader::JournalReader;
+pub use recovery::{Recovered, recover};
+pub use safe::{make_safe, plain_safe};
+pub use session_file::{EngineFile, SessionFile};
