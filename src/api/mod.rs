@@ -3,3 +3,26 @@
 //!
 //! What must stay true: a client can neither delay the engine nor make it hold memory; writes are refused here for
 //! read-only clients, not by the client's good manners; answers are windows of data, never rendered cells.
+
+mod answers;
+pub mod client;
+mod connection;
+pub mod error;
+mod frames;
+pub mod listener;
+pub mod live;
+mod once;
+pub mod pages;
+pub mod server;
+pub mod socket;
+mod subscription;
+mod vanishing;
+pub mod view;
+
+pub use client::{Client, Welcome};
+pub use error::ApiError;
+pub use listener::{Bound, Watchers};
+pub use live::Live;
+pub use pages::{Pages, Sources};
+pub use server::Server;
+pub use view::{Link, SessionView};

@@ -1,0 +1,71 @@
+//! The agenda: windows of items, and all of one.
+
+use super::super::pages::{failed, not_found};
+use super::super::server::Shared;
+use super::{off_thread, place, rows};
+use crate::model::proto::{ItemDetail, ItemView, Page, Refusal, Response, Window};
+use crate::model::{EventKind, ItemIndex, ItemRow, Micros, ResultPackage, State};
+
+pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Refusal> {
+    let (from, total, copied) = shared
+        .handle
+        .look(move |inspect| {
+            let state = inspect.state();
+            let range = rows(window, state.items.len());
+            let copied: Vec<_> = range.clone().filter_map(|at| copy(state, ItemIndex(place(at)))).collect();
+            (place(range.start), place(state.items.len()), copied)
+        })
+        .await?;
+    let handle = shared.handle.clone();
+    off_thread(move || {
+        let agenda = &handle.job().agenda;
+        let rows = copied
+            .into_iter()
+            .map(|(item, row, again)| {
+                let name = agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name);
+                ItemView { item, name, row, again }
+            })
+            .collect();
+        Ok(Response::Agenda(Page { from, total, rows }))
+    })
+    .await
+}
+
+pub(super) async fn item(shared: &Shared, name: String) -> Result<Response, Refusal> {
+    let handle = shared.handle.clone();
+    let (item, spec) = off_thread(move || {
+        let agenda = &handle.job().agenda;
+        let found = agenda.find(&name).and_then(|item| Some((item, agenda.item(item)?)));
+        found.ok_or_else(|| not_found(format!("there is no item {name} in the agenda")))
+    })
+    .await?;
+    let (row, again, running) = shared
+        .handle
+        .look(move |inspect| {
+            let state = inspect.state();
+            let (_, row, again) = copy(state, item)?;
+            let running = state.running_item.as_ref().filter(|running| running.item == item);
+            Some((row, again, running.map(|running| running.result.clone())))
+        })
+        .await?
+        .ok_or_else(|| not_found(format!("the session does not know item {} yet", spec.name)))?;
+    let (pages, expand) = (shared.sources.pages.clone(), shared.sources.expand.clone());
+    off_thread(move || {
+        let (reason, result) = match running {
+            Some(result) => (None, result),
+            None if row.ended_at == 0 => (None, ResultPackage::default()),
+            None => match pages.event_at(row.ended_at)?.kind {
+                EventKind::ItemEnded { reason, result, .. } => (reason, result),
+                _ => return Err(failed("the journal has something else where the item's end should be")),
+            },
+        };
+        let commands = expand(&spec);
+        let view = ItemView { item, name: spec.name, row, again };
+        Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, data: spec.data })))
+    })
+    .await
+}
+
+fn copy(state: &State, item: ItemIndex) -> Option<(ItemIndex, ItemRow, Option<Micros>)> {
+    Some((item, *state.item(item)?, state.retry_at.get(&item).copied()))
+}

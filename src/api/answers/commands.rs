@@ -1,0 +1,76 @@
+//! Commands: windows of them, and all of one. Their texts and fates are in the journal.
+
+use super::super::pages::{Pages, failed, not_found};
+use super::super::server::Shared;
+use super::{off_thread, place, rows};
+use crate::model::proto::{CommandDetail, CommandView, Page, Refusal, Response, Window};
+use crate::model::{CommandId, CommandOutcome, CommandRow, EventKind, Job, Origin};
+
+/// The most characters of a row's head.
+const HEAD: usize = 200;
+/// The most bytes of a command's text.
+const SOURCE: usize = 1 << 20;
+
+pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Refusal> {
+    let (from, total, copied) = shared
+        .handle
+        .look(move |inspect| {
+            let commands = &inspect.state().commands;
+            let range = rows(window, commands.len());
+            let copied: Vec<CommandRow> = range.clone().filter_map(|at| commands.get(at).copied()).collect();
+            (range.start, commands.len(), copied)
+        })
+        .await?;
+    let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());
+    off_thread(move || {
+        let rows = (from..).zip(copied).map(|(at, row)| view(&*pages, handle.job(), CommandId(at as u64 + 1), row).0);
+        let rows = rows.collect();
+        Ok(Response::Commands(Page { from: place(from), total: place(total), rows }))
+    })
+    .await
+}
+
+pub(super) async fn command(shared: &Shared, id: CommandId) -> Result<Response, Refusal> {
+    let row = shared
+        .handle
+        .look(move |inspect| inspect.state().command(id).copied())
+        .await?
+        .ok_or_else(|| not_found(format!("there is no command {id}")))?;
+    let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());
+    off_thread(move || {
+        let (view, source) = view(&*pages, handle.job(), id, row);
+        let mut source = source?;
+        let cut = source.len() > SOURCE;
+        if cut {
+            source.truncate(source.floor_char_boundary(SOURCE));
+        }
+        let outcome = if row.ended_at == 0 { None } else { Some(outcome(&*pages, id, row.ended_at)?) };
+        Ok(Response::Command(Box::new(CommandDetail { view, source, cut, outcome })))
+    })
+    .await
+}
+
+/// The text and the origin of a command, from the event that queued it.
+pub(super) fn source(pages: &dyn Pages, id: CommandId, row: &CommandRow) -> Result<(String, Option<Origin>), Refusal> {
+    match pages.event_at(row.queued_at)?.kind {
+        EventKind::CommandQueued { id: found, source, by, .. } if found == id => Ok((source, by)),
+        _ => Err(failed(format!("the journal has something else where command {id} should be"))),
+    }
+}
+
+fn outcome(pages: &dyn Pages, id: CommandId, at: u64) -> Result<CommandOutcome, Refusal> {
+    match pages.event_at(at)?.kind {
+        EventKind::CommandEnded { id: found, outcome, .. } if found == id => Ok(outcome),
+        _ => Err(failed(format!("the journal has something else where command {id}'s end should be"))),
+    }
+}
+
+/// A row, and the whole text; a row whose text cannot be read is still a row, and says so.
+fn view(pages: &dyn Pages, job: &Job, id: CommandId, row: CommandRow) -> (CommandView, Result<String, Refusal>) {
+    let item_name = row.item.and_then(|item| job.agenda.item(item)).map(|spec| spec.name);
+    let (head, by, source) = match source(pages, id, &row) {
+        Ok((source, by)) => (source.chars().take(HEAD).collect(), by, Ok(source)),
+        Err(refusal) => (format!("(not to be read: {refusal})"), None, Err(refusal)),
+    };
+    (CommandView { id, row, item_name, head, by }, source)
+}

@@ -1,0 +1,87 @@
+//! Answers to requests that only read.
+//!
+//! Each has two halves: a look at the state, on the actor's thread, that copies no more than the window's rows; then
+//! the texts, from the files, off the server's thread. A slow disk delays only whoever asked for it.
+
+mod agenda;
+mod commands;
+mod exceptions;
+mod find;
+mod output;
+
+use super::pages::failed;
+use super::server::Shared;
+use crate::model::proto::{PAGE_LIMIT, Refusal, RefusalKind, Request, Response, VERSION, Window};
+
+/// The answer to a request that only reads. Requests that go to the actor are refused here.
+pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response, Refusal> {
+    match request {
+        Request::Summary => Ok(Response::Summary(Box::new(shared.handle.look(|inspect| inspect.summary()).await?))),
+        Request::Agenda(window) => agenda::page(shared, window).await,
+        Request::Item { name } => agenda::item(shared, name).await,
+        Request::Commands(window) => commands::page(shared, window).await,
+        Request::Command { id } => commands::command(shared, id).await,
+        Request::Exceptions(window) => exceptions::page(shared, window).await,
+        Request::Exception { place } => exceptions::exception(shared, place).await,
+        Request::Find { list, text, from, forward } => find::find(shared, list, &text, from, forward).await,
+        Request::Output(query) => output::page(shared, query).await,
+        Request::Traces { from, limit } => output::traces(shared, from, limit).await,
+        Request::Info => info(shared).await,
+        Request::Subscribe { .. }
+        | Request::Complete { .. }
+        | Request::Check { .. }
+        | Request::Exec { .. }
+        | Request::Interrupt { .. }
+        | Request::Hold
+        | Request::Release
+        | Request::Items { .. }
+        | Request::Stop { .. } => {
+            Err(Refusal { kind: RefusalKind::Invalid, message: "this request does not only read".to_owned() })
+        }
+    }
+}
+
+async fn info(shared: &Shared) -> Result<Response, Refusal> {
+    let pages = shared.sources.pages.clone();
+    let mut info = off_thread(move || pages.info()).await?;
+    if let Some(info) = info.as_object_mut() {
+        info.insert("protocol".to_owned(), VERSION.into());
+    }
+    Ok(Response::Info { info })
+}
+
+/// Runs what blocks on a thread of its own.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(failed(format!("the answer could not be made: {error}"))))
+}
+
+/// The rows of a window that exist: a window past the end is moved back to hold the last rows.
+fn rows(window: Window, total: usize) -> std::ops::Range<usize> {
+    let limit = window.limit.min(PAGE_LIMIT) as usize;
+    let from = (window.from as usize).min(total.saturating_sub(limit));
+    from..(from + limit).min(total)
+}
+
+/// A place or a number of rows, as the protocol has it.
+fn place(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_hold_rows_that_exist() {
+        let window = |from, limit| Window { from, limit };
+        assert_eq!(rows(window(0, 10), 3), 0..3);
+        assert_eq!(rows(window(50, 10), 30), 20..30);
+        assert_eq!(rows(window(u32::MAX, u32::MAX), 5000), 3000..5000);
+        assert_eq!(rows(window(0, 0), 30), 0..0);
+        assert_eq!(rows(window(7, 10), 0), 0..0);
+    }
+}

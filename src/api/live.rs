@@ -1,0 +1,205 @@
+//! A running session as a window sees it: a connection that is made again by itself.
+
+use super::client::{Client, new_id};
+use super::view::{Link, SessionView};
+use super::{ApiError, Welcome};
+use crate::model::Micros;
+use crate::model::proto::{ClientHello, Request, Response, ServerFrame, Summary};
+use futures_util::future::BoxFuture;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::runtime::{self, Handle};
+use tokio::sync::{oneshot, watch};
+
+/// The pause before the first try to connect again, and the longest one.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How long a request waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a request is sent before it is given up.
+const TRIES: usize = 5;
+
+/// What to connect to.
+pub struct Target {
+    /// Where the socket may be, likeliest first; asked again before each try.
+    pub paths: Box<dyn Fn() -> Vec<PathBuf> + Send + Sync>,
+    /// Whether the engine is alive: it holds its folder's lock.
+    pub alive: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Target {
+    /// Connects to the first path that answers.
+    pub async fn connect(&self, hello: &ClientHello) -> Result<(Client, Welcome), ApiError> {
+        let mut refusal = None;
+        for path in (self.paths)() {
+            match Client::connect(&path, hello).await {
+                Ok(connected) => return Ok(connected),
+                // The first path is the likeliest, so what happened there says most, unless somebody did answer.
+                Err(error @ ApiError::Connect { .. }) => refusal = refusal.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| ApiError::Lost { reason: "the session says of no socket".to_owned() }))
+    }
+}
+
+/// A live session. Works on a thread of its own, so that it may be used from any runtime or none.
+pub struct Live {
+    link: watch::Receiver<Link>,
+    wire: watch::Receiver<Wire>,
+    runtime: Handle,
+    /// Dropped with this: the thread ends.
+    _stop: oneshot::Sender<()>,
+}
+
+#[derive(Clone)]
+enum Wire {
+    Down,
+    Up(Client),
+    /// For good.
+    Over(String),
+}
+
+impl Live {
+    /// Begins to connect.
+    pub fn start(target: Target, hello: ClientHello) -> io::Result<Arc<Self>> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (link_tx, link) = watch::channel(Link::Connecting { since: now() });
+        let (wire_tx, wire) = watch::channel(Wire::Down);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let keeper = Keeper { target, hello, link: link_tx, wire: wire_tx, last: None };
+        std::thread::Builder::new().name("link".into()).spawn(move || {
+            runtime.block_on(async {
+                let keep = tokio::spawn(keeper.run());
+                // Only dropped, never sent. Requests go on being refused until then.
+                let _ = stopped.await;
+                keep.abort();
+            });
+        })?;
+        Ok(Arc::new(Self { link, wire, runtime: handle, _stop: stop }))
+    }
+}
+
+impl SessionView for Live {
+    fn ask(&self, request: Request) -> BoxFuture<'static, Result<Response, ApiError>> {
+        let asking = self.runtime.spawn(ask(self.wire.clone(), request));
+        let abort = AbortOnDrop(asking.abort_handle());
+        Box::pin(async move {
+            let _abort = abort;
+            asking.await.unwrap_or_else(|_| Err(ApiError::Lost { reason: "this window is closing".to_owned() }))
+        })
+    }
+
+    fn pulses(&self) -> watch::Receiver<Link> {
+        self.link.clone()
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn ask(mut wire: watch::Receiver<Wire>, request: Request) -> Result<Response, ApiError> {
+    let id = new_id()?;
+    let mut last = ApiError::Lost { reason: "it is not there yet".to_owned() };
+    for _ in 0..TRIES {
+        let client = match tokio::time::timeout(PATIENCE, connected(&mut wire)).await {
+            Ok(client) => client?,
+            Err(_) => return Err(last),
+        };
+        match client.ask_as(id.clone(), request.clone()).await {
+            Err(error @ ApiError::Lost { .. }) => last = error,
+            answer => return answer,
+        }
+    }
+    Err(last)
+}
+
+/// A client whose connection is there, as far as is known.
+async fn connected(wire: &mut watch::Receiver<Wire>) -> Result<Client, ApiError> {
+    // The keeper sees a loss a moment later than the client does.
+    let there = |wire: &Wire| match wire {
+        Wire::Down => false,
+        Wire::Up(client) => client.lost().is_none(),
+        Wire::Over(_) => true,
+    };
+    match wire.wait_for(there).await.as_deref() {
+        Ok(Wire::Up(client)) => Ok(client.clone()),
+        Ok(Wire::Over(reason)) => Err(ApiError::Over { reason: reason.clone() }),
+        Ok(Wire::Down) | Err(_) => Err(ApiError::Lost { reason: "this window is closing".to_owned() }),
+    }
+}
+
+/// Keeps the connection.
+struct Keeper {
+    target: Target,
+    hello: ClientHello,
+    link: watch::Sender<Link>,
+    wire: watch::Sender<Wire>,
+    last: Option<Box<Summary>>,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        let (mut pause, mut since) = (BACKOFF.0, None);
+        loop {
+            let error = match self.target.connect(&self.hello).await {
+                Ok((client, _)) => {
+                    let error = self.follow(client).await;
+                    self.wire.send_replace(Wire::Down);
+                    (pause, since) = (BACKOFF.0, None);
+                    error
+                }
+                Err(error) => error,
+            };
+            let since = *since.get_or_insert_with(now);
+            let refused = matches!(error, ApiError::TurnedAway { .. } | ApiError::Version { .. });
+            let ended = self.last.as_ref().and_then(|last| last.ended.as_ref());
+            let over = match ended {
+                Some(ended) => Some(ended.reason.clone()),
+                None if refused => Some(error.to_string()),
+                None if !(self.target.alive)() => Some("the engine is gone".to_owned()),
+                None => None,
+            };
+            if let Some(reason) = over {
+                self.wire.send_replace(Wire::Over(reason.clone()));
+                self.link.send_replace(Link::Over { last: self.last.take(), reason, since });
+                return;
+            }
+            self.link.send_replace(Link::Lost { reason: error.to_string(), since });
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(BACKOFF.1);
+        }
+    }
+
+    /// Shows pulses until the connection is gone, and says why it is.
+    async fn follow(&mut self, client: Client) -> ApiError {
+        let (summary, mut frames) = match client.subscribe(false, None).await {
+            Ok(subscribed) => subscribed,
+            Err(error) => return error,
+        };
+        self.show(summary);
+        self.wire.send_replace(Wire::Up(client.clone()));
+        while let Some(frame) = frames.recv().await {
+            if let ServerFrame::Pulse { summary } = frame {
+                self.show(summary);
+            }
+        }
+        ApiError::Lost { reason: client.lost().unwrap_or_else(|| "the engine closed it".to_owned()) }
+    }
+
+    fn show(&mut self, summary: Box<Summary>) {
+        self.last = Some(summary.clone());
+        self.link.send_replace(Link::Live(summary));
+    }
+}
+
+fn now() -> Micros {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().into()
+}

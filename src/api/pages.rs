@@ -1,0 +1,60 @@
+//! Where the server reads what it does not hold in memory: the session's folder.
+
+use crate::model::proto::{OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
+use crate::model::{CommandId, Event, ItemSpec, Marks, Seq};
+use std::sync::Arc;
+
+/// Finds where a command's slice of the output begins and ends; `None` when the command was never sent.
+pub type Slices<'a> = &'a dyn Fn(CommandId) -> Option<(Marks, Marks)>;
+
+/// Reads of a session's files. They block, so the server calls them off its thread.
+pub trait Pages: Send + Sync + 'static {
+    /// The event whose line stands at this byte of the journal.
+    fn event_at(&self, offset: u64) -> Result<Event, Refusal>;
+
+    /// Events after `after`, in order and without gaps, at most `most` of them; `hint` is what the call before gave.
+    fn events_after(&self, after: Seq, hint: Option<u64>, most: usize) -> Result<Journalled, Refusal>;
+
+    /// A page of output. A query comes here with [`OutputAt::Item`](crate::model::proto::OutputAt::Item) already
+    /// turned into the item's first command.
+    fn output(&self, query: &OutputQuery, slices: Slices<'_>) -> Result<OutputPage, Refusal>;
+
+    /// Lines of the engine's log, made safe.
+    fn traces(&self, from: Option<u64>, limit: u32) -> Result<TracePage, Refusal>;
+
+    /// What `session.json` holds, as far as clients may know it.
+    fn info(&self) -> Result<serde_json::Value, Refusal>;
+}
+
+/// Events read from the journal.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Journalled {
+    /// In order; none when the journal has no more.
+    pub events: Vec<Event>,
+    /// Byte offset after the last one read, to go on from.
+    pub next: u64,
+}
+
+/// Gives an item's commands with its values filled in.
+pub type Expand = dyn Fn(&ItemSpec) -> Vec<String> + Send + Sync;
+
+/// What the server reads from.
+#[derive(Clone)]
+pub struct Sources {
+    /// The session's id.
+    pub session: String,
+    /// Its files.
+    pub pages: Arc<dyn Pages>,
+    /// An item's commands with its values filled in.
+    pub expand: Arc<Expand>,
+}
+
+/// A refusal that names a file's trouble.
+pub(super) fn failed(message: impl Into<String>) -> Refusal {
+    Refusal { kind: RefusalKind::Failed, message: message.into() }
+}
+
+/// A refusal because there is no such thing.
+pub(super) fn not_found(message: impl Into<String>) -> Refusal {
+    Refusal { kind: RefusalKind::NotFound, message: message.into() }
+}
