@@ -424,7 +424,7 @@ class Commands(Case):
         self.assertEqual(child.run(u"print(u'\xe4\u20ac')")["type"], "finished")
         if self.host.name != "gdb":
             child.stdout.wait_for(u"\xe4\u20ac\n".encode("utf-8"))
-        if not self.python2:
+        if not self.python2 and self.host.name != "gdb":  # whose own stdout refuses these, and is left as it is
             self.assertEqual(child.value(u"'\xe4\u20ac'"), u"'\xe4\u20ac'")
             self.assertEqual(child.run("print('\\ud800')")["type"], "finished")
 
@@ -707,12 +707,12 @@ class Busy(Case):
         self.assertEqual(child.hello["signals"]["SIGUSR1"], "stacks")
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         child.started("import time; time.sleep(%d)" % LIMIT)
-        os.kill(child.process.pid, signal.SIGUSR1)
         limit = time.monotonic() + LIMIT
         with open(path, "rb") as stacks:
             seen = stacks.read()
-            while b"<command 1>" not in seen:
-                self.assertLess(time.monotonic(), limit)
+            while b"<command 1>" not in seen:  # the first may come before the command has its frame
+                self.assertLess(time.monotonic(), limit, seen)
+                os.kill(child.process.pid, signal.SIGUSR1)
                 seen += stacks.read()
 
     def test_completions(self):
