@@ -1179,7 +1179,8 @@ class Executor(object):
                 reason = u"command %s is not running" % message["command"]
             else:
                 self.signal_main()
-        self.channel.send({"type": "interrupt_result", "id": message["id"], "ok": not reason, "reason": reason})
+            # Under the lock, which the command's end needs as well: so this is told before "raised".
+            self.channel.send({"type": "interrupt_result", "id": message["id"], "ok": not reason, "reason": reason})
 
     # Questions
 
