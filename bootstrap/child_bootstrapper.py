@@ -1022,6 +1022,7 @@ class Executor(object):
             close_on_exec(fd)
         self.interrupt_pending = False
         self.sigint = False
+        self.pthread_kill = find_pthread_kill()
         self.former_sigint = None
         self.former_main = None
         self.module = types.ModuleType("__main__")
@@ -1167,10 +1168,7 @@ class Executor(object):
             raise KeyboardInterrupt
 
     def signal_main(self):
-        if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(self.main_ident, signal.SIGINT)
-        else:
-            os.kill(getpid(), signal.SIGINT)
+        self.pthread_kill(self.main_ident, signal.SIGINT)
 
     def on_interrupt(self, message):
         reason = u""
@@ -1181,7 +1179,8 @@ class Executor(object):
                 reason = u"command %s is not running" % message["command"]
             else:
                 self.signal_main()
-        self.channel.send({"type": "interrupt_result", "id": message["id"], "ok": not reason, "reason": reason})
+            # Under the lock, which the command's end needs as well: so this is told before "raised".
+            self.channel.send({"type": "interrupt_result", "id": message["id"], "ok": not reason, "reason": reason})
 
     # Questions
 
@@ -1286,6 +1285,18 @@ class Executor(object):
         complain(why)
         flush_within(self.output, FLUSH_SECONDS)
         os._exit(EXIT_LOST)
+
+
+def find_pthread_kill():
+    """A signal to the whole process may go to another thread, and then wakes no sleep of the main thread."""
+    if hasattr(signal, "pthread_kill"):
+        return signal.pthread_kill
+    try:  # Python 2.7 and PyPy, whose identifiers are pthread_t too
+        function = ctypes.CDLL(None).pthread_kill
+        function.argtypes = [ctypes.c_ulong, ctypes.c_int]
+        return lambda ident, signum: function(ident, int(signum))
+    except Exception:
+        return lambda ident, signum: os.kill(getpid(), signum)
 
 
 def exit_code_of(leaving):
