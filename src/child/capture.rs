@@ -269,3 +269,150 @@ fn now() -> (Micros, Micros) {
     let read = |clock| clock_gettime(clock).map_or(Micros(0), |time| Micros::from(Duration::from(time)));
     (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    type Slices = Arc<Mutex<Vec<(Option<u64>, Vec<u8>)>>>;
+
+    /// Collects what belongs together.
+    fn collect(offset: u64) -> (Slices, impl FnMut(Chunk<'_>) + Send + 'static) {
+        let slices = Slices::default();
+        let (seen, mut expected) = (slices.clone(), offset);
+        let sink = move |chunk: Chunk<'_>| {
+            assert!(!chunk.bytes.is_empty());
+            assert_eq!(chunk.offset, expected, "bytes came twice, or not at all");
+            expected += chunk.bytes.len() as u64;
+            let mut seen = seen.lock().unwrap();
+            let command = chunk.command.map(|id| id.0);
+            match seen.last_mut() {
+                Some((last, bytes)) if *last == command => bytes.extend_from_slice(chunk.bytes),
+                _ => seen.push((command, chunk.bytes.to_vec())),
+            }
+        };
+        (slices, sink)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    fn bounded(wait: impl Future<Output = ()>) {
+        runtime().block_on(async { tokio::time::timeout(Duration::from_secs(30), wait).await }).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// What was written between two boundaries is in their slice: all of it, and nothing else.
+        #[test]
+        fn slices_are_what_was_written_between(
+            offset in 0..1_u64 << 40,
+            commands in prop::collection::vec(prop::collection::vec(0..3000_usize, 0..4), 0..40),
+            wait in any::<bool>(),
+        ) {
+            let (reader, mut writer) = io::pipe().unwrap();
+            let (slices, sink) = collect(offset);
+            let capture = start(Stream::Stdout, reader.into(), offset, sink).unwrap();
+            let mut expected = Vec::new();
+            let mut position = offset;
+            for (id, writes) in (1_u64..).zip(&commands) {
+                prop_assert_eq!(capture.boundary(Some(CommandId(id))), position);
+                let mut slice = Vec::new();
+                for (nth, length) in writes.iter().enumerate() {
+                    let byte = u8::try_from((id * 7 + nth as u64) % 251).unwrap();
+                    let bytes = vec![byte; *length];
+                    writer.write_all(&bytes).unwrap();
+                    slice.extend(bytes);
+                }
+                position += slice.len() as u64;
+                if wait {
+                    bounded(capture.drained(position));
+                    prop_assert_eq!(capture.read(), position);
+                }
+                if !slice.is_empty() {
+                    expected.push((Some(id), slice));
+                }
+            }
+            drop(writer);
+            bounded(capture.ended());
+            prop_assert_eq!(&*slices.lock().unwrap(), &expected);
+            prop_assert!(lock(&capture.shared).ahead.len() <= 1);
+        }
+    }
+
+    #[test]
+    fn boundaries_do_not_pile_up_without_output() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let capture = start(Stream::Stderr, reader.into(), 5, |_| {}).unwrap();
+        for id in 0..100 {
+            assert_eq!(capture.boundary(Some(CommandId(id))), 5);
+        }
+        assert_eq!(lock(&capture.shared).ahead.len(), 1);
+    }
+
+    #[test]
+    fn a_stop_gives_what_is_there_and_ends() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let (slices, sink) = collect(0);
+        let capture = start(Stream::Stdout, reader.into(), 0, sink).unwrap();
+        writer.write_all(b"last words").unwrap();
+        capture.stop();
+        capture.stop();
+        // The writer is still there.
+        bounded(capture.ended());
+        assert_eq!(*slices.lock().unwrap(), [(None, b"last words".to_vec())]);
+        assert_eq!(writer.write_all(b"more").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(capture.boundary(None), 10);
+    }
+
+    #[test]
+    fn dropping_it_ends_the_thread() {
+        struct Gone(std::sync::mpsc::Sender<()>);
+        impl Drop for Gone {
+            fn drop(&mut self) {
+                let _ = self.0.send(());
+            }
+        }
+        let (reader, _writer) = io::pipe().unwrap();
+        let (told, gone) = std::sync::mpsc::channel();
+        let sign = Gone(told);
+        let capture = start(Stream::Stdout, reader.into(), 0, move |_| {
+            let _ = &sign;
+        })
+        .unwrap();
+        drop(capture);
+        gone.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
+
+    #[test]
+    fn a_boundary_does_not_wait_for_a_sink_that_hangs() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let (release, hang) = std::sync::mpsc::channel::<()>();
+        let (entered, inside) = std::sync::mpsc::channel();
+        let capture = start(Stream::Stdout, reader.into(), 0, move |_| {
+            entered.send(()).unwrap();
+            let _ = hang.recv();
+        })
+        .unwrap();
+        writer.write_all(b"one").unwrap();
+        inside.recv_timeout(Duration::from_secs(30)).unwrap();
+        writer.write_all(b"two").unwrap();
+        assert_eq!(capture.boundary(Some(CommandId(2))), 6);
+        assert_eq!(capture.read(), 3);
+        drop((release, writer));
+        bounded(capture.ended());
+    }
+
+    #[test]
+    fn a_sink_that_panics_is_an_end_too() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let capture = start(Stream::Stdout, reader.into(), 0, |_| panic!("on purpose")).unwrap();
+        writer.write_all(b"x").unwrap();
+        bounded(capture.drained(1));
+        bounded(capture.ended());
+    }
+}

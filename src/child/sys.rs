@@ -150,10 +150,26 @@ fn prepare(parent: u32, fate: Fate) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Of the kernel's own `struct sigaction`, all zero: the default, no flags, nothing masked. No architecture's is longer.
+const DEFAULT_ACTION: [u64; 8] = [0; 8];
+
+/// The kernel's signal sets have a bit for each of 64 signals.
+const SIGNAL_SET_BYTES: usize = 8;
+
 fn default_signals() -> io::Result<()> {
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is always valid. KILL, STOP and libc's own two refuse, which is as well.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // Not by libc, which keeps two signals to itself: those can be inherited as ignored too.
+        // SAFETY: the action outlives the call and is at least as long as the kernel reads; the old one is not wanted.
+        // KILL and STOP refuse, which is as well.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT_ACTION.as_ptr(),
+                ptr::null_mut::<libc::c_void>(),
+                SIGNAL_SET_BYTES,
+            )
+        };
     }
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `none` is valid for writes, and filled before it is read.
