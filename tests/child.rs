@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -268,21 +268,56 @@ async fn the_whole_tree_is_counted() {
     assert_eq!(marked(&marker), []);
 }
 
-/// Runs this test binary again, to play a part in a process of its own.
-fn helper(part: &str, marker: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["play", "--exact", "--nocapture", marker])
-        .env(PART, part)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// This test binary, run again to play a part in a process of its own; ended with the test.
+struct Helper {
+    process: Child,
+    said: mpsc::Receiver<String>,
 }
 
-/// What a helper says between the test harness's own words. Its output stays open: the harness cannot do without.
-fn said(helper: &mut Child, word: &str) -> String {
-    let lines = BufReader::new(helper.stdout.as_mut().unwrap()).lines();
-    let told = |line: String| line.find(word).map(|at| line[at..].to_owned());
-    lines.map_while(Result::ok).find_map(told).unwrap_or_else(|| panic!("the helper said no {word:?}"))
+impl Helper {
+    fn start(part: &str, marker: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["play", "--exact", "--nocapture", marker])
+            .env(PART, part)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let (say, said) = mpsc::channel();
+        // To the end, whether somebody listens or not: the harness cannot do without its output.
+        std::thread::spawn(move || lines.for_each(|line| drop(say.send(line))));
+        Self { process, said }
+    }
+
+    /// What it says from this word on, which the harness may have put its own before.
+    fn said(&self, word: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let line = self.said.recv_timeout(BOUND.saturating_sub(begun.elapsed()));
+            let line = line.unwrap_or_else(|error| panic!("the helper said no {word:?}: {error}"));
+            if let Some(at) = line.find(word) {
+                return line[at..].to_owned();
+            }
+        }
+    }
+
+    /// `kill -9`.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn succeeds(&mut self) {
+        until("the helper's end", || is_gone(self.process.id()));
+        assert!(self.process.wait().unwrap().success());
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// Not a test: does nothing unless the test binary was run again to play one of the parts.
@@ -318,7 +353,11 @@ async fn engine(marker: &str, guarded: bool) {
     if let Some(guardian) = &mut guardian {
         guardian.watch(process.pid(), process.start_time()).unwrap();
     }
-    println!("{} {}", first_line(stdout).trim(), process.pid());
+    let line = first_line(stdout);
+    if let Some(guardian) = &guardian {
+        println!("guardian {}", guardian.pid());
+    }
+    println!("{} {}", line.trim(), process.pid());
     // Until killed; the test that started it has a bound.
     let _ = std::io::stdin().read(&mut [0]);
     process.exited().await;
@@ -353,18 +392,25 @@ async fn subreaper(marker: &str) {
 
 #[test]
 fn a_subreaper_finds_those_who_dropped_everything() {
-    let mut helper = helper("subreaper", &marker("subreaper"));
-    assert_eq!(said(&mut helper, "subreaper done"), "subreaper done");
-    assert!(helper.wait().unwrap().success());
+    let mut helper = Helper::start("subreaper", &marker("subreaper"));
+    assert_eq!(helper.said("subreaper done"), "subreaper done");
+    helper.succeeds();
 }
 
 #[test]
 fn a_killed_engine_leaves_nothing_behind() {
-    let mut helper = helper("engine with a guardian", &marker("killed"));
-    let family = Family::told_by(&said(&mut helper, "family "));
+    let mut helper = Helper::start("engine with a guardian", &marker("killed"));
+    let guardian: u32 = helper.said("guardian ").split_whitespace().nth(1).unwrap().parse().unwrap();
+    let family = Family::told_by(&helper.said("family "));
     assert!(family.0.iter().all(|pid| !is_gone(*pid)));
-    helper.kill().unwrap();
-    helper.wait().unwrap();
+    let seen = |file: &str| std::fs::read_to_string(format!("/proc/{guardian}/{file}")).unwrap();
+    assert_eq!(seen("environ"), "", "a marked guardian would end itself");
+    assert!(seen("stat").rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap() == guardian.to_string());
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        kill(Pid::from_raw(guardian.cast_signed()), signal).unwrap();
+    }
+    helper.kill();
+    until("the guardian's end", || is_gone(guardian));
     for pid in family.findable() {
         until("the end of all that the engine started", || is_gone(pid));
     }
@@ -373,11 +419,10 @@ fn a_killed_engine_leaves_nothing_behind() {
 #[test]
 fn the_kernel_ends_the_child_of_a_killed_engine() {
     let marker = marker("pdeathsig");
-    let mut helper = helper("engine alone", &marker);
-    let family = Family::told_by(&said(&mut helper, "family "));
+    let mut helper = Helper::start("engine alone", &marker);
+    let family = Family::told_by(&helper.said("family "));
     let (child, others) = family.0.split_last().unwrap();
-    helper.kill().unwrap();
-    helper.wait().unwrap();
+    helper.kill();
     until("the child's end", || is_gone(*child));
     // No guardian was there: the others live, which shows that it is the guardian who ends them elsewhere.
     assert!(others.iter().all(|pid| !is_gone(*pid)));
@@ -389,8 +434,7 @@ async fn an_orderly_end_kills_nobody() {
     let spawner = Spawner::start().unwrap();
     let Spawned { process, stdout, .. } = spawner.spawn(python("leaves_family.py", &[], &marker)).await.unwrap();
     let family = Family::told_by(&first_line(stdout));
-    let status = helper("engine that ends", &marker).wait().unwrap();
-    assert!(status.success());
+    Helper::start("engine that ends", &marker).succeeds();
     assert!(!is_gone(process.pid()) && family.0.iter().all(|pid| !is_gone(*pid)));
     kill_everything(&process, &marker);
 }
