@@ -14,7 +14,6 @@ use super::sys::{self, Fate};
 use super::tree;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
 use std::io::{self, BufRead, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -50,6 +49,11 @@ impl Guardian {
             fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         Ok(Self { leader, pipe })
+    }
+
+    /// Its number, to be recorded.
+    pub fn pid(&self) -> u32 {
+        self.leader.id().pid
     }
 
     /// Has it end this process's session too, should the engine die. Fails when the guardian is gone.
@@ -111,11 +115,6 @@ impl Word {
 
 /// The guardian itself: what the hidden subcommand runs. Returns the exit code: 0 when nothing is left to be ended.
 pub fn guardian_main(marker: &str) -> i32 {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-        if sys::ignore(signal).is_err() {
-            return 1;
-        }
-    }
     match listen(io::stdin().lock()) {
         Verdict::Bye => 0,
         Verdict::EngineDied(child) => i32::from(!tree::end_members(child, marker, PATIENCE).is_empty()),

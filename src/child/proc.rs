@@ -40,7 +40,7 @@ impl Stat {
         Self::parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    fn parse(pid: u32, line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(pid: u32, line: &[u8]) -> Option<Self> {
         let name_end = memchr::memrchr(b')', line)?;
         let rest = std::str::from_utf8(line.get(name_end + 1..)?).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();

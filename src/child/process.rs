@@ -46,6 +46,10 @@ impl Leader {
         Ok(Self { id: stat.id, pidfd })
     }
 
+    pub(super) fn id(&self) -> ProcessId {
+        self.id
+    }
+
     pub(super) fn pidfd(&self) -> &OwnedFd {
         &self.pidfd
     }

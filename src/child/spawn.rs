@@ -92,15 +92,6 @@ pub enum SpawnError {
         /// What the system said.
         source: io::Error,
     },
-    /// Not a program for this machine.
-    #[error(
-        "cannot start {}: not a program that this machine can run (another architecture, or a script without #!)",
-        program.display()
-    )]
-    WrongFormat {
-        /// Which.
-        program: PathBuf,
-    },
     /// The folder to start in is not one, or may not be entered.
     #[error(
         "cannot start {} in the folder {}: {source}; make the folder, or choose another",
@@ -271,7 +262,6 @@ fn explain(spec: &SpawnSpec, source: io::Error) -> SpawnError {
         Some(Errno::ENOENT | Errno::ENOTDIR) if names_a_file(spec) => SpawnError::NoInterpreter { program },
         Some(Errno::ENOENT | Errno::ENOTDIR) => SpawnError::NotFound { program },
         Some(Errno::EACCES | Errno::EISDIR | Errno::EPERM) => SpawnError::NotExecutable { program, source },
-        Some(Errno::ENOEXEC) => SpawnError::WrongFormat { program },
         Some(Errno::E2BIG) => {
             let lengths = || strings(spec).map(|(_, bytes)| bytes.len() + 1);
             SpawnError::TooLong { program, total: lengths().sum(), longest: lengths().max().unwrap_or(0) }
@@ -351,7 +341,6 @@ mod tests {
             spec(at(name).to_str().unwrap())
         };
         assert!(matches!(refused(&script("orphan", "#!/nowhere/python\n")), SpawnError::NoInterpreter { .. }));
-        assert!(matches!(refused(&script("noise", "\u{1}\u{2}\u{3}")), SpawnError::WrongFormat { .. }));
 
         let missing = SpawnSpec { cwd: at("missing"), ..spec("/bin/true") };
         assert!(refused(&missing).to_string().contains("missing: No such file or directory"));

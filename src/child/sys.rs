@@ -100,19 +100,9 @@ pub(super) fn keep_exit_codes() -> io::Result<()> {
     }
     // SAFETY: zeroed, which is valid, and then filled by the call.
     if unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN {
-        set_disposition(Signal::SIGCHLD, SigHandler::SigDfl)?;
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
     }
-    Ok(())
-}
-
-/// Makes this process ignore a signal.
-pub(super) fn ignore(signal: Signal) -> io::Result<()> {
-    set_disposition(signal, SigHandler::SigIgn)
-}
-
-fn set_disposition(signal: Signal, handler: SigHandler) -> io::Result<()> {
-    // SAFETY: only ever called with the default or with ignore, so no handler of ours runs in signal context.
-    unsafe { nix::sys::signal::signal(signal, handler) }?;
     Ok(())
 }
 
@@ -121,11 +111,15 @@ fn set_disposition(signal: Signal, handler: SigHandler) -> io::Result<()> {
 pub(super) enum Fate {
     /// The kernel kills it.
     DiesWithUs,
-    /// It lives on.
+    /// It lives on, and is deaf to what ends a terminal's or a service's processes.
     OutlivesUs,
 }
 
-/// Has the command begin in a session of its own, with default signals, none of them blocked, and none of our files.
+/// What such a process ignores; inherited over exec, so that it is never without.
+const DEAF_TO: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+/// Has the command begin in a session of its own, with none of our files, no signal blocked, and all
+/// of them at their defaults (save for what one that outlives us ignores).
 pub(super) fn isolate(command: &mut Command, fate: Fate) {
     let parent = std::process::id();
     // SAFETY: the closure allocates nothing, takes no lock and calls only what is async-signal-safe.
@@ -136,11 +130,19 @@ pub(super) fn isolate(command: &mut Command, fate: Fate) {
 fn prepare(parent: u32, fate: Fate) -> io::Result<()> {
     nix::unistd::setsid()?;
     default_signals()?;
-    if matches!(fate, Fate::DiesWithUs) {
-        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-        // Whoever started us may have died before the kernel was told what to do then.
-        if nix::unistd::getppid().as_raw().cast_unsigned() != parent {
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    match fate {
+        Fate::DiesWithUs => {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            // Whoever started us may have died before the kernel was told what to do then.
+            if nix::unistd::getppid().as_raw().cast_unsigned() != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+        }
+        Fate::OutlivesUs => {
+            for signal in DEAF_TO {
+                // SAFETY: SIG_IGN is always valid, and runs no code of ours.
+                unsafe { libc::signal(signal, libc::SIG_IGN) };
+            }
         }
     }
     // Marked, not closed: the pipe by which a failed exec is told to the parent is among them.
@@ -150,10 +152,26 @@ fn prepare(parent: u32, fate: Fate) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Of the kernel's own `struct sigaction`, all zero: the default, no flags, nothing masked. No architecture's is longer.
+const DEFAULT_ACTION: [u64; 8] = [0; 8];
+
+/// The kernel's signal sets have a bit for each of 64 signals.
+const SIGNAL_SET_BYTES: usize = 8;
+
 fn default_signals() -> io::Result<()> {
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is always valid. KILL, STOP and libc's own two refuse, which is as well.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // Not by libc, which keeps two signals to itself: those can be inherited as ignored too.
+        // SAFETY: the action outlives the call and is at least as long as the kernel reads; the old one is not wanted.
+        // KILL and STOP refuse, which is as well.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT_ACTION.as_ptr(),
+                ptr::null_mut::<libc::c_void>(),
+                SIGNAL_SET_BYTES,
+            )
+        };
     }
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `none` is valid for writes, and filled before it is read.
