@@ -183,6 +183,12 @@ impl Checkpointer {
         }
     }
 
+    /// Waits until the writing thread has nothing to do.
+    #[cfg(test)]
+    pub(super) fn wait(&mut self) {
+        self.collect(true);
+    }
+
     /// Learns how the last job went.
     fn collect(&mut self, wait: bool) {
         let Some(writer) = self.writer.as_mut().filter(|writer| writer.busy) else { return };
