@@ -79,7 +79,9 @@ fn session() -> impl Strategy<Value = Vec<EventKind>> {
 
 fn fold(recorded: &[Recorded]) -> State {
     let mut state = State::default();
-    recorded.iter().for_each(|recorded| state.apply(&recorded.event, recorded.at));
+    for recorded in recorded {
+        state.apply(&recorded.event, recorded.at);
+    }
     state
 }
 
@@ -135,7 +137,7 @@ fn a_journal_torn_at_any_byte_gives_the_events_before_it() {
     for length in 0..=whole.len() {
         fs::write(folder.journal(), &whole[..length]).unwrap();
         let recovered = recover(&folder).unwrap();
-        let lines = whole[..length].iter().filter(|byte| **byte == b'\n').count();
+        let lines = memchr::memchr_iter(b'\n', &whole[..length]).count();
         assert_eq!(recovered.state, fold(&recorded[..lines]), "cut at {length}");
         assert_eq!(recovered.last, Seq(lines as u64));
         assert_eq!(recovered.notes.len(), usize::from(recovered.end < length as u64), "{:?}", recovered.notes);
@@ -164,7 +166,9 @@ fn a_damaged_checkpoint_is_never_believed() {
     let recovered = recover(&folder).unwrap();
     let mut checkpointer = recovered.checkpointer(&folder).unwrap();
     let recorded = journal.append(&mut events).unwrap();
-    recorded.iter().for_each(|recorded| checkpointer.note(recorded));
+    for recorded in &recorded {
+        checkpointer.note(recorded);
+    }
     let state = fold(&recorded);
     checkpointer.finish(&state, journal.end());
     for name in ["state.ckpt", "items.ckpt", "commands.ckpt"] {

@@ -17,7 +17,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 /// The first bytes of the file; the last of them is the version.
 const MAGIC: &[u8; 16] = b"childminder oi\0\x01";
 /// Bytes of a record.
-const SIZE: u64 = 48;
+const SIZE: usize = 48;
 /// Records read at once.
 const BLOCK: u64 = 128;
 /// Reads of one stream and command within this time share a record.
@@ -74,7 +74,7 @@ impl Record {
         self.end().saturating_sub(self.length)
     }
 
-    fn encode(&self) -> [u8; SIZE as usize] {
+    fn encode(&self) -> [u8; SIZE] {
         let flags = if self.stream == Stream::Stderr { IS_STDERR } else { 0 } | if self.lost { IS_LOST } else { 0 };
         let mut words = [
             self.ends.stdout,
@@ -85,7 +85,7 @@ impl Record {
             self.length.min(LONGEST) | flags << 40,
         ];
         words[5] |= check(&words) << 48;
-        let mut bytes = [0; SIZE as usize];
+        let mut bytes = [0; SIZE];
         for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *place = word.to_le_bytes();
         }
@@ -149,7 +149,7 @@ impl IndexWriter {
         let last = found.count().checked_sub(1).and_then(|last| found.get(last));
         let mut writer = Self {
             file,
-            slot: MAGIC.len() as u64 + found.count() * SIZE,
+            slot: MAGIC.len() as u64 + found.count() * SIZE as u64,
             open: None,
             ends: last.map(|last| last.ends).unwrap_or_default(),
             lost: last.map_or(0, |last| last.lost_so_far),
@@ -268,7 +268,7 @@ impl Records {
             return Self::none(lengths());
         }
         let bytes = file.metadata().map_or(0, |file| file.len());
-        let whole = bytes.saturating_sub(MAGIC.len() as u64) / SIZE;
+        let whole = bytes.saturating_sub(MAGIC.len() as u64) / SIZE as u64;
         let mut records = Self { file: Some(file), count: whole, tail: Vec::new(), block: RefCell::default() };
         records.drop_unsound_end();
         records.add_tail(lengths());
@@ -343,9 +343,9 @@ impl Records {
     fn read_block(&self, first: u64) -> io::Result<Vec<Record>> {
         let Some(file) = &self.file else { return Ok(Vec::new()) };
         let records = BLOCK.min(self.count - first);
-        let mut bytes = vec![0; usize::try_from(records * SIZE).unwrap_or_default()];
-        file.read_exact_at(&mut bytes, MAGIC.len() as u64 + first * SIZE)?;
-        Ok(bytes.chunks_exact(SIZE as usize).map_while(Record::decode).collect())
+        let mut bytes = vec![0; usize::try_from(records * SIZE as u64).unwrap_or_default()];
+        file.read_exact_at(&mut bytes, MAGIC.len() as u64 + first * SIZE as u64)?;
+        Ok(bytes.chunks_exact(SIZE).map_while(Record::decode).collect())
     }
 
     /// The place of the first record that is not `before`, if records are ordered by that.
@@ -398,39 +398,41 @@ impl Records {
                 place.checked_sub(1).and_then(|before| self.get(before)).map_or(0, |record| record.lost_so_far);
             // Records of what was kept leave the sum as it is: they are jumped over.
             place = place.max(self.partition(|record| record.lost_so_far <= before));
-            if let Some((start, mut end)) = self.lost_by(stream, place)? {
-                while let Some((_, next)) =
-                    self.lost_by(stream, self.find(stream, end, place)).flatten().filter(|next| next.0 == end)
-                {
-                    end = next;
+            let record = self.get(place)?;
+            if let Some((start, mut end)) = self.lost_by(stream, place, &record) {
+                while let Some(more) = self.lost_after(stream, end, place) {
+                    end = more;
                 }
                 if end > from {
                     return (start < to).then_some((start, end));
                 }
             }
-            if part(self.starts(place + 1), stream) >= to {
+            if part(record.ends, stream) >= to {
                 return None;
             }
             place += 1;
         }
     }
 
+    /// The end of the lost bytes that follow right after others.
+    fn lost_after(&self, stream: Stream, end: u64, near: u64) -> Option<u64> {
+        let place = self.find(stream, end, near);
+        let next = self.lost_by(stream, place, &self.get(place)?)?;
+        (next.0 == end).then_some(next.1)
+    }
+
     /// The bytes of this stream that this record says are lost: its own, or those for which there was no room to make
-    /// records. The outer `None`: there is no such record.
-    fn lost_by(&self, stream: Stream, place: u64) -> Option<Option<(u64, u64)>> {
-        let record = self.get(place)?;
+    /// records.
+    fn lost_by(&self, stream: Stream, place: u64, record: &Record) -> Option<(u64, u64)> {
         let before = place.checked_sub(1).and_then(|before| self.get(before));
         let unsaid = before.map_or(0, |before| part(before.ends, stream));
         let end = part(record.ends, stream);
         let own = if record.stream == stream { record.start() } else { end };
         let lost = record.lost_so_far.saturating_sub(before.map_or(0, |before| before.lost_so_far));
         let unsaid_lost = lost > if record.lost { record.length } else { 0 };
-        let (start, end) = match (record.stream == stream && record.lost, unsaid_lost) {
-            (true, true) => (unsaid, end),
-            (true, false) => (own, end),
-            (false, true) => (unsaid, own),
-            (false, false) => return Some(None),
-        };
-        Some((start < end).then_some((start, end)))
+        let own_lost = record.stream == stream && record.lost;
+        let start = if unsaid_lost { unsaid } else { own };
+        let end = if own_lost { end } else { own };
+        (start < end).then_some((start, end))
     }
 }

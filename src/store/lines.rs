@@ -12,11 +12,13 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of output for one entry.
-pub(super) const BLOCK: u64 = 64 << 10;
+pub(super) const BLOCK: u64 = BLOCK_SIZE as u64;
+/// The same, as the length of a buffer.
+pub(super) const BLOCK_SIZE: usize = 64 << 10;
 /// The first bytes of the file; the last of them is the version.
 const MAGIC: &[u8; 16] = b"childminder li\0\x01";
 /// Bytes of an entry.
-const SIZE: u64 = 8;
+const SIZE: usize = 8;
 /// Entries that wait to be written together.
 const TOGETHER: usize = 16;
 /// Bytes of entries that may wait for a disk that takes none: enough for 64 GiB of output, kept or lost. After more the
@@ -33,7 +35,7 @@ fn count(bytes: &[u8]) -> u64 {
 fn count_in(log: &File, from: u64, to: u64, buffer: &mut Vec<u8>) -> u64 {
     let mut at = from;
     let mut lines = 0;
-    buffer.resize(BLOCK as usize, 0);
+    buffer.resize(BLOCK_SIZE, 0);
     while at < to {
         let most = usize::try_from(to - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         match log.read_at(&mut buffer[..most], at) {
@@ -62,7 +64,7 @@ impl Entries {
         let mut magic = [0; MAGIC.len()];
         file.read_exact_at(&mut magic, 0).ok().filter(|()| &magic == MAGIC)?;
         let bytes = file.metadata().ok()?.len();
-        let count = ((bytes - MAGIC.len() as u64) / SIZE).min(length / BLOCK);
+        let count = ((bytes - MAGIC.len() as u64) / SIZE as u64).min(length / BLOCK);
         let entries = Self { file, count };
         if let Some(last) = count.checked_sub(1) {
             let counted = count_in(log, last * BLOCK, count * BLOCK, &mut Vec::new());
@@ -79,10 +81,22 @@ impl Entries {
         let Some(entry) = block.checked_sub(1).filter(|entry| *entry < self.count) else {
             return (block == 0).then_some(0);
         };
-        let mut bytes = [0; SIZE as usize];
-        self.file.read_exact_at(&mut bytes, MAGIC.len() as u64 + entry * SIZE).ok()?;
-        Some(u64::from_le_bytes(bytes)).filter(|lines| *lines <= block * BLOCK)
+        let mut bytes = [0; SIZE];
+        self.file.read_exact_at(&mut bytes, MAGIC.len() as u64 + entry * SIZE as u64).ok()?;
+        decode(entry, u64::from_le_bytes(bytes))
     }
+}
+
+/// An entry carries 16 bits that prove it: a wrong one would glue lines together.
+fn encode(entry: u64, lines: u64) -> u64 {
+    let lines = lines & ((1 << 48) - 1);
+    let mixed = (lines ^ entry.rotate_left(40) ^ 0x6c69).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    lines | mixed >> 48 << 48
+}
+
+fn decode(entry: u64, word: u64) -> Option<u64> {
+    let lines = word & ((1 << 48) - 1);
+    (encode(entry, lines) == word).then_some(lines)
 }
 
 /// The writing end: counts as bytes come.
@@ -106,7 +120,7 @@ impl LineIndexWriter {
         let known = Entries::check(file.try_clone().map_err(failed("open", path))?, log, length);
         let written = known.as_ref().map_or(0, |known| known.count);
         let newlines = known.and_then(|known| known.before(written)).unwrap_or(0);
-        file.set_len(MAGIC.len() as u64 + written * SIZE).map_err(failed("cut", path))?;
+        file.set_len(MAGIC.len() as u64 + written * SIZE as u64).map_err(failed("cut", path))?;
         file.write_all_at(MAGIC, 0).map_err(failed("write", path))?;
         let mut writer = Self { file, position: written * BLOCK, newlines, written, pending: Vec::new(), ended: false };
         let mut buffer = Vec::new();
@@ -145,8 +159,8 @@ impl LineIndexWriter {
         self.position = position;
         self.ended |= self.pending.len() >= PENDING;
         if position.is_multiple_of(BLOCK) && !self.ended {
-            self.pending.extend_from_slice(&self.newlines.to_le_bytes());
-            if self.pending.len().is_multiple_of(TOGETHER * SIZE as usize) {
+            self.pending.extend_from_slice(&encode(position / BLOCK - 1, self.newlines).to_le_bytes());
+            if self.pending.len().is_multiple_of(TOGETHER * SIZE) {
                 self.flush();
             }
         }
@@ -154,8 +168,8 @@ impl LineIndexWriter {
 
     /// Writes what waits; a disk that takes nothing is tried again later.
     pub(super) fn flush(&mut self) {
-        if self.file.write_all_at(&self.pending, MAGIC.len() as u64 + self.written * SIZE).is_ok() {
-            self.written += self.pending.len() as u64 / SIZE;
+        if self.file.write_all_at(&self.pending, MAGIC.len() as u64 + self.written * SIZE as u64).is_ok() {
+            self.written += (self.pending.len() / SIZE) as u64;
             self.pending.clear();
         }
     }
@@ -251,9 +265,9 @@ impl<'a> LineCounts<'a> {
         while low < high {
             let middle = low + (high - low) / 2;
             if entries.before(middle + 1).is_some_and(|lines| lines <= before) {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         low

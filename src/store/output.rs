@@ -80,7 +80,7 @@ impl Losses {
         loss.bytes = loss.bytes.saturating_add(bytes);
         loss.now = true;
         if loss.reason != reason {
-            loss.reason = reason.to_owned();
+            reason.clone_into(&mut loss.reason);
         }
     }
 
@@ -176,7 +176,7 @@ impl OutputWriter {
         let Some(bytes) = bytes.get(known..).filter(|bytes| !bytes.is_empty()) else { return };
         let kept = match self.room(bytes.len() as u64, mono) {
             Ok(()) => self.write(bytes),
-            Err(_) => 0,
+            Err(()) => 0,
         };
         let (stored, lost) = bytes.split_at(kept);
         self.lines.add(stored);
@@ -217,7 +217,7 @@ impl OutputWriter {
             self.since_look = 0;
             self.refused = None;
             if let Ok(disk) = fstatvfs(&self.log) {
-                let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+                let free = disk.blocks_available().saturating_mul(disk.fragment_size());
                 if free < self.minimum_free {
                     self.refused = Some(format!(
                         "the disk has {} free, less than the {} that are to be left",
@@ -232,6 +232,10 @@ impl OutputWriter {
 
     /// Writes as much as the disk takes; answers how much that was.
     fn write(&mut self, bytes: &[u8]) -> usize {
+        if self.losing {
+            // The log jumps over the hole now: the index must have said so before, or a crash makes zeros of it.
+            lock(&self.index).flush();
+        }
         let mut done = 0;
         while done < bytes.len() {
             match self.log.write_at(&bytes[done..], self.position + done as u64) {

@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Bytes of a line that are made into text.
 pub const TEXT_LIMIT: u64 = 8 << 10;
@@ -164,7 +164,7 @@ impl OutputReader {
 
     fn files(&self) -> Result<Opened, StoreError> {
         let path = self.folder.output_index();
-        let logs = |stream| open_log(self.folder.output(stream));
+        let logs = |stream| open_log(&self.folder.output(stream));
         let [out, err] = STREAMS.map(logs);
         let mut logs = [out?, err?];
         let mut lengths = || {
@@ -191,11 +191,11 @@ impl OutputReader {
 }
 
 /// The log, if it is there, with a length that is still to be asked for.
-fn open_log(path: PathBuf) -> Result<Option<(File, u64)>, StoreError> {
-    match File::open(&path) {
+fn open_log(path: &Path) -> Result<Option<(File, u64)>, StoreError> {
+    match File::open(path) {
         Ok(file) => Ok(Some((file, 0))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", &path)(error)),
+        Err(error) => Err(failed("read", path)(error)),
     }
 }
 
@@ -223,8 +223,19 @@ struct Cursor {
     at: u64,
     /// Newlines before it.
     newlines: Option<u64>,
-    /// The line that comes next, once it was looked for: the record of its first byte, and where it begins.
-    next: Option<Option<(u64, u64)>>,
+    next: Next,
+}
+
+/// What is known of the next line.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    NotLookedFor,
+    None,
+    Line {
+        /// The place of the record of its first byte.
+        record: u64,
+        start: u64,
+    },
 }
 
 /// A page being made.
@@ -304,14 +315,16 @@ impl<'a> Side<'a> {
         let low = slice.map_or(0, |slice| bound(slice.from));
         let high = slice.and_then(|slice| slice.to).map_or(view.length, bound).max(low);
         let at = view.first_from(part(marks, view.stream).clamp(low, high));
-        let cursor = Cursor { at, newlines: view.newlines_before(at), next: None };
+        let cursor = Cursor { at, newlines: view.newlines_before(at), next: Next::NotLookedFor };
         Self { view, low, high, forward: cursor, backward: cursor, near: 0 }
     }
 
     fn next(&mut self, direction: Direction, records: &Records) -> Option<(u64, u64)> {
         let cursor = if direction == Direction::Forward { self.forward } else { self.backward };
-        if let Some(known) = cursor.next {
-            return known;
+        match cursor.next {
+            Next::Line { record, start } => return Some((record, start)),
+            Next::None => return None,
+            Next::NotLookedFor => {}
         }
         let start = match direction {
             Direction::Forward => Some(cursor.at).filter(|start| *start < self.high),
@@ -320,7 +333,7 @@ impl<'a> Side<'a> {
         };
         let next = start.map(|start| (records.find(self.view.stream, start, self.near), start));
         self.near = next.map_or(self.near, |(place, _)| place);
-        self.cursor(direction).next = Some(next);
+        self.cursor(direction).next = next.map_or(Next::None, |(record, start)| Next::Line { record, start });
         next
     }
 
@@ -342,12 +355,16 @@ impl<'a> Side<'a> {
         let before = match direction {
             Direction::Forward => {
                 let before = self.forward.newlines;
-                self.forward = Cursor { at: end, newlines: before.map(|lines| lines + u64::from(closed)), next: None };
+                self.forward = Cursor {
+                    at: end,
+                    newlines: before.map(|lines| lines + u64::from(closed)),
+                    next: Next::NotLookedFor,
+                };
                 before
             }
             Direction::Backward => {
                 let before = self.backward.newlines.map(|lines| lines.saturating_sub(u64::from(closed)));
-                self.backward = Cursor { at: start, newlines: before, next: None };
+                self.backward = Cursor { at: start, newlines: before, next: Next::NotLookedFor };
                 before
             }
         };

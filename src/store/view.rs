@@ -4,7 +4,7 @@
 //! so that nobody takes a hole for what the child said; the log is looked at as it was when the page was begun.
 
 use super::index::{Records, part};
-use super::lines::{BLOCK, Counted, LineCounts};
+use super::lines::{BLOCK, BLOCK_SIZE, Counted, LineCounts};
 use crate::model::Stream;
 use std::cell::RefCell;
 use std::fs::File;
@@ -66,7 +66,7 @@ impl<'a> View<'a> {
     fn look<T>(&self, number: u64, from: u64, to: u64, look: impl FnOnce(&[u8]) -> T) -> T {
         let mut block = self.block.borrow_mut();
         if block.0 != number {
-            block.1.resize(BLOCK as usize, 0);
+            block.1.resize(BLOCK_SIZE, 0);
             let most = BLOCK.min(self.stored.saturating_sub(number * BLOCK));
             let most = usize::try_from(most).unwrap_or_default();
             let got = read_full(self.log, &mut block.1[..most], number * BLOCK);
