@@ -124,6 +124,14 @@ fn check(words: &[u64; 6]) -> u64 {
     mixed >> 48
 }
 
+/// Lost bytes that no record tells of yet.
+#[derive(Debug, Clone, Copy)]
+struct Losing {
+    length: u64,
+    command: Option<CommandId>,
+    wall: Micros,
+}
+
 /// The writing end, shared by both streams' writers behind a lock.
 #[derive(Debug)]
 pub(super) struct IndexWriter {
@@ -134,6 +142,8 @@ pub(super) struct IndexWriter {
     /// How far both streams have come, as far as records say.
     ends: Marks,
     lost: u64,
+    /// What each stream is losing: one record when it ends, however the reads of both streams took turns meanwhile.
+    losing: [Option<Losing>; 2],
     /// Closed records that the disk did not take yet.
     pending: Vec<u8>,
 }
@@ -153,6 +163,7 @@ impl IndexWriter {
             open: None,
             ends: last.map(|last| last.ends).unwrap_or_default(),
             lost: last.map_or(0, |last| last.lost_so_far),
+            losing: [None; 2],
             pending: Vec::new(),
         };
         writer
@@ -170,7 +181,7 @@ impl IndexWriter {
             let command = last.filter(|last| last.stream == stream && !last.lost).and_then(|last| last.command);
             while part(writer.ends, stream) < part(lengths, stream) {
                 let length = (part(lengths, stream) - part(writer.ends, stream)).min(LONGEST);
-                writer.add(stream, length, command, false, (wall, Micros::default()));
+                writer.add(stream, length, command, (wall, Micros::default()));
             }
         }
         Ok(writer)
@@ -181,9 +192,39 @@ impl IndexWriter {
         self.ends
     }
 
-    /// Takes note of bytes that were read, right after those of this stream noted before. A failing disk is no error
+    /// Takes note of bytes that were kept, right after those of this stream noted before. A failing disk is no error
     /// here: the records wait, and the logs tell of their bytes without them.
-    pub(super) fn add(
+    pub(super) fn add(&mut self, stream: Stream, length: u64, command: Option<CommandId>, times: (Micros, Micros)) {
+        self.settle(stream);
+        self.push(stream, length, command, false, times);
+    }
+
+    /// Takes note of bytes that were not kept.
+    pub(super) fn lose(&mut self, stream: Stream, length: u64, command: Option<CommandId>, wall: Micros) {
+        let losing = &mut self.losing[usize::from(stream == Stream::Stderr)];
+        let losing = losing.get_or_insert(Losing { length: 0, command, wall });
+        losing.length = losing.length.saturating_add(length);
+    }
+
+    /// Writes all that is known of this stream.
+    pub(super) fn finish(&mut self, stream: Stream) {
+        self.settle(stream);
+        self.put();
+    }
+
+    /// Writes what this stream lost, if it did.
+    pub(super) fn settle(&mut self, stream: Stream) {
+        if let Some(Losing { mut length, command, wall }) = self.losing[usize::from(stream == Stream::Stderr)].take() {
+            while length > 0 {
+                let part = length.min(LONGEST);
+                self.push(stream, part, command, true, (wall, Micros::default()));
+                length -= part;
+            }
+            self.put();
+        }
+    }
+
+    fn push(
         &mut self,
         stream: Stream,
         length: u64,
@@ -200,8 +241,8 @@ impl IndexWriter {
             && record.stream == stream
             && record.lost == lost
             && record.command == command
-            && (lost || mono.since(*since) <= TOGETHER)
-            && record.length + length <= LONGEST
+            && mono.since(*since) <= TOGETHER
+            && record.length.saturating_add(length) <= LONGEST
         {
             record.length += length;
             record.ends = self.ends;
@@ -211,11 +252,6 @@ impl IndexWriter {
         let record = Record { stream, ends: self.ends, length, wall, command, lost, lost_so_far: self.lost };
         self.close();
         self.open = Some((record, mono));
-        self.put();
-    }
-
-    /// Writes the open record as it is.
-    pub(super) fn flush(&mut self) {
         self.put();
     }
 
@@ -245,7 +281,8 @@ impl IndexWriter {
 
 impl Drop for IndexWriter {
     fn drop(&mut self) {
-        self.flush();
+        self.finish(Stream::Stdout);
+        self.finish(Stream::Stderr);
     }
 }
 
@@ -399,9 +436,12 @@ impl Records {
             // Records of what was kept leave the sum as it is: they are jumped over.
             place = place.max(self.partition(|record| record.lost_so_far <= before));
             let record = self.get(place)?;
-            if let Some((start, mut end)) = self.lost_by(stream, place, &record) {
+            if let Some((mut start, mut end)) = self.lost_by(stream, place, &record) {
                 while let Some(more) = self.lost_after(stream, end, place) {
                     end = more;
+                }
+                while let Some(more) = self.lost_before(stream, start, place) {
+                    start = more;
                 }
                 if end > from {
                     return (start < to).then_some((start, end));
@@ -419,6 +459,13 @@ impl Records {
         let place = self.find(stream, end, near);
         let next = self.lost_by(stream, place, &self.get(place)?)?;
         (next.0 == end).then_some(next.1)
+    }
+
+    /// The beginning of the lost bytes that come right before others.
+    fn lost_before(&self, stream: Stream, start: u64, near: u64) -> Option<u64> {
+        let place = self.find(stream, start.checked_sub(1)?, near);
+        let last = self.lost_by(stream, place, &self.get(place)?)?;
+        (last.1 == start).then_some(last.0)
     }
 
     /// The bytes of this stream that this record says are lost: its own, or those for which there was no room to make

@@ -181,7 +181,7 @@ impl OutputWriter {
         let (stored, lost) = bytes.split_at(kept);
         self.lines.add(stored);
         if !stored.is_empty() {
-            lock(&self.index).add(self.stream, stored.len() as u64, command, false, (wall, mono));
+            lock(&self.index).add(self.stream, stored.len() as u64, command, (wall, mono));
         }
         self.position += stored.len() as u64;
         if lost.is_empty() {
@@ -191,20 +191,20 @@ impl OutputWriter {
             return;
         }
         let reason = self.refused.clone().unwrap_or_default();
-        self.lose(lost.len() as u64, command, (wall, mono), &reason);
+        self.lose(lost.len() as u64, command, wall, &reason);
     }
 
     fn gap_up_to(&mut self, offset: u64, wall: Micros) {
         if let Some(missing) = offset.checked_sub(self.position).filter(|missing| *missing > 0) {
-            self.lose(missing, None, (wall, Micros::default()), "an engine died before it was written");
+            self.lose(missing, None, wall, "an engine died before it was written");
         }
     }
 
-    fn lose(&mut self, bytes: u64, command: Option<CommandId>, times: (Micros, Micros), reason: &str) {
+    fn lose(&mut self, bytes: u64, command: Option<CommandId>, wall: Micros, reason: &str) {
         self.losing = true;
         self.losses.lost(self.stream, bytes, reason);
         self.lines.skip(bytes);
-        lock(&self.index).add(self.stream, bytes, command, true, times);
+        lock(&self.index).lose(self.stream, bytes, command, wall);
         self.position = self.position.saturating_add(bytes);
     }
 
@@ -234,7 +234,7 @@ impl OutputWriter {
     fn write(&mut self, bytes: &[u8]) -> usize {
         if self.losing {
             // The log jumps over the hole now: the index must have said so before, or a crash makes zeros of it.
-            lock(&self.index).flush();
+            lock(&self.index).settle(self.stream);
         }
         let mut done = 0;
         while done < bytes.len() {
@@ -257,7 +257,7 @@ impl OutputWriter {
 
 impl Drop for OutputWriter {
     fn drop(&mut self) {
-        lock(&self.index).flush();
+        lock(&self.index).finish(self.stream);
     }
 }
 
