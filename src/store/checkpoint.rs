@@ -60,7 +60,9 @@ impl Changed {
         match &event.kind {
             EventKind::CommandQueued { id, item, .. } => {
                 self.command(*id);
-                item.iter().for_each(|item| self.item(*item));
+                if let Some(item) = item {
+                    self.item(*item);
+                }
             }
             EventKind::CommandSent { id, .. }
             | EventKind::CommandStarted { id }
@@ -183,6 +185,12 @@ impl Checkpointer {
         }
     }
 
+    /// Waits until the writing thread has nothing to do.
+    #[cfg(test)]
+    pub(super) fn wait(&mut self) {
+        self.collect(true);
+    }
+
     /// Learns how the last job went.
     fn collect(&mut self, wait: bool) {
         let Some(writer) = self.writer.as_mut().filter(|writer| writer.busy) else { return };
@@ -281,7 +289,9 @@ impl Files {
 
 fn append<T: Record>(file: &File, extent: &mut Extent, rows: &[(u64, T)]) -> std::io::Result<()> {
     let mut bytes = Vec::with_capacity(rows.len() * T::SIZE);
-    rows.iter().for_each(|(place, row)| row.put(*place, &mut bytes));
+    for (place, row) in rows {
+        row.put(*place, &mut bytes);
+    }
     file.write_all_at(&bytes, extent.length)?;
     extent.length += bytes.len() as u64;
     extent.checksum.add(&bytes);

@@ -57,7 +57,7 @@ pub fn list() -> Result<Vec<Listed>, StoreError> {
 
 /// All sessions in this directory, newest first. A directory that is not there has none.
 pub fn list_in(dir: &Path) -> Vec<Listed> {
-    folders(dir).into_iter().map(listed).collect()
+    folders(dir).iter().map(listed).collect()
 }
 
 /// The session that is meant: by id, beginning of an id, job name (the newest; to write, the newest that runs) or path;
@@ -71,7 +71,7 @@ pub fn find_in(dir: &Path, selector: Option<&str>, purpose: Purpose) -> Result<F
     let all = folders(dir);
     match selector {
         None => unnamed(all, purpose),
-        Some(selector) => named(all, selector, purpose),
+        Some(selector) => named(&all, selector, purpose),
     }
 }
 
@@ -93,7 +93,7 @@ fn unnamed(all: Vec<Folder>, purpose: Purpose) -> Result<Folder, StoreError> {
     }
 }
 
-fn named(all: Vec<Folder>, selector: &str, purpose: Purpose) -> Result<Folder, StoreError> {
+fn named(all: &[Folder], selector: &str, purpose: Purpose) -> Result<Folder, StoreError> {
     if let Some(exact) = all.iter().find(|folder| folder.id() == selector) {
         return Ok(exact.clone());
     }
@@ -124,7 +124,7 @@ fn named(all: Vec<Folder>, selector: &str, purpose: Purpose) -> Result<Folder, S
         return Folder::open(Path::new(selector));
     }
     let known =
-        if all.is_empty() { "there are none".into() } else { format!("there are {}", error::listed(&ids(&all))) };
+        if all.is_empty() { "there are none".into() } else { format!("there are {}", error::listed(&ids(all))) };
     Err(StoreError::NoSuchSession(format!(
         "no session has the id, the beginning of an id, the job name or the path {selector:?}; {known}"
     )))
@@ -146,7 +146,7 @@ fn head(folder: &Folder) -> Result<Head, StoreError> {
     session_file::read(&folder.session_json())
 }
 
-fn listed(folder: Folder) -> Listed {
+fn listed(folder: &Folder) -> Listed {
     let mut row = Listed {
         id: folder.id().to_owned(),
         name: String::new(),
@@ -160,7 +160,7 @@ fn listed(folder: Folder) -> Listed {
         folder: folder.path().to_owned(),
         damaged: None,
     };
-    match head(&folder) {
+    match head(folder) {
         Ok(head) => {
             row.created = head.created;
             row.host = head.host;
@@ -170,9 +170,9 @@ fn listed(folder: Folder) -> Listed {
         Err(error) => row.damaged = Some(error.to_string()),
     }
     // A session that came to its end has a checkpoint of it, and then neither its rows nor its journal are read.
-    let state = match checkpoint::read_end(&folder) {
+    let state = match checkpoint::read_end(folder) {
         Some(state) => Ok(state),
-        None => recovery::recover(&folder).map(|recovered| recovered.state),
+        None => recovery::recover(folder).map(|recovered| recovered.state),
     };
     match state {
         Ok(state) => {

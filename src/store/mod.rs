@@ -18,12 +18,23 @@ pub mod clock;
 pub mod error;
 pub mod find;
 pub mod folder;
+mod index;
 pub mod journal;
 pub mod journal_reader;
+mod lines;
+pub mod output;
+pub mod pages;
 pub mod recovery;
 mod rows_file;
 pub mod safe;
 pub mod session_file;
+pub mod traces;
+mod view;
+
+#[cfg(test)]
+mod history_tests;
+#[cfg(test)]
+mod page_tests;
 
 pub use checkpoint::Checkpointer;
 pub use error::StoreError;
@@ -31,6 +42,8 @@ pub use find::{Listed, Purpose, find, list};
 pub use folder::{Folder, Lock, new_id, sessions_dir};
 pub use journal::{Journal, Recorded};
 pub use journal_reader::JournalReader;
+pub use output::{Loss, Losses, Output, OutputWriter};
+pub use pages::{OutputReader, Places, Resolve, Slice};
 pub use recovery::{Recovered, recover};
 pub use safe::{make_safe, plain_safe};
 pub use session_file::{EngineFile, SessionFile};

@@ -63,7 +63,7 @@ pub fn recover(folder: &Folder) -> Result<Recovered, StoreError> {
         }
         Ok(None) => {}
         Err(why) => {
-            recovered.notes.push(format!("The checkpoint was not used ({why}); everything was read from the journal."))
+            recovered.notes.push(format!("The checkpoint was not used ({why}); everything was read from the journal."));
         }
     }
     fold_rest(&journal, &mut recovered);

@@ -71,7 +71,9 @@ pub(super) trait Record: Copy {
 }
 
 fn put_words(words: &[u64], to: &mut Vec<u8>) {
-    words.iter().for_each(|word| to.extend_from_slice(&word.to_le_bytes()));
+    for word in words {
+        to.extend_from_slice(&word.to_le_bytes());
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the halves of a word are taken apart")]
@@ -194,7 +196,7 @@ impl Record for ItemRow {
 
 /// Reads the rows back; the error says why they cannot be trusted.
 pub(super) fn read<T: Record>(file: &File, extent: Extent) -> Result<Rows<T>, String> {
-    if extent.rows > MOST_ROWS || extent.length % T::SIZE as u64 != 0 {
+    if extent.rows > MOST_ROWS || !extent.length.is_multiple_of(T::SIZE as u64) {
         return Err("its sizes make no sense".into());
     }
     let mut rows = Rows::default();

@@ -4,6 +4,8 @@
 //! everything else is shown as text, so that nothing a child prints is hidden and nothing it prints acts. What is safe
 //! already is not changed.
 
+use std::fmt::Write;
+
 /// The longest SGR sequence that is let through, in bytes.
 const SGR_LIMIT: usize = 64;
 /// Stands for what a carriage return has overwritten.
@@ -80,7 +82,10 @@ fn push_shown(character: char, text: &mut String) {
     match character {
         '\0'..='\x1f' => text.extend(char::from_u32(0x2400 + u32::from(character))),
         '\x7f' => text.push('␡'),
-        other => text.push_str(&format!("<U+{:04X}>", u32::from(other))),
+        other => {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "<U+{:04X}>", u32::from(other));
+        }
     }
 }
 
