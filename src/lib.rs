@@ -20,8 +20,10 @@ compile_error!(
 
 pub mod agenda;
 pub mod api;
+pub mod backend;
 pub mod child;
 pub mod dispatcher;
+pub mod job;
 pub mod model;
 pub mod session;
 pub mod store;

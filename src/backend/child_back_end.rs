@@ -1,0 +1,271 @@
+//! The seam between the engine and an application, and the one implementation of it: a recipe with a job.
+
+use super::arguments::{self, Lookup};
+use super::environment::{self, Environment};
+use super::executable::{self, Looked};
+use super::recipe::{EXECUTABLE, Passing, Pump, Recipe, StdinMode};
+use super::{bootstrapper, recipe_file};
+use crate::job::commands::{self, CommandError};
+use crate::job::template::{self, TemplateError, Values};
+use crate::model::Phase;
+use crate::model::job::{ItemSpec, Job};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the executor is heard of while a command runs.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// What the engine asks of a backend. The names are Qube's.
+pub trait PythonChildBackEnd: Send {
+    /// How to start the child, given the back channel's port; and the commands that come before all others: the
+    /// backend's own, then the job's `init`.
+    fn get_subprocess_args(&self, port: u16) -> Result<(ChildArgs, Vec<String>), BackendError>;
+    /// Writes the file that runs in the child and says where it is. To be called before the child is started.
+    fn generate_child_bootstrapper(&self, port: u16) -> Result<PathBuf, BackendError>;
+    /// What the dispatcher tells the executor when it welcomes it.
+    fn init_py_cmd_dispatcher(&self) -> DispatcherSettings;
+    /// The commands that load what the items need.
+    fn job_setup(&self) -> Result<Vec<String>, BackendError>;
+    /// The commands of an item.
+    fn execute_work(&self, item: &ItemSpec) -> Result<Vec<String>, BackendError>;
+    /// The commands before the child is asked to end.
+    fn job_teardown(&self) -> Result<Vec<String>, BackendError>;
+}
+
+/// How to start a child.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChildArgs {
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments, without its own name.
+    pub args: Vec<OsString>,
+    /// All of its environment; nothing is inherited besides.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// Its stdin.
+    pub stdin: StdinMode,
+}
+
+impl fmt::Debug for ChildArgs {
+    /// Without the values of the environment: the secret is one of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&OsString> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ChildArgs")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("env", &names)
+            .field("cwd", &self.cwd)
+            .field("stdin", &self.stdin)
+            .finish()
+    }
+}
+
+/// What the executor is told in the welcome frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DispatcherSettings {
+    /// Between two heartbeats while a command runs.
+    pub heartbeat: Duration,
+    /// Whether commands are repeated in stdout.
+    pub echo: bool,
+    /// How commands get their turn in the host.
+    pub pump: Pump,
+    /// What viewers draw before a command.
+    pub prompt: String,
+}
+
+/// Why a child cannot be started, or a command not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// None of the candidates is there.
+    #[error(
+        "no executable for the backend {recipe}; looked for\n{}\nSet the right one with --set executable=PATH, or under [settings] of the job",
+        .looked.iter().map(|one| format!("  {one}")).collect::<Vec<_>>().join("\n")
+    )]
+    NoExecutable {
+        /// The recipe's name.
+        recipe: String,
+        /// Every candidate, and why it is not the one.
+        looked: Vec<Looked>,
+    },
+    /// The bootstrapper could not be written.
+    #[error("the bootstrapper cannot be written into {}: {error}", folder.display())]
+    Bootstrapper {
+        /// The session's runtime folder.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The working directory is not there.
+    #[error("the child cannot be started in {}: {error}", folder.display())]
+    WorkingDirectory {
+        /// The job's, or the engine's own.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// An init command of the recipe cannot be filled in.
+    #[error("init command {number} of the backend {recipe} cannot be filled in: {error}")]
+    Init {
+        /// The recipe's name.
+        recipe: String,
+        /// From 1.
+        number: usize,
+        /// What is wrong with it.
+        error: TemplateError,
+    },
+    /// A command of the job cannot be filled in.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+/// A recipe, a job, and one generation of a child.
+pub struct RecipeBackEnd {
+    job: Arc<Job>,
+    recipe: Arc<Recipe>,
+    folder: PathBuf,
+    secret: String,
+    engine: Environment,
+    /// Settings with the recipe's defaults; parameters are complete in the job.
+    settings: BTreeMap<String, Value>,
+}
+
+impl fmt::Debug for RecipeBackEnd {
+    /// Without the secret, and without the environment, in which there may be others.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (job, recipe) = (&self.job.name, &self.recipe.name);
+        f.debug_struct("RecipeBackEnd").field("job", job).field("recipe", recipe).finish_non_exhaustive()
+    }
+}
+
+impl RecipeBackEnd {
+    /// A backend for one child generation. `folder` is the session's private runtime folder; `secret` is that
+    /// generation's, in hex. The environment is the engine's own as of now.
+    pub fn new(job: Arc<Job>, recipe: Arc<Recipe>, folder: PathBuf, secret: &str) -> Self {
+        let declared = recipe.settings.iter();
+        let mut settings: BTreeMap<_, _> =
+            declared.filter_map(|(key, declared)| Some((key.clone(), declared.default.clone()?))).collect();
+        settings.extend(job.backend_settings.clone());
+        let engine = std::env::vars_os().collect();
+        Self { job, recipe, folder, secret: secret.to_owned(), engine, settings }
+    }
+
+    fn program(&self) -> Result<PathBuf, BackendError> {
+        let chosen = self.settings.get(EXECUTABLE).and_then(Value::as_str).map(|path| vec![path.to_owned()]);
+        let candidates = chosen.as_ref().unwrap_or(&self.recipe.executables);
+        executable::find(candidates, &self.engine)
+            .map_err(|looked| BackendError::NoExecutable { recipe: self.recipe.name.clone(), looked })
+    }
+
+    fn cwd(&self) -> Result<PathBuf, BackendError> {
+        let folder = self.job.cwd.clone().unwrap_or_else(|| ".".into());
+        let found = std::path::absolute(&folder).and_then(|path| path.metadata().map(|about| (path, about)));
+        match found {
+            Ok((path, about)) if about.is_dir() => Ok(path),
+            Ok(_) => Err(BackendError::WorkingDirectory { folder, error: io::ErrorKind::NotADirectory.into() }),
+            Err(error) => Err(BackendError::WorkingDirectory { folder, error }),
+        }
+    }
+
+    fn env(&self, port: u16) -> Vec<(OsString, OsString)> {
+        let changes = &self.recipe.environment;
+        let mut env = environment::clean(&self.engine, changes);
+        let launch = Launch { back_end: self, port };
+        env.extend(changes.set.iter().map(|(name, value)| (name.into(), arguments::fill(value, &launch))));
+        env.extend(self.job.env.iter().map(|(name, value)| (name.into(), value.into())));
+        let mut own = |name: &str, value: &str| env.insert(name.into(), value.into());
+        own("CHILDMINDER_APPLICATION", &self.recipe.application);
+        own("CHILDMINDER_PROMPT", &self.recipe.prompt);
+        match self.recipe.passing {
+            Passing::Argv => {
+                own("CHILDMINDER_SECRET", &self.secret);
+            }
+            Passing::Environment => {
+                own("CHILDMINDER_SECRET", &self.secret);
+                own("CHILDMINDER_PORT", &port.to_string());
+            }
+            Passing::File => {}
+        }
+        env.into_iter().collect()
+    }
+
+    fn init(&self) -> Result<Vec<String>, BackendError> {
+        let values = Values::of([&self.job.parameters, &self.settings]);
+        let launch = Launch { back_end: self, port: 0 };
+        let mut commands = Vec::new();
+        for (place, init) in self.recipe.init.iter().enumerate() {
+            if init.when.as_ref().is_none_or(|key| recipe_file::wanted(launch.value(key).as_ref())) {
+                let wrong = |error| BackendError::Init { recipe: self.recipe.name.clone(), number: place + 1, error };
+                commands.push(template::expand(&init.command, &values).map_err(wrong)?);
+            }
+        }
+        commands.extend(commands::of_phase(&self.job, Phase::Init)?);
+        Ok(commands)
+    }
+
+    fn bootstrapper_path(&self) -> PathBuf {
+        bootstrapper::path(&self.folder)
+    }
+}
+
+impl PythonChildBackEnd for RecipeBackEnd {
+    fn get_subprocess_args(&self, port: u16) -> Result<(ChildArgs, Vec<String>), BackendError> {
+        let args = arguments::expand(&self.recipe.arguments, &Launch { back_end: self, port });
+        let (program, cwd) = (self.program()?, self.cwd()?);
+        let args = ChildArgs { program, args, env: self.env(port), cwd, stdin: self.recipe.stdin };
+        Ok((args, self.init()?))
+    }
+
+    fn generate_child_bootstrapper(&self, port: u16) -> Result<PathBuf, BackendError> {
+        let baked = (self.recipe.passing == Passing::File).then_some((port, self.secret.as_str()));
+        bootstrapper::write(&self.folder, baked)
+            .map_err(|error| BackendError::Bootstrapper { folder: self.folder.clone(), error })
+    }
+
+    fn init_py_cmd_dispatcher(&self) -> DispatcherSettings {
+        let Recipe { echo, pump, prompt, .. } = self.recipe.as_ref();
+        DispatcherSettings { heartbeat: HEARTBEAT, echo: *echo, pump: *pump, prompt: prompt.clone() }
+    }
+
+    fn job_setup(&self) -> Result<Vec<String>, BackendError> {
+        Ok(commands::of_phase(&self.job, Phase::Setup)?)
+    }
+
+    fn execute_work(&self, item: &ItemSpec) -> Result<Vec<String>, BackendError> {
+        Ok(commands::of_item(&self.job, item)?)
+    }
+
+    fn job_teardown(&self) -> Result<Vec<String>, BackendError> {
+        Ok(commands::of_phase(&self.job, Phase::Teardown)?)
+    }
+}
+
+/// What placeholders of arguments stand for. Never the secret.
+struct Launch<'b> {
+    back_end: &'b RecipeBackEnd,
+    port: u16,
+}
+
+impl Lookup for Launch<'_> {
+    fn value(&self, key: &str) -> Option<Value> {
+        let RecipeBackEnd { job, settings, .. } = self.back_end;
+        job.parameters.get(key).or_else(|| settings.get(key)).cloned()
+    }
+
+    fn launch(&self, key: &str) -> Option<OsString> {
+        match key {
+            "bootstrapper" => Some(self.back_end.bootstrapper_path().into()),
+            "port" => Some(OsStr::new(&self.port.to_string()).to_owned()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! The walk over a recipe's tree: what a recipe may say.
+
+use super::arguments;
+use super::recipe::{
+    Argument, Changes, Declared, EXECUTABLE, Init, LAUNCH_KEYS, Passing, Pump, Recipe, StdinMode, ValueKind,
+};
+use crate::job::source::{At, Format, Sink, Source, quoted};
+use crate::job::template;
+use crate::job::tree::{Fields, Node, Tree, Walk};
+use crate::job::{JobErrors, is_identifier, parse};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A template and its place, for the checks that need all declarations first.
+type Placed<'n> = (At, &'n str);
+
+impl Recipe {
+    /// Reads and checks a recipe in TOML; `file` is what errors call it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, JobErrors> {
+        let source = Source::file(file, text, Format::Toml);
+        let mut walk = Walk { source: &source, sink: Sink::default() };
+        let recipe = parse(&mut walk).map(|root| read(&root, text, &mut walk));
+        walk.sink.finish(|| recipe)
+    }
+}
+
+/// Templates that were met on the way.
+#[derive(Default)]
+struct Met<'n> {
+    whens: Vec<Placed<'n>>,
+    /// With the key that guards them, if any.
+    words: Vec<(Placed<'n>, Option<&'n str>)>,
+    init: Vec<(Placed<'n>, Option<&'n str>)>,
+}
+
+fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
+    let mut fields = Fields::of(root, "the recipe", walk);
+    let mut met = Met::default();
+    let name = string(&mut fields, "name", walk).unwrap_or_else(|| {
+        walk.add(root.at, "a recipe needs a name (a string)");
+        String::new()
+    });
+    let executables: Vec<_> = match fields.get("executables") {
+        Some(node) => node.texts(walk).into_iter().map(|(_, text)| text.to_owned()).collect(),
+        None => Vec::new(),
+    };
+    if executables.is_empty() {
+        walk.add(root.at, "a recipe needs executables (a list of names or paths)");
+    }
+    let nodes = fields.get("arguments").map(|node| node.list(walk, "arguments")).unwrap_or_default();
+    let arguments = nodes.iter().filter_map(|node| argument(node, &mut met, walk)).collect();
+    let nodes = fields.get("init").map(|node| node.list(walk, "commands")).unwrap_or_default();
+    let init = nodes.iter().filter_map(|node| init(node, &mut met, walk)).collect();
+    let environment = fields.get("environment").map(|node| changes(node, &mut met, walk)).unwrap_or_default();
+    let mut settings = fields.get("settings").map(|node| declarations(node, walk)).unwrap_or_default();
+    let doc = format!("The executable to use instead of {}", executables.join(", "));
+    let executable = Declared { doc, kind: ValueKind::Text, default: None, required: false };
+    settings.entry(EXECUTABLE.into()).or_insert(executable);
+    let recipe = Recipe {
+        application: string(&mut fields, "application", walk).unwrap_or_else(|| name.clone()),
+        description: string(&mut fields, "description", walk).unwrap_or_default(),
+        prompt: string(&mut fields, "prompt", walk).unwrap_or_else(|| ">>> ".into()),
+        passing: word(&mut fields, "passing", PASSING, walk),
+        stdin: word(&mut fields, "stdin", STDIN, walk),
+        echo: fields.get("echo").and_then(|node| node.boolean(walk)).unwrap_or_default(),
+        pump: word(&mut fields, "pump", &[("block", Pump::Block)], walk),
+        parameters: fields.get("parameters").map(|node| declarations(node, walk)).unwrap_or_default(),
+        settings,
+        name,
+        executables,
+        arguments,
+        init,
+        environment,
+        text: text.to_owned(),
+    };
+    fields.finish(walk);
+    check(&recipe, &met, walk);
+    recipe
+}
+
+const PASSING: &[(&str, Passing)] =
+    &[("argv", Passing::Argv), ("environment", Passing::Environment), ("file", Passing::File)];
+const STDIN: &[(&str, StdinMode)] = &[("null", StdinMode::Null), ("inherit", StdinMode::Inherit)];
+
+fn string(fields: &mut Fields<'_>, key: &'static str, walk: &mut Walk<'_>) -> Option<String> {
+    let (at, text) = fields.text(key, walk)?;
+    if text.contains(char::is_control) {
+        walk.add(at, format!("{} has control characters in it", quoted(text)));
+    }
+    Some(text.to_owned())
+}
+
+fn word<T: Copy + Default>(fields: &mut Fields<'_>, key: &'static str, words: &[(&str, T)], walk: &mut Walk<'_>) -> T {
+    let Some((at, text)) = fields.text(key, walk) else { return T::default() };
+    let found = words.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
+        let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        walk.add(at, format!("{key} is {}, not {}", words.join(" or "), quoted(text)));
+    }
+    found.map(|(_, value)| *value).unwrap_or_default()
+}
+
+fn argument<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<Argument> {
+    let (when, words) = match &node.tree {
+        Tree::Text(text) => (None, vec![(node.at, text.as_str())]),
+        Tree::Table(_) => {
+            let mut fields = Fields::of(node, "a group of arguments", walk);
+            let when = fields.text("when", walk);
+            let words = fields.get("arguments").map(|node| node.texts(walk)).unwrap_or_default();
+            fields.finish(walk);
+            (Some(guard(when, node, met, walk)?), words)
+        }
+        _ => {
+            walk.add(
+                node.at,
+                format!("expected a string or a table with \"when\" and \"arguments\", found {}", node.kind()),
+            );
+            return None;
+        }
+    };
+    met.words.extend(words.iter().map(|word| (*word, when)));
+    let words = words.into_iter().map(|(_, word)| word.to_owned()).collect();
+    Some(Argument { when: when.map(Into::into), words })
+}
+
+fn init<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<Init> {
+    let (when, command) = match &node.tree {
+        Tree::Text(text) => (None, (node.at, text.as_str())),
+        Tree::Table(_) => {
+            let mut fields = Fields::of(node, "an init command", walk);
+            let (when, command) = (fields.text("when", walk), fields.text("command", walk));
+            fields.finish(walk);
+            if command.is_none() {
+                walk.add(node.at, "expected a \"command\" (a string)");
+            }
+            (Some(guard(when, node, met, walk)?), command?)
+        }
+        _ => {
+            walk.add(
+                node.at,
+                format!("expected a string or a table with \"when\" and \"command\", found {}", node.kind()),
+            );
+            return None;
+        }
+    };
+    met.init.push((command, when));
+    Some(Init { when: when.map(Into::into), command: command.1.to_owned() })
+}
+
+fn guard<'n>(when: Option<Placed<'n>>, node: &Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<&'n str> {
+    if when.is_none() {
+        walk.add(node.at, "expected a \"when\" with the name of a parameter or setting");
+    }
+    met.whens.extend(when);
+    when.map(|(_, key)| key)
+}
+
+fn changes<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Changes {
+    let mut fields = Fields::of(node, "[environment]", walk);
+    let mut changes = Changes::default();
+    for entry in fields.get("set").map(|node| node.table(walk)).unwrap_or_default() {
+        if entry.key.starts_with("CHILDMINDER_") || entry.key.is_empty() || entry.key.contains(['=', '\0']) {
+            walk.add(entry.at, format!("{} is no variable that a recipe can set", quoted(&entry.key)));
+        }
+        if let Some(text) = entry.value.text(walk) {
+            met.words.push(((entry.value.at, text), None));
+            changes.set.insert(entry.key.clone(), text.to_owned());
+        }
+    }
+    for (key, into) in [("unset", &mut changes.unset), ("keep", &mut changes.keep)] {
+        let names = fields.get(key).map(|node| node.texts(walk)).unwrap_or_default();
+        into.extend(names.into_iter().map(|(_, name)| name.to_owned()));
+    }
+    fields.finish(walk);
+    changes
+}
+
+fn declarations(node: &Node, walk: &mut Walk<'_>) -> BTreeMap<String, Declared> {
+    let mut declared = BTreeMap::new();
+    for entry in node.table(walk) {
+        let key = &entry.key;
+        if !is_identifier(key) {
+            walk.add(entry.at, format!("{} cannot be a key: use letters, digits and _", quoted(key)));
+        } else if template::ITEM_KEYS.contains(&key.as_str()) || LAUNCH_KEYS.contains(&key.as_str()) {
+            walk.add(entry.at, format!("{key:?} has a meaning of its own: call it something else"));
+        }
+        declared.insert(key.clone(), declaration(&entry.value, walk));
+    }
+    declared
+}
+
+fn declaration(node: &Node, walk: &mut Walk<'_>) -> Declared {
+    const KINDS: &[(&str, ValueKind)] = &[
+        ("string", ValueKind::Text),
+        ("integer", ValueKind::Integer),
+        ("number", ValueKind::Number),
+        ("boolean", ValueKind::Boolean),
+        ("list", ValueKind::List),
+        ("any", ValueKind::Any),
+    ];
+    let mut fields = Fields::of(node, "this declaration", walk);
+    let doc = string(&mut fields, "doc", walk).unwrap_or_default();
+    let required = fields.get("required").and_then(|node| node.boolean(walk)).unwrap_or_default();
+    let default = fields.get("default").map(|node| (node.at, node.value(walk)));
+    let mut kind = word(&mut fields, "type", KINDS, walk);
+    fields.finish(walk);
+    if let Some((at, value)) = &default {
+        if kind == ValueKind::Any {
+            kind = ValueKind::of(value);
+        } else if !kind.fits(value) {
+            walk.add(*at, format!("the default must be {kind}, like its type says"));
+        }
+    }
+    Declared { doc, kind, default: default.map(|(_, value)| value), required }
+}
+
+/// Every placeholder must be known, and sure to have a value where it stands.
+fn check(recipe: &Recipe, met: &Met<'_>, walk: &mut Walk<'_>) {
+    for key in recipe.settings.keys().filter(|key| recipe.parameters.contains_key(*key)) {
+        walk.add(At::default(), format!("{key:?} is a setting and a parameter: only one can be meant"));
+    }
+    for (at, key) in &met.whens {
+        if !recipe.declares(key) {
+            walk.add(*at, format!("{} is no parameter and no setting of this recipe", quoted(key)));
+        }
+    }
+    let may_lack = |key: &str, when: Option<&str>| {
+        let declared = recipe.parameters.get(key).or_else(|| recipe.settings.get(key));
+        when != Some(key) && declared.is_some_and(|declared| declared.default.is_none() && !declared.required)
+    };
+    for ((at, text), when) in &met.words {
+        for (offset, key) in arguments::placeholders(text) {
+            if LAUNCH_KEYS.contains(&key) {
+                continue;
+            }
+            if !recipe.declares(key) {
+                let message = format!("{} is no parameter and no setting of this recipe; {{{{ is a brace", quoted(key));
+                walk.sink.add_inside(walk.source, *at, text, offset, message);
+            } else if may_lack(key, *when) {
+                let message = format!("{{{key}}} may have no value: put it into {{ when = {key:?}, … }}");
+                walk.sink.add_inside(walk.source, *at, text, offset, message);
+            }
+        }
+    }
+    for ((at, text), when) in &met.init {
+        let plan = template::plan(text, &|key| recipe.declares(key));
+        for error in plan.errors {
+            walk.sink.add_inside(walk.source, *at, text, error.offset, error.message);
+        }
+        for site in plan.sites.iter().filter(|site| may_lack(site.key, *when)) {
+            let message = format!("{{{}}} may have no value: put it into {{ when = {:?}, … }}", site.key, site.key);
+            walk.sink.add_inside(walk.source, *at, text, site.offset, message);
+        }
+    }
+    let has =
+        |key: &str| met.words.iter().any(|((_, text), _)| arguments::placeholders(text).any(|(_, found)| found == key));
+    if !has("bootstrapper") {
+        walk.add(At::default(), "no argument has {bootstrapper} in it: the application would not run it");
+    }
+    if recipe.passing == Passing::Argv && !has("port") {
+        let message = "no argument has {port} in it: add it, or choose passing = \"environment\" or \"file\"";
+        walk.add(At::default(), message);
+    }
+}
+
+/// Whether an optional argument or command is wanted.
+pub(super) fn wanted(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(values)) => !values.is_empty(),
+        Some(_) => true,
+    }
+}

@@ -1,0 +1,41 @@
+//! The commands of a job, filled in: what the backend seam hands to the dispatcher.
+
+use super::template::{self, TemplateError, Values};
+use crate::model::Phase;
+use crate::model::job::{ItemSpec, Job};
+
+/// A stored job has a command that cannot be filled in. A job that was read and checked has none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("command {number} of {} cannot be filled in: {error}", phase.word())]
+pub struct CommandError {
+    /// Of which phase.
+    pub phase: Phase,
+    /// Which of its commands, from 1.
+    pub number: usize,
+    /// What is wrong with it.
+    pub error: TemplateError,
+}
+
+/// The job's commands of a phase that belongs to no item; none for the others.
+pub fn of_phase(job: &Job, phase: Phase) -> Result<Vec<String>, CommandError> {
+    let templates = match phase {
+        Phase::Init => &job.phases.init,
+        Phase::Setup => &job.phases.setup,
+        Phase::Teardown => &job.phases.teardown,
+        Phase::Item | Phase::Operator => return Ok(Vec::new()),
+    };
+    expand(templates, phase, &Values::of([&job.parameters]))
+}
+
+/// The commands of an item: its own, else the job's.
+pub fn of_item(job: &Job, item: &ItemSpec) -> Result<Vec<String>, CommandError> {
+    let templates = item.commands.as_ref().unwrap_or(&job.phases.commands);
+    expand(templates, Phase::Item, &Values::of([&job.parameters]).with_item(item))
+}
+
+fn expand(templates: &[String], phase: Phase, values: &Values<'_>) -> Result<Vec<String>, CommandError> {
+    let expand = |(place, template): (usize, &String)| {
+        template::expand(template, values).map_err(|error| CommandError { phase, number: place + 1, error })
+    };
+    templates.iter().enumerate().map(expand).collect()
+}

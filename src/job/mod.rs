@@ -1,0 +1,166 @@
+//! Reading jobs: from TOML, from JSON, or from flags, into a checked and complete [`Job`].
+//!
+//! What must stay true: everything that is wrong is told at once, with file, line and column, before anything is
+//! started; a job that was read can be run without the file; no value can become code (see [`template`]); all of a job
+//! is hostile until checked, so every size is bounded and no text can break the reader.
+//!
+//! # The job file
+//! ```toml
+//! name = "shots"                      # else the file's name
+//! backend = "blender"                 # a recipe's name, or the path of one; else "python"
+//! cwd = "."                           # relative to the job file's folder; else the engine's own
+//! hold = false                        # init and setup run, the agenda waits for a person
+//! restarts = 0                        # how often a dead child is started again
+//! outputs_required = false            # an item without an output path fails
+//!
+//! [env]                               # for the child, over everything else
+//! KEY = "value"
+//!
+//! [parameters]                        # {scene} in commands; the backend may know some of them too
+//! scene = "/shots/a.blend"
+//!
+//! [settings]                          # the backend's own keys
+//! executable = "/opt/blender/blender"
+//!
+//! [timeouts]                          # "1h 2m", "500ms", 90 (seconds), or "none"
+//! startup = "5m"                      # from start to connected
+//! command = "none"
+//! item = "none"
+//! silence = "none"                    # no word and no output while a command runs
+//! teardown = "60s"
+//! kill_grace = "10s"                  # between asking and forcing
+//! waiting = "5s"                      # until an agenda source that says "wait" is asked again
+//!
+//! [retry]                             # of a failed item
+//! times = 1
+//! delay = "5s"
+//!
+//! [phases]                            # lists of Python commands
+//! init = ["import bpy"]
+//! setup = []
+//! commands = ["bpy.context.scene.frame_set({frame})", "render('/out/%04d.png' % {frame})"]
+//! teardown = []
+//!
+//! [agenda]
+//! frames = "1-100x2,200,300--10x-10"
+//! chunk = 1                           # frames an item
+//! ```
+//! or, instead of frames, named items, with commands of their own if they like:
+//! ```toml
+//! [[agenda.items]]
+//! name = "hero"
+//! commands = ["build({name}, {item.size})"]
+//! data = { size = 3 }
+//! ```
+//! In the commands of items `{frame}`, `{start}`, `{end}`, `{step}` and `{frames}` (a list) stand for frames, `{name}` for
+//! the item's name, `{item.KEY}` for its data; parameters are known everywhere. JSON files say the same with the same
+//! keys.
+
+mod agenda;
+mod check;
+pub mod commands;
+pub mod demo;
+mod duration;
+mod file;
+mod flags;
+mod literal;
+mod python;
+pub mod ranges;
+mod read_json;
+mod read_toml;
+pub(crate) mod source;
+pub mod template;
+pub(crate) mod tree;
+
+pub use flags::Flags;
+pub use source::{JobError, JobErrors, Position};
+
+pub(crate) use file::is_identifier;
+
+use crate::model::Job;
+use file::Set;
+use source::{At, Format, Sink, Source};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use tree::{Node, Walk};
+
+/// The largest job file, in bytes.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Reads and checks a job file. `sets` are `--set KEY=VALUE`, which win over the file: backend settings if the backend
+/// has one of that name, else parameters.
+pub fn read(path: &Path, sets: &[(String, String)]) -> Result<Job, JobErrors> {
+    let shown = path.display().to_string();
+    let text = text_of(path, MOST_BYTES)?;
+    let whole = |what: String| JobErrors::whole(shown.clone(), what);
+    let path = std::path::absolute(path).map_err(|error| whole(format!("cannot be found: {error}")))?;
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let source = Source::file(shown, &text, format_of(&path, &text));
+    walk(source, sets, base, &name, parse)
+}
+
+/// Makes and checks a job from flags alone.
+pub fn from_flags(flags: &Flags) -> Result<Job, JobErrors> {
+    let base = std::env::current_dir()
+        .map_err(|error| JobErrors::whole("command line", format!("the current folder cannot be found: {error}")))?;
+    let name = flags.backend.as_deref().unwrap_or("python");
+    let mut source = Source::flags_alone();
+    let tree = flags.tree(&mut source);
+    walk(source, &flags.set, &base, name, |_| Some(tree))
+}
+
+fn walk(
+    mut source: Source<'_>,
+    sets: &[(String, String)],
+    base: &Path,
+    name: &str,
+    tree: impl FnOnce(&mut Walk<'_>) -> Option<Node>,
+) -> Result<Job, JobErrors> {
+    let sets: Vec<Set<'_>> =
+        sets.iter().map(|(key, value)| Set { at: source.flag(format!("--set {key}")), key, value }).collect();
+    let mut walk = Walk { source: &source, sink: Sink::default() };
+    let job = tree(&mut walk).and_then(|root| file::job(&root, &sets, base, name, &mut walk));
+    walk.sink.finish(|| job)
+}
+
+/// The tree of a document; `None` when its syntax is wrong.
+pub(crate) fn parse(walk: &mut Walk<'_>) -> Option<Node> {
+    match walk.source.format() {
+        Format::Toml => read_toml::read(walk),
+        Format::Json => read_json::read(walk),
+    }
+}
+
+fn format_of(path: &Path, text: &str) -> Format {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Format::Json,
+        Some("toml") => Format::Toml,
+        // No TOML document begins with a brace.
+        _ if text.trim_start().starts_with('{') => Format::Json,
+        _ => Format::Toml,
+    }
+}
+
+/// The text of a file of at most so many bytes.
+pub(crate) fn text_of(path: &Path, most: u64) -> Result<String, JobErrors> {
+    let whole = |what: String| JobErrors::whole(path.display().to_string(), what);
+    let file = File::open(path).map_err(|error| whole(format!("cannot be opened: {error}")))?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| whole(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > most {
+        return Err(whole(format!("is larger than {} MiB", most >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned() + "?";
+        let source = Source::file(path.display().to_string(), &text, Format::Toml);
+        let mut sink = Sink::default();
+        sink.add(&source, At::byte(valid), "this byte is not UTF-8");
+        sink.finish(|| None::<()>).err().unwrap_or_else(|| whole("is not UTF-8".into()))
+    })
+}
+
+#[cfg(test)]
+mod tests;
