@@ -21,6 +21,7 @@ compile_error!(
 pub mod agenda;
 pub mod api;
 pub mod child;
+pub mod cli;
 pub mod dispatcher;
 pub mod model;
 pub mod session;
