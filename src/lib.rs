@@ -22,6 +22,7 @@ pub mod agenda;
 pub mod api;
 pub mod backend;
 pub mod child;
+pub mod cli;
 pub mod dispatcher;
 pub mod job;
 pub mod model;

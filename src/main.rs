@@ -1,3 +1,5 @@
 //! The program: parse, run, exit code; nothing else.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    childminder::cli::main()
+}

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -193,7 +194,13 @@ async fn read_calls(
         tokio::select! {
             () = stopped(stop), if !stopping => stopping = true,
             frame = frames.next(), if !stopping && calls.len() < CALLS => match frame {
-                Some(Ok(frame)) => calls.push(call(client.clone(), frame.freeze())),
+                Some(Ok(frame)) => match read_call(&frame) {
+                    Ok(call) => calls.push(answer_call(client.clone(), call)),
+                    Err(error) => {
+                        tracing::warn!("a client sent what is no call: {error}");
+                        return End::Gone;
+                    }
+                },
                 Some(Err(error)) => {
                     tracing::warn!("a client sent what is no frame: {error}");
                     return End::Gone;
@@ -219,16 +226,14 @@ async fn subscribed(subscription: Option<&mut BoxFuture<'static, ()>>) {
 }
 
 /// Does one call; gives a subscription when it began one.
-async fn call(client: Arc<Client>, frame: Bytes) -> Option<Subscription> {
-    let call = match read_call(&frame) {
+async fn answer_call(client: Arc<Client>, call: Result<Call, Refused>) -> Option<Subscription> {
+    let Call { id, request } = match call {
         Ok(call) => call,
         Err((id, refusal)) => {
             client.answer(&id, Err(refusal)).await;
             return None;
         }
     };
-    drop(frame);
-    let Call { id, request } = call;
     if client.peer.read_only && steers(&request) {
         let message = "this window is for reading only".to_owned();
         client.answer(&id, Err(Refusal { kind: RefusalKind::NotAllowed, message })).await;
@@ -250,24 +255,26 @@ fn steers(request: &Request) -> bool {
     request.writes() || matches!(request, Request::Complete { .. } | Request::Check { .. })
 }
 
-/// A call, or the id to answer to and what is wrong.
-fn read_call(frame: &[u8]) -> Result<Call, (String, Refusal)> {
-    let call: Result<Call, _> = frames::decode(frame).map_err(|error| {
-        let said: Option<serde_json::Value> = serde_json::from_slice(frame).ok();
-        let text = |key: &str| said.as_ref().and_then(|said| said.get(key)?.as_str()).map(name);
-        let message = match text("ask") {
-            Some(ask) => format!("the request `{ask}` is not known or not sound: {error}"),
-            None => format!("this is no request: {error}"),
-        };
-        (text("id").unwrap_or_default(), Refusal { kind: RefusalKind::Invalid, message })
-    });
-    call.and_then(|call| {
-        if call.id.len() <= LONGEST_ID {
-            return Ok(call);
+/// The id of a call that is not done, and why.
+type Refused = (String, Refusal);
+
+/// A call, or one to be refused; an error when there is nobody to answer to.
+fn read_call(frame: &[u8]) -> io::Result<Result<Call, Refused>> {
+    let refuse = |id: &str, message| Ok(Err((name(id), Refusal { kind: RefusalKind::Invalid, message })));
+    let error = match frames::decode::<Call>(frame) {
+        Ok(call) if call.id.len() <= LONGEST_ID => return Ok(Ok(call)),
+        Ok(Call { id, .. }) => {
+            return refuse(&id, format!("a call's id has at most {LONGEST_ID} bytes; this one has {}", id.len()));
         }
-        let message = format!("a call's id has at most {LONGEST_ID} bytes; this one has {}", call.id.len());
-        Err((name(&call.id), Refusal { kind: RefusalKind::Invalid, message }))
-    })
+        Err(error) => error,
+    };
+    let said: serde_json::Value = frames::decode(frame)?;
+    let text = |key: &str| said.get(key).and_then(serde_json::Value::as_str);
+    match (text("id"), text("ask")) {
+        (None, _) => Err(error),
+        (Some(id), Some(ask)) => refuse(id, format!("the request `{}` is not known or not sound: {error}", name(ask))),
+        (Some(id), None) => refuse(id, format!("this is no request: {error}")),
+    }
 }
 
 async fn subscribe(client: &Client, id: &str, events: bool, from: Option<crate::model::Seq>) -> Option<Subscription> {

@@ -57,8 +57,9 @@ pub enum ServerHello {
 /// A request with its id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
-    /// Made by the client; unique among its calls. Writes with an id seen before are not done again: the first one's
-    /// answer is given.
+    /// Made by the client. A write's has 16 to 128 bytes and is unlike any other of this user's (so make it random): a
+    /// write with an id seen before is not done again, the first one's answer is given. For others it is enough that
+    /// it is unique among the calls of the connection.
     pub id: String,
     /// What is wanted.
     #[serde(flatten)]
@@ -172,7 +173,8 @@ pub enum Request {
     Commands(Window),
     /// All of one command.
     Command {
-        /// Which.
+        /// Which; `command` on the wire, where `id` is the call's.
+        #[serde(rename = "command")]
         id: CommandId,
     },
     /// A window of the groups of exceptions, in the order of their first appearance.
@@ -620,4 +622,30 @@ pub struct Usage {
     pub processes: u32,
     /// Threads.
     pub threads: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_request_has_a_field_that_a_call_has() {
+        let requests = [
+            Request::Command { id: CommandId(2) },
+            Request::Item { name: "1".into() },
+            Request::Subscribe { events: true, from: Some(Seq(3)) },
+            Request::Exec { source: "1".into(), wait: true },
+            Request::Interrupt { command: Some(CommandId(1)) },
+            Request::Items { verb: ItemVerb::Retry, names: vec!["1".into()] },
+            Request::Stop { mode: StopMode::Now },
+            Request::Find { list: List::Agenda, text: "a".into(), from: 0, forward: true },
+            Request::Traces { from: None, limit: 1 },
+            Request::Agenda(Window { from: 1, limit: 2 }),
+        ];
+        for request in requests {
+            let call = Call { id: "id".into(), request };
+            let text = serde_json::to_string(&call).expect("json");
+            assert_eq!(serde_json::from_str::<Call>(&text).expect(&text), call);
+        }
+    }
 }

@@ -5,9 +5,8 @@ use super::super::server::Shared;
 use super::{off_thread, place, rows};
 use crate::model::proto::{CommandDetail, CommandView, Page, Refusal, Response, Window};
 use crate::model::{CommandId, CommandOutcome, CommandRow, EventKind, Job, Origin};
+use crate::session::head;
 
-/// The most characters of a row's head.
-const HEAD: usize = 200;
 /// The most bytes of a command's text.
 const SOURCE: usize = 1 << 20;
 
@@ -69,7 +68,7 @@ fn outcome(pages: &dyn Pages, id: CommandId, at: u64) -> Result<CommandOutcome, 
 fn view(pages: &dyn Pages, job: &Job, id: CommandId, row: CommandRow) -> (CommandView, Result<String, Refusal>) {
     let item_name = row.item.and_then(|item| job.agenda.item(item)).map(|spec| spec.name);
     let (head, by, source) = match source(pages, id, &row) {
-        Ok((source, by)) => (source.chars().take(HEAD).collect(), by, Ok(source)),
+        Ok((source, by)) => (head(&source), by, Ok(source)),
         Err(refusal) => (format!("(not to be read: {refusal})"), None, Err(refusal)),
     };
     (CommandView { id, row, item_name, head, by }, source)

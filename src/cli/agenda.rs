@@ -1,0 +1,227 @@
+//! `agenda`: the list of items, and verbs on it.
+
+use super::exit::{Failure, LOST, OK, USAGE};
+use super::out::{Cell, Out, Table, Tone, length};
+use super::target;
+use crate::api::Client;
+use crate::model::proto::{ItemVerb, ItemView, PAGE_LIMIT, Request, Response, Window};
+use crate::model::{ItemIndex, ItemStatus, State};
+use crate::store::{Folder, Purpose, clock, plain_safe, recover};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Show a session's agenda, or do something to it.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "childminder agenda [SESSION] [--json]\n       \
+                      childminder agenda [SESSION] hold|release\n       \
+                      childminder agenda [SESSION] retry|block|unblock|kill|complete ITEM...",
+    after_help = "Verbs:
+  hold      let no further item begin; operator commands still run
+  release   let the agenda go on
+  retry     put items back to pending, with their attempts counted anew
+  block     keep items from being run
+  unblock   let blocked items be run
+  kill      end items; one that runs is interrupted
+  complete  mark items complete though they did not run
+
+Examples:
+  childminder agenda
+  childminder agenda shots retry 12 13
+  childminder agenda hold
+  childminder agenda --json | jq -r '.items[] | select(.status == \"failed\") | .name'
+
+With --json, one object: session, held, counts (items by status) and items, each with item (its place), name, status,
+attempt, progress, started (microseconds since 1970), took (microseconds), first_command, again."
+)]
+pub(super) struct Args {
+    /// A session (an id, the beginning of one, a job's name, or a folder), a verb, and items by name. Without a
+    /// session: the only one that runs, else, to look at it, the newest.
+    #[arg(value_name = "SESSION|VERB|ITEM")]
+    words: Vec<String>,
+    /// The session, when its name could be taken for a verb.
+    #[arg(short, long)]
+    session: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is wanted of the agenda.
+#[derive(Debug, PartialEq)]
+enum Wanted {
+    List,
+    Do(Request),
+}
+
+#[derive(Serialize)]
+struct Listing {
+    session: String,
+    held: bool,
+    counts: BTreeMap<ItemStatus, u32>,
+    items: Vec<ItemView>,
+}
+
+/// Runs it; the exit code.
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    let (session, wanted) = understand(args.session, args.words)?;
+    let mut out = Out::stdout();
+    match wanted {
+        Wanted::Do(request) => {
+            let folder = target::folder(session.as_deref(), Purpose::Write)?;
+            let answer =
+                target::block_on(async { Ok(target::connect(&folder, "agenda", false).await?.ask(request).await?) })?;
+            match answer {
+                Response::Done { said } if args.json => out.json(&serde_json::json!({ "done": said }))?,
+                Response::Done { said } if !said.is_empty() => out.line(&plain_safe(said.as_bytes()))?,
+                _ => {}
+            }
+        }
+        Wanted::List => {
+            let folder = target::folder(session.as_deref(), Purpose::Read)?;
+            let listing = if folder.is_running() { target::block_on(ask(&folder))? } else { recorded(&folder)? };
+            if args.json { out.json(&listing)? } else { tell(&mut out, &listing)? }
+        }
+    }
+    out.flush()?;
+    Ok(OK)
+}
+
+/// Sorts the words: a session may stand before the verb.
+fn understand(session: Option<String>, words: Vec<String>) -> Result<(Option<String>, Wanted), Failure> {
+    let mut words = words.into_iter().peekable();
+    let session = match words.peek() {
+        Some(word) if session.is_none() && verb(word).is_none() => words.next(),
+        _ => session,
+    };
+    let Some(word) = words.next() else { return Ok((session, Wanted::List)) };
+    let names: Vec<String> = words.collect();
+    let usage = |message: String| Failure::new(USAGE, message);
+    let request = match verb(&word) {
+        None => return Err(usage(format!("{word} is no verb; see childminder agenda --help"))),
+        Some(Verb::Whole(_)) if !names.is_empty() => {
+            return Err(usage(format!("{word} is for the whole agenda and takes no items; block keeps items back")));
+        }
+        Some(Verb::Whole(request)) => request,
+        Some(Verb::Items(_)) if names.is_empty() => return Err(usage(format!("{word} what? Name one item or more"))),
+        Some(Verb::Items(verb)) => Request::Items { verb, names },
+    };
+    Ok((session, Wanted::Do(request)))
+}
+
+enum Verb {
+    Whole(Request),
+    Items(ItemVerb),
+}
+
+fn verb(word: &str) -> Option<Verb> {
+    Some(match word {
+        "hold" => Verb::Whole(Request::Hold),
+        "release" => Verb::Whole(Request::Release),
+        "retry" => Verb::Items(ItemVerb::Retry),
+        "block" => Verb::Items(ItemVerb::Block),
+        "unblock" => Verb::Items(ItemVerb::Unblock),
+        "kill" => Verb::Items(ItemVerb::Kill),
+        "complete" => Verb::Items(ItemVerb::Complete),
+        _ => return None,
+    })
+}
+
+async fn ask(folder: &Folder) -> Result<Listing, Failure> {
+    let client = target::connect(folder, "agenda", true).await?;
+    let odd = || Failure::new(LOST, "the engine answered something else than was asked");
+    let Response::Summary(summary) = client.ask(Request::Summary).await? else { return Err(odd()) };
+    let items = items(&client).await?.ok_or_else(odd)?;
+    Ok(Listing { session: folder.id().to_owned(), held: summary.held.is_some(), counts: summary.counts, items })
+}
+
+async fn items(client: &Client) -> Result<Option<Vec<ItemView>>, Failure> {
+    let mut items = Vec::new();
+    loop {
+        let from = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let answer = client.ask(Request::Agenda(Window { from, limit: PAGE_LIMIT })).await?;
+        let Response::Agenda(page) = answer else { return Ok(None) };
+        // A window past the end is moved back: those rows are here already.
+        let known = items.len().saturating_sub(page.from as usize);
+        items.extend(page.rows.into_iter().skip(known));
+        if items.len() >= page.total as usize || from as usize == items.len() {
+            return Ok(Some(items));
+        }
+    }
+}
+
+/// The list of a session that has no engine: from its folder.
+fn recorded(folder: &Folder) -> Result<Listing, Failure> {
+    let job = folder.read_session()?.job;
+    let state: State = recover(folder)?.state;
+    let items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {
+        let name = job.agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name);
+        ItemView { item, name, row: *row, again: state.retry_at.get(&item).copied() }
+    });
+    let items = items.collect();
+    Ok(Listing { session: folder.id().to_owned(), held: state.held.is_some(), counts: state.counts, items })
+}
+
+fn tell(out: &mut Out, listing: &Listing) -> Result<(), Failure> {
+    if listing.items.is_empty() {
+        out.line("the agenda is empty")?;
+        return Ok(());
+    }
+    let mut table = Table::new(&["ITEM", "STATUS", ">TRY", ">DONE", ">TIME"]);
+    for view in &listing.items {
+        let running = view.row.status == ItemStatus::Running;
+        let took = match view.row.started {
+            Some(started) if running => length(clock::wall().since(started)),
+            Some(_) if view.row.took.0 > 0 => length(view.row.took),
+            _ => String::new(),
+        };
+        table.row(vec![
+            Cell::from(&view.name),
+            Cell::new(view.row.status.word(), tone(view.row.status)),
+            Cell::from(if view.row.attempt == 0 { String::new() } else { view.row.attempt.to_string() }),
+            Cell::from(view.row.progress.map(|done| format!("{:.0}%", done * 100.0)).unwrap_or_default()),
+            Cell::from(took),
+        ]);
+    }
+    out.table(&table)?;
+    if listing.held {
+        out.line("the agenda is held; `childminder agenda release` lets it go on")?;
+    }
+    Ok(())
+}
+
+fn tone(status: ItemStatus) -> Tone {
+    match status {
+        ItemStatus::Complete => Tone::Good,
+        ItemStatus::Failed | ItemStatus::Killed => Tone::Bad,
+        ItemStatus::Running | ItemStatus::Retrying | ItemStatus::Waiting => Tone::Busy,
+        ItemStatus::Pending | ItemStatus::Blocked => Tone::Quiet,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Result<(Option<String>, Wanted), u8> {
+        understand(None, text.split_whitespace().map(str::to_owned).collect()).map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn a_session_may_stand_before_the_verb() {
+        let retry = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            Wanted::Do(Request::Items { verb: ItemVerb::Retry, names })
+        };
+        assert_eq!(words(""), Ok((None, Wanted::List)));
+        assert_eq!(words("shots"), Ok((Some("shots".into()), Wanted::List)));
+        assert_eq!(words("hold"), Ok((None, Wanted::Do(Request::Hold))));
+        assert_eq!(words("shots retry 1 2"), Ok((Some("shots".into()), retry(&["1", "2"]))));
+        assert_eq!(words("retry hold"), Ok((None, retry(&["hold"]))));
+        for wrong in ["retry", "hold 1", "shots juggle", "shots retry"] {
+            assert_eq!(words(wrong), Err(USAGE), "{wrong}");
+        }
+        let named = understand(Some("hold".into()), vec!["hold".into()]).map_err(|failure| failure.code);
+        assert_eq!(named, Ok((Some("hold".into()), Wanted::Do(Request::Hold))));
+    }
+}

@@ -1,0 +1,131 @@
+//! `exec`: inject one command.
+
+use super::exit::{FAILED, Failure, LOST, OK, REFUSED, TIMED_OUT, USAGE};
+use super::out::{Out, complain};
+use super::target;
+use crate::model::proto::{CommandDetail, FRAME_LIMIT, Request, Response};
+use crate::model::{CommandOutcome, Micros};
+use crate::store::{Purpose, plain_safe};
+use serde::Serialize;
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// Inject one Python command into a session's child, and wait for its end.
+///
+/// It runs next, after the command that runs now. What its last expression is worth is printed as its repr; if it
+/// raises, the traceback goes to standard error and the exit code is 1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  childminder exec '6*7'
+  childminder exec --session shots 'import bpy; bpy.data.filepath'
+  childminder exec --timeout 5s - < probe.py
+
+With --json, one object: session, command (its number), outcome (finished, raised, lost, skipped), seconds, and
+depending on the outcome value, cut, exception, exit or reason.
+
+Exit codes: 0 finished, 1 raised, 3 no such session, 4 refused, 70 the child was lost, 124 not within --timeout.")]
+pub(super) struct Args {
+    /// Python; - reads it from standard input.
+    code: String,
+    /// Into which session: an id, the beginning of one, a job's name, or a folder. Without: the only one that runs.
+    #[arg(short, long)]
+    session: Option<String>,
+    /// Stop waiting after this long (5, 5s, 2m); the command goes on.
+    #[arg(long, value_parser = super::duration)]
+    timeout: Option<Duration>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Print the value's bytes as they are, control characters and all.
+    #[arg(long)]
+    raw: bool,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    session: &'a str,
+    command: u64,
+    seconds: f64,
+    #[serde(flatten)]
+    outcome: &'a CommandOutcome,
+}
+
+/// Runs it; the exit code.
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    let source = if args.code == "-" { read_stdin()? } else { args.code };
+    let folder = target::folder(args.session.as_deref(), Purpose::Write)?;
+    let detail = target::block_on(async {
+        let ask = async {
+            let client = target::connect(&folder, "exec", false).await?;
+            Ok::<_, Failure>(client.ask(Request::Exec { source, wait: true }).await?)
+        };
+        let answer = match args.timeout {
+            None => ask.await?,
+            Some(limit) => tokio::time::timeout(limit, ask).await.map_err(|_| timed_out(limit))??,
+        };
+        match answer {
+            Response::Command(detail) => Ok(detail),
+            _ => Err(Failure::new(LOST, "the engine answered something else than was asked")),
+        }
+    })?;
+    let Some(outcome) = &detail.outcome else {
+        return Err(Failure::new(LOST, "the engine did not say how the command ended"));
+    };
+    let mut out = Out::stdout();
+    if args.json {
+        let seconds = detail.view.row.took.seconds();
+        out.json(&Told { session: folder.id(), command: detail.view.id.0, seconds, outcome })?;
+    } else {
+        tell(&mut out, &detail, outcome, args.raw)?;
+    }
+    out.flush()?;
+    Ok(code(outcome))
+}
+
+fn timed_out(limit: Duration) -> Failure {
+    let limit = super::out::length(Micros::from(limit));
+    Failure::new(TIMED_OUT, format!("the command did not end within {limit}; it goes on, only the waiting has ended"))
+}
+
+fn read_stdin() -> Result<String, Failure> {
+    let mut source = Vec::new();
+    std::io::stdin().lock().take(FRAME_LIMIT as u64 + 1).read_to_end(&mut source)?;
+    String::from_utf8(source)
+        .map_err(|error| Failure::new(USAGE, format!("what came on standard input is not UTF-8: {error}")))
+}
+
+fn code(outcome: &CommandOutcome) -> u8 {
+    match outcome {
+        CommandOutcome::Finished { .. } => OK,
+        CommandOutcome::Raised { .. } => FAILED,
+        CommandOutcome::Lost { .. } => LOST,
+        CommandOutcome::Skipped { .. } => REFUSED,
+    }
+}
+
+fn tell(out: &mut Out, detail: &CommandDetail, outcome: &CommandOutcome, raw: bool) -> Result<(), Failure> {
+    let id = detail.view.id;
+    match outcome {
+        CommandOutcome::Finished { value, cut } => {
+            let value = value.as_deref().unwrap_or_default();
+            if raw && !value.is_empty() {
+                out.line(value)?;
+            } else {
+                value.lines().try_for_each(|line| out.childs_line(line.as_bytes()))?;
+            }
+            if let Some(whole) = cut {
+                complain(&format!("the value was cut; the whole of it has {whole} characters"));
+            }
+        }
+        CommandOutcome::Raised { exception, .. } => {
+            let text = if exception.text.is_empty() { exception.headline(1000) } else { exception.text.clone() };
+            let mut to = std::io::stderr().lock();
+            for line in text.lines() {
+                writeln!(to, "{}", if raw { line.to_owned() } else { plain_safe(line.as_bytes()) })?;
+            }
+        }
+        CommandOutcome::Lost { reason } => complain(&format!("command {id} was lost: {reason}")),
+        CommandOutcome::Skipped { reason } => complain(&format!("command {id} was not sent: {reason}")),
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The command line: one file a subcommand.
+//!
+//! What must stay true: exit codes and what `--json` prints are promises to scripts; nothing of a child's reaches a
+//! terminal unless it was made safe or `--raw` was given; a reader of our output that goes away is no error.
+
+mod agenda;
+mod exec;
+mod exit;
+mod guardian;
+mod ls;
+mod out;
+mod stop;
+mod target;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Supervise a Python interpreter inside an application: run it as a child, feed it work, see why it is stuck.
+#[derive(Debug, Parser)]
+#[command(name = "childminder", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 all complete (detached too), 1 an item failed or an injected command raised,
+2 wrong usage or job file, 3 no such session, 4 refused, 69 the child could not be started,
+70 the child was lost, 124 a time-out of this program's own, 130 and 143 cancelled.
+
+CHILDMINDER_DATA_DIR says where sessions are kept, instead of the user's data folder.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ls(ls::Args),
+    Exec(exec::Args),
+    Agenda(agenda::Args),
+    Stop(stop::Args),
+    #[command(name = "__guardian", hide = true)]
+    Guardian(guardian::Args),
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that nobody reads any more is no error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    let done = match cli.command {
+        Command::Ls(args) => ls::run(&args),
+        Command::Exec(args) => exec::run(args),
+        Command::Agenda(args) => agenda::run(args),
+        Command::Stop(args) => stop::run(&args),
+        Command::Guardian(args) => Ok(guardian::run(&args)),
+    };
+    ExitCode::from(done.unwrap_or_else(|failure| {
+        out::complain(&failure.message);
+        failure.code
+    }))
+}
+
+/// A length of time: `5`, `5s`, `1.5m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let unit = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("{unit} is no unit of time; ms, s, m and h are")),
+    };
+    let number: f64 =
+        number.parse().map_err(|_| "a length of time is a number with or without a unit, as 90 or 1.5m")?;
+    Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lengths_of_time_have_units() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("20ms"), Ok(Duration::from_millis(20)));
+        for wrong in ["", "m", "5 days", "-1", "nan", "inf"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

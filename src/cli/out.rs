@@ -1,0 +1,192 @@
+//! Output for people: aligned, coloured only on a terminal, and safe whatever a child or a file said.
+
+use crate::store::{make_safe, plain_safe};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use unicode_width::UnicodeWidthStr;
+
+/// Standard output.
+pub(super) struct Out {
+    to: BufWriter<StdoutLock<'static>>,
+    colour: bool,
+}
+
+/// A colour that says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// As it is.
+    Plain,
+    /// Well.
+    Good,
+    /// Wrong.
+    Bad,
+    /// Under way, or worth a look.
+    Busy,
+    /// Of less interest.
+    Quiet,
+}
+
+impl Tone {
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Good => Some("32"),
+            Self::Bad => Some("31"),
+            Self::Busy => Some("33"),
+            Self::Quiet => Some("2"),
+        }
+    }
+}
+
+impl Out {
+    /// Standard output, with colours if it is a terminal and nobody minds.
+    pub(super) fn stdout() -> Self {
+        let stdout = io::stdout();
+        let minded = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = stdout.is_terminal() && !minded("NO_COLOR") && !dumb;
+        Self { to: BufWriter::new(stdout.lock()), colour }
+    }
+
+    /// A line that is ours.
+    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.to, "{text}")
+    }
+
+    /// A line of the child's, made safe; its colours are kept where ours are.
+    pub(super) fn childs_line(&mut self, line: &[u8]) -> io::Result<()> {
+        let safe = if self.colour { make_safe(line) } else { plain_safe(line) };
+        // A colour that the line leaves on must not spill over.
+        let reset = if safe.contains('\x1b') { "\x1b[0m" } else { "" };
+        writeln!(self.to, "{safe}{reset}")
+    }
+
+    /// Bytes as they are.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.to.write_all(bytes)
+    }
+
+    /// A value as JSON on one line.
+    pub(super) fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.to, value)?;
+        self.to.write_all(b"\n")
+    }
+
+    /// A table with its header.
+    pub(super) fn table(&mut self, table: &Table) -> io::Result<()> {
+        let widths = table.widths();
+        for (number, row) in table.rows.iter().enumerate() {
+            let mut line = String::new();
+            for (cell, (width, right)) in row.iter().zip(widths.iter().zip(&table.right)) {
+                let pad = " ".repeat(width - cell.text.width());
+                let tone = if number == 0 { Tone::Quiet } else { cell.tone };
+                let text = self.toned(&cell.text, tone);
+                let [first, second] = if *right { [&pad, &text] } else { [&text, &pad] };
+                line.extend([first, second, "  "]);
+            }
+            writeln!(self.to, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+
+    fn toned(&self, text: &str, tone: Tone) -> String {
+        match tone.code() {
+            Some(code) if self.colour => format!("\x1b[{code}m{text}\x1b[0m"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// Rows of cells.
+pub(super) struct Table {
+    right: Vec<bool>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// One cell: its text is safe.
+pub(super) struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    /// A cell in a tone; the text may come from anywhere.
+    pub(super) fn new(text: impl AsRef<str>, tone: Tone) -> Self {
+        Self { text: plain_safe(text.as_ref().as_bytes()), tone }
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::new(text, Tone::Plain)
+    }
+}
+
+impl Table {
+    /// A table with these columns; a name that begins with `>` stands over numbers.
+    pub(super) fn new(columns: &[&str]) -> Self {
+        let right = columns.iter().map(|name| name.starts_with('>')).collect();
+        Self { right, rows: vec![columns.iter().map(|name| Cell::from(name.trim_start_matches('>'))).collect()] }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let width =
+            |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.width()).max();
+        (0..self.right.len()).map(|column| width(column).unwrap_or(0)).collect()
+    }
+}
+
+/// `1m 03s`, `4.2s`, `12ms`.
+pub(super) fn length(length: crate::model::Micros) -> String {
+    let (millis, seconds) = (length.0 / 1000, length.0 / 1_000_000);
+    match seconds {
+        0 => format!("{millis}ms"),
+        1..60 => format!("{}.{}s", seconds, millis % 1000 / 100),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {:02}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+/// Says something on standard error; if that is gone too, nobody is there to be told.
+pub(super) fn complain(message: &str) {
+    let mut to = io::stderr().lock();
+    for line in message.lines() {
+        if writeln!(to, "childminder: {}", plain_safe(line.as_bytes())).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Micros;
+
+    #[test]
+    fn lengths_are_short() {
+        let cases = [(12_000, "12ms"), (4_250_000, "4.2s"), (63_000_000, "1m 03s"), (3_720_000_000, "1h 02m")];
+        for (micros, text) in cases {
+            assert_eq!(length(Micros(micros)), text);
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_hold_nothing_that_drives_a_terminal() {
+        let mut table = Table::new(&["NAME", ">SIZE"]);
+        table.row(vec!["日本".into(), "7".into()]);
+        table.row(vec!["\x1b[2J".into(), "1234".into()]);
+        assert!(table.rows.iter().flatten().all(|cell| !cell.text.contains('\x1b')));
+        assert_eq!(table.widths()[1], 4);
+        assert!(table.widths()[0] >= 4);
+    }
+}
