@@ -21,3 +21,5 @@ compile_error!(
 pub mod api;
 pub mod model;
 pub mod session;
+#[cfg(feature = "tui")]
+pub mod tui;
