@@ -56,15 +56,15 @@ impl Menu {
     }
 }
 
-/// How well an action matches: its name's beginning, its name, a key, its words, its letters in order; or not.
+/// How well an action matches: a key, its name's beginning, its name, its words, its letters in order; or not.
 fn rank(info: &Info, filter: &str) -> Option<u8> {
     let wanted = filter.trim().to_lowercase();
     let name = info.name.to_lowercase();
-    let keys = info.keys.iter().any(|key| *key == filter.trim() || keymap::shown(key).to_lowercase() == wanted);
+    let keys = info.keys.iter().any(|key| *key == filter.trim() || keymap::shown(key) == filter.trim());
     let checks = [
-        wanted.is_empty() || name.starts_with(&wanted),
+        wanted.is_empty() || keys,
+        name.starts_with(&wanted),
         name.contains(&wanted),
-        keys,
         info.doc.to_lowercase().contains(&wanted) || info.bar.contains(&wanted),
         in_order(&name, &wanted),
     ];

@@ -49,6 +49,11 @@ pub(super) fn for_clipboard(text: &str) -> String {
     text.chars().filter(|c| matches!(c, '\n' | '\t') || !is_hostile(*c)).collect()
 }
 
+/// At most so many bytes of the text, and whether that is less than all.
+pub(super) fn cut_bytes(text: &str, most: usize) -> (&str, bool) {
+    if text.len() <= most { (text, false) } else { (&text[..text.floor_char_boundary(most)], true) }
+}
+
 /// Cells that a text takes.
 pub(super) fn width(text: &str) -> usize {
     text.width()
@@ -178,7 +183,8 @@ mod tests {
     fn bytes_read_well() {
         assert_eq!(bytes(812), "812 B");
         assert_eq!(bytes(1_468_006), "1.3 MiB");
-        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
+        assert_eq!(bytes(3 << 30), "3.0 GiB");
+        assert_eq!(bytes(u64::MAX), "16383.9 PiB");
     }
 
     #[test]

@@ -77,10 +77,11 @@ impl Theme {
         style.add_modifier(Modifier::REVERSED | Modifier::BOLD)
     }
 
-    /// The selected row.
+    /// The selected row: one calm bar, whatever colours its cells had.
     #[expect(clippy::unused_self, reason = "asked like the other styles")]
     pub(super) fn selected(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        let bar = Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM);
+        bar.fg(Color::Reset).bg(Color::Reset)
     }
 
     /// An item's sign and its style.

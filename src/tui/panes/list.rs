@@ -59,6 +59,8 @@ impl<T> ListPane<T> {
         if self.asked.is_some() || height == 0 {
             return None;
         }
+        // The pane may have become lower since the row was selected.
+        self.select(self.selected, height);
         let height = u32::from(height);
         let window = Window { from: self.top.saturating_sub(height), limit: (height * 3).min(PAGE_LIMIT) };
         let end = self.from + u32::try_from(self.rows.len()).unwrap_or(0);

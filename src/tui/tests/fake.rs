@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub(super) const NOON: Micros = Micros(1_795_467_600_000_000);
 
 pub(super) fn at(seconds: f64) -> Micros {
-    Micros(NOON.0 + (seconds * 1e6) as u64)
+    Micros(NOON.0.saturating_add_signed((seconds * 1e6) as i64))
 }
 
 pub(super) struct Fake {

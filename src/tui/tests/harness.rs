@@ -96,9 +96,9 @@ impl Window {
         })
     }
 
-    /// Keys by name, separated by spaces; `'text'` types a text.
+    /// Keys by name, separated by spaces, each until idle.
     pub(super) fn keys(&mut self, keys: &str) -> Option<Ended> {
-        self.settle(keys.split(' ').flat_map(events).collect())
+        keys.split(' ').find_map(|key| self.settle(vec![event(key)]))
     }
 
     /// Types a text.
@@ -146,9 +146,9 @@ impl Window {
     }
 }
 
-fn events(key: &str) -> Vec<Event> {
+fn event(key: &str) -> Event {
     let (code, modifiers) = keymap::parse(key).unwrap_or_else(|| panic!("{key} is not a key"));
-    vec![Event::Key(KeyEvent::new(code, modifiers))]
+    Event::Key(KeyEvent::new(code, modifiers))
 }
 
 fn rows(buffer: &Buffer) -> Vec<String> {

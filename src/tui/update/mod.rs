@@ -17,7 +17,7 @@ use crate::api::Link;
 use crate::model::proto::{OutputAt, OutputQuery, Request};
 
 pub(super) use input::contexts;
-pub(super) use perform::enabled;
+pub(super) use perform::{enabled, moves_focus};
 
 /// Changes the model; what the loop is to do.
 pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {

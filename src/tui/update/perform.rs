@@ -14,6 +14,9 @@ use crate::tui::panes::detail::What;
 use crate::tui::panes::output::At;
 use crate::tui::{Ended, text};
 
+/// Bytes that terminals take into their clipboard; many refuse more than 75 KB in base64.
+const CLIPBOARD: usize = 50_000;
+
 /// Why an action cannot be done just now.
 pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'static str> {
     if actions::find(action).is_some_and(|info| info.writes) {
@@ -46,7 +49,7 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
 }
 
 /// Whether it would change what lies beneath an overlay.
-pub(super) fn moves_focus(action: Action) -> bool {
+pub(in crate::tui) fn moves_focus(action: Action) -> bool {
     use Action::{Agenda, Commands, Exceptions, Log, NextPane, Output, PreviousPane, Prompt, Zoom};
     matches!(action, NextPane | PreviousPane | Agenda | Commands | Output | Exceptions | Log | Prompt | Zoom)
 }
@@ -394,9 +397,11 @@ fn copy(model: &mut Model) -> Vec<Effect> {
         model.say("there is nothing to copy");
         return Vec::new();
     };
-    let lines = text::plural(copied.lines().count() as u64, "line");
-    model.say(format!("{lines} sent to the terminal's clipboard (OSC 52)"));
-    vec![Effect::Copy(copied)]
+    let (kept, cut) = text::cut_bytes(&copied, CLIPBOARD);
+    let lines = text::plural(kept.lines().count() as u64, "line");
+    let rest = if cut { ", the rest is too long for it" } else { "" };
+    model.say(format!("{lines} sent to the terminal's clipboard (OSC 52){rest}"));
+    vec![Effect::Copy(kept.to_owned())]
 }
 
 fn prompt_action(model: &mut Model, action: Action) -> Vec<Effect> {

@@ -185,7 +185,8 @@ fn second(model: &Model) -> Vec<Part> {
         parts.push(part(5, pid, theme.dim()));
         let python = text::one_line(&format!("{} {}", hello.implementation, hello.python)).into_owned();
         parts.push(part(4, text::fit(&python, 24).into_owned(), theme.dim()));
-        if !hello.application.name.is_empty() {
+        let told = hello.application.version.is_empty() && hello.application.name == summary.backend;
+        if !told && !hello.application.name.is_empty() {
             let application = format!("{} {}", hello.application.name, hello.application.version);
             let application = text::one_line(application.trim_end()).into_owned();
             parts.push(part(3, text::fit(&application, 24).into_owned(), theme.dim()));
@@ -205,12 +206,10 @@ fn second(model: &Model) -> Vec<Part> {
 fn counts(model: &Model, summary: &Summary) -> Vec<Span<'static>> {
     let theme = model.theme;
     let count = |status| summary.counts.get(&status).copied().unwrap_or(0);
-    let total: u64 = ItemStatus::ALL.iter().map(|status| u64::from(count(*status))).sum();
+    let (done, total) = done(summary);
     if total == 0 {
         return vec![Span::styled("no agenda", theme.dim())];
     }
-    let done: u64 =
-        ItemStatus::ALL.iter().filter(|status| status.is_final()).map(|status| u64::from(count(*status))).sum();
     let filled = usize::try_from(done * BAR as u64 / total).unwrap_or(BAR);
     let mut spans = vec![
         Span::styled("━".repeat(filled), theme.good()),
@@ -225,6 +224,25 @@ fn counts(model: &Model, summary: &Summary) -> Vec<Span<'static>> {
         }
     }
     spans
+}
+
+fn short_counts(model: &Model, summary: &Summary) -> Vec<Span<'static>> {
+    let (done, total) = done(summary);
+    let mut spans = vec![Span::raw(if total == 0 { String::new() } else { format!("{done}/{total}") })];
+    let failed = summary.counts.get(&ItemStatus::Failed).copied().unwrap_or(0);
+    if failed > 0 {
+        let (sign, style) = model.theme.item(ItemStatus::Failed);
+        spans.push(Span::styled(format!(" {sign}{failed}"), style));
+    }
+    spans
+}
+
+/// Items that have ended, and all of them.
+fn done(summary: &Summary) -> (u64, u64) {
+    summary.counts.iter().fold((0, 0), |(done, total), (status, count)| {
+        let count = u64::from(*count);
+        (if status.is_final() { done + count } else { done }, total + count)
+    })
 }
 
 fn alerts(model: &Model, width: usize) -> Line<'static> {
@@ -262,8 +280,7 @@ fn status_row(model: &Model, width: u16) -> Paragraph<'static> {
     }
     let mut left = vec![Part { weight: 9, spans: state(model, 0).spans }];
     if let Some(summary) = &model.summary {
-        let spans = counts(model, summary);
-        left.push(Part { weight: 6, spans: spans.into_iter().skip(2).collect() });
+        left.push(Part { weight: 6, spans: short_counts(model, summary) });
         if summary.held.is_some() {
             left.push(part(7, "held", model.theme.warn()));
         }

@@ -121,17 +121,17 @@ fn command_row(model: &Model, command: &CommandView, digits: usize, width: usize
         (None, Some(item)) => item.clone(),
         (None, None) => String::new(),
     };
-    let who = text::left(&text::one_line(&who), if width >= 50 { 10 } else { 0 });
+    let who = if width >= 50 { text::left(&text::one_line(&who), 10) + " " } else { String::new() };
     let phase = text::left(command.row.phase.word(), 8);
     let took = command_took(model, command);
-    let fixed = digits + 1 + 2 + 9 + text::width(&who) + 1 + LENGTH + 1;
+    let fixed = digits + 1 + 2 + 9 + text::width(&who) + LENGTH + 1;
     let head = text::left(&text::one_line(&command.head), width.saturating_sub(fixed));
     let phase_style = if command.row.phase == crate::model::Phase::Operator { theme.inject() } else { theme.dim() };
     Line::from(vec![
         Span::styled(format!("{} ", text::right(&command.id.to_string(), digits)), theme.dim()),
         Span::styled(format!("{sign} "), style),
         Span::styled(format!("{phase} "), phase_style),
-        Span::styled(format!("{who} "), theme.dim()),
+        Span::styled(who, theme.dim()),
         Span::raw(head),
         Span::raw(text::right(&took, LENGTH + 1)),
     ])

@@ -108,7 +108,8 @@ fn tabs(model: &Model, slot: &Slot, focused: bool) -> Line<'static> {
         let base = if raised { theme.bad() } else { theme.text() };
         let style = match (*tab == slot.shown, focused) {
             (true, true) => theme.accent().add_modifier(Modifier::BOLD | Modifier::REVERSED),
-            (true, false) => base.add_modifier(Modifier::BOLD),
+            // The border under it is dim.
+            (true, false) => base.add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM),
             (false, _) => base.patch(theme.dim()),
         };
         line.push_span(Span::styled(format!(" {} ", tab.title()), style));

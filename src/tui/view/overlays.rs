@@ -2,12 +2,12 @@
 
 use super::detail_area;
 use crate::model::proto::List;
-use crate::tui::actions::Context;
+use crate::tui::actions::{Context, Info};
 use crate::tui::layout::{Layout, Pane};
 use crate::tui::model::Model;
 use crate::tui::overlay::{Dialog, Menu, Overlay};
 use crate::tui::panes::detail::Detail;
-use crate::tui::{keymap, text};
+use crate::tui::{keymap, scroll, text};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Margin, Position, Rect};
 use ratatui::text::{Line, Span};
@@ -75,32 +75,46 @@ fn menu(model: &Model, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
     let filter = text::fit_end(&menu.filter, usize::from(inner.width).saturating_sub(4));
     frame.render_widget(Line::from(vec![Span::styled(" / ", theme.accent()), Span::raw(filter.clone())]), typed);
     frame.set_cursor_position(Position { x: typed.x + 3 + text::cells(text::width(&filter)), y: typed.y });
-    let body = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+    let told = inner.height.saturating_sub(1).min(2);
+    let body = Rect { y: inner.y + 1, height: inner.height - 1 - told, ..inner };
     if rows.is_empty() {
         super::empty(model, frame, body, "nothing matches");
         return;
     }
-    let width = usize::from(body.width);
     let top = (menu.selected + 1).saturating_sub(usize::from(body.height));
-    for (at, info) in (0u16..body.height).zip(rows.iter().skip(top)) {
+    for (at, (place, info)) in (0u16..body.height).zip(rows.iter().enumerate().skip(top)) {
         let row = Rect { y: body.y + at, height: 1, ..body };
-        let keys = info.keys.iter().map(|key| keymap::shown(key)).collect::<Vec<_>>().join(" ");
-        let here = info.contexts.iter().any(|context| menu.contexts.contains(context));
-        let place = info.contexts.first().copied().unwrap_or(Context::Anywhere);
-        let doc_room = width.saturating_sub(2 + 16 + 11 + 19);
-        let doc_style = if here { theme.text() } else { theme.dim() };
-        let line = Line::from(vec![
-            Span::raw(if top + usize::from(at) == menu.selected { "› " } else { "  " }),
-            Span::styled(text::left(&keys, 16), theme.accent()),
-            Span::styled(text::left(if width > 60 { place.title() } else { "" }, 11), theme.dim()),
-            Span::styled(text::left(info.name, 19), doc_style.patch(theme.strong())),
-            Span::styled(text::left(info.doc, doc_room), doc_style),
-        ]);
-        frame.render_widget(line, row);
-        if top + usize::from(at) == menu.selected {
+        let selected = place == menu.selected;
+        frame.render_widget(menu_row(model, menu, info, selected, usize::from(body.width)), row);
+        if selected {
             frame.buffer_mut().set_style(row, theme.selected());
         }
     }
+    if let Some(info) = rows.get(menu.selected) {
+        // All of what a narrow row had to cut.
+        let doc = Line::styled(format!("  {}", info.doc), theme.accent());
+        let rows = scroll::wrap(&doc, usize::from(inner.width));
+        for (at, row) in (0u16..told).zip(rows) {
+            frame.render_widget(row, Rect { y: body.bottom() + at, height: 1, ..inner });
+        }
+    }
+}
+
+fn menu_row(model: &Model, menu: &Menu, info: &Info, selected: bool, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    let keys = info.keys.iter().map(|key| keymap::shown(key)).collect::<Vec<_>>().join(" ");
+    let here = info.contexts.iter().any(|context| menu.contexts.contains(context));
+    let place = info.contexts.first().copied().unwrap_or(Context::Anywhere);
+    let place = if menu.palette || width < 60 { String::new() } else { text::left(place.title(), 11) };
+    let style = if here { theme.text() } else { theme.dim() };
+    let room = width.saturating_sub(2 + 16 + text::width(&place) + 19);
+    Line::from(vec![
+        Span::raw(if selected { "› " } else { "  " }),
+        Span::styled(text::left(&keys, 16), theme.accent()),
+        Span::styled(place, theme.dim()),
+        Span::styled(text::left(info.name, 19), style.patch(theme.strong())),
+        Span::styled(text::left(info.doc, room), style),
+    ])
 }
 
 fn dialog(model: &Model, frame: &mut Frame<'_>, area: Rect, dialog: &Dialog) {

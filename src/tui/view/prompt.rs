@@ -26,7 +26,7 @@ pub(super) fn title(model: &Model, focused: bool) -> Line<'static> {
     let whom = if model.read_only { "read-only: nothing can be injected".into() } else { whom };
     let style = match focused {
         true => theme.inject().add_modifier(Modifier::REVERSED),
-        false => theme.strong(),
+        false => theme.strong().remove_modifier(Modifier::DIM),
     };
     Line::from(vec![Span::styled(format!(" 6 {whom} "), style)])
 }
