@@ -18,6 +18,7 @@ compile_error!(
     "childminder supervises processes with Linux's own means (pidfd, prctl, /proc); other systems are not supported yet"
 );
 
+#[cfg(feature = "tui")]
 pub mod agenda;
 pub mod api;
 pub mod backend;
@@ -28,3 +29,4 @@ pub mod job;
 pub mod model;
 pub mod session;
 pub mod store;
+pub mod tui;

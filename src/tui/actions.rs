@@ -1,0 +1,374 @@
+//! The one table of what a key can do: dispatch, the key bar, help, the palette and the README's key table all come
+//! from it, so they cannot disagree.
+
+use std::fmt::Write as _;
+
+/// Where a key is pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Context {
+    /// The agenda.
+    Agenda,
+    /// The commands.
+    Commands,
+    /// The exceptions.
+    Exceptions,
+    /// Any of these three lists.
+    List,
+    /// The output.
+    Output,
+    /// The log.
+    Log,
+    /// The prompt.
+    Prompt,
+    /// All of one command, item or exception.
+    Detail,
+    /// Any pane. In the prompt only keys that write nothing.
+    Anywhere,
+}
+
+impl Context {
+    /// The heading in help and in the README.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Agenda => "Agenda",
+            Self::Commands => "Commands",
+            Self::Exceptions => "Exceptions",
+            Self::List => "Lists",
+            Self::Output => "Output",
+            Self::Log => "Log",
+            Self::Prompt => "Prompt",
+            Self::Detail => "Details",
+            Self::Anywhere => "Anywhere",
+        }
+    }
+}
+
+/// What can be done; the table says what each does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    Detach,
+    Stop,
+    Help,
+    Palette,
+    NextPane,
+    PreviousPane,
+    Agenda,
+    Commands,
+    Output,
+    Exceptions,
+    Log,
+    Prompt,
+    Zoom,
+    Hold,
+    Interrupt,
+    Mouse,
+    Suspend,
+    Redraw,
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+    Left,
+    Right,
+    Open,
+    Search,
+    SearchNext,
+    SearchPrevious,
+    Follow,
+    Copy,
+    ShowOutput,
+    Retry,
+    Block,
+    Kill,
+    Complete,
+    Wrap,
+    Times,
+    Stream,
+    Submit,
+    SubmitAnyway,
+    Newline,
+    CompleteWord,
+    HistoryUp,
+    HistoryDown,
+    LeavePrompt,
+    InterruptOrClear,
+    Close,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub(super) struct Info {
+    /// What it does.
+    pub(super) action: Action,
+    /// Its name in the palette and in help.
+    pub(super) name: &'static str,
+    /// One sentence.
+    pub(super) doc: &'static str,
+    /// Where its keys work.
+    pub(super) contexts: &'static [Context],
+    /// Its keys, as [`keymap`](super::keymap) reads them; the first is the one shown in the key bar.
+    pub(super) keys: &'static [&'static str],
+    /// The word in the key bar; empty for none.
+    pub(super) bar: &'static str,
+    /// Whether it asks the engine to change something.
+    pub(super) writes: bool,
+}
+
+const fn info(
+    action: Action,
+    name: &'static str,
+    contexts: &'static [Context],
+    keys: &'static [&'static str],
+    bar: &'static str,
+    doc: &'static str,
+) -> Info {
+    Info { action, name, doc, contexts, keys, bar, writes: false }
+}
+
+const fn write(
+    action: Action,
+    name: &'static str,
+    contexts: &'static [Context],
+    keys: &'static [&'static str],
+    bar: &'static str,
+    doc: &'static str,
+) -> Info {
+    Info { action, name, doc, contexts, keys, bar, writes: true }
+}
+
+use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt};
+
+const SCROLLED: &[Context] = &[List, Output, Log, Detail];
+
+/// The table. Its order is the order of the key bar and of help.
+pub(super) const TABLE: &[Info] = &[
+    write(
+        Action::Retry,
+        "retry",
+        &[Agenda],
+        &["r"],
+        "retry",
+        "Put the item back to pending, its attempts counted anew",
+    ),
+    write(
+        Action::Block,
+        "block or unblock",
+        &[Agenda],
+        &["b"],
+        "block",
+        "Keep the item from being run, or let it be run",
+    ),
+    write(Action::Kill, "kill", &[Agenda], &["K"], "kill", "End the item; a running one is interrupted (asks first)"),
+    write(
+        Action::Complete,
+        "mark complete",
+        &[Agenda],
+        &["c"],
+        "",
+        "Mark the item complete though it did not run (asks first)",
+    ),
+    info(Action::Open, "open", &[List], &["enter"], "open", "Show all of the selected row"),
+    info(
+        Action::ShowOutput,
+        "show output",
+        &[Agenda, Commands, Exceptions, Detail],
+        &["o"],
+        "output",
+        "Go to where its output begins",
+    ),
+    info(Action::Stream, "stream", &[Output], &["s"], "stream", "Show both streams, stdout only or stderr only"),
+    info(
+        Action::Follow,
+        "follow",
+        &[List, Output, Log],
+        &["f"],
+        "follow",
+        "Follow what is new; scrolling back lets go",
+    ),
+    info(Action::Wrap, "wrap", &[Output, Detail], &["w"], "wrap", "Wrap long lines, or cut them and scroll sideways"),
+    info(Action::Times, "time stamps", &[Output], &["t"], "times", "Show when each line was read"),
+    info(Action::Search, "search", &[List], &["/"], "search", "Find a row that contains a text"),
+    info(Action::SearchNext, "next match", &[List], &["n"], "", "The next row that contains it"),
+    info(Action::SearchPrevious, "previous match", &[List], &["N"], "", "The previous row that contains it"),
+    info(
+        Action::Copy,
+        "copy",
+        &[List, Output, Detail],
+        &["y"],
+        "copy",
+        "Copy the row, the lines seen or the details to the clipboard (OSC 52)",
+    ),
+    write(
+        Action::Submit,
+        "run",
+        &[Prompt],
+        &["enter"],
+        "run",
+        "Run it in the child if it is complete Python, else begin a new line",
+    ),
+    info(Action::Newline, "new line", &[Prompt], &["alt-enter", "ctrl-j"], "new line", "Begin a new line"),
+    write(
+        Action::SubmitAnyway,
+        "run as it is",
+        &[Prompt],
+        &["f5", "ctrl-s"],
+        "run as it is",
+        "Run it in the child without asking whether it is complete",
+    ),
+    info(
+        Action::CompleteWord,
+        "complete",
+        &[Prompt],
+        &["tab"],
+        "complete",
+        "Complete the word before the cursor; again for the next match",
+    ),
+    info(
+        Action::HistoryUp,
+        "earlier",
+        &[Prompt],
+        &["up", "ctrl-up"],
+        "",
+        "The line above, or from the first line an earlier entry",
+    ),
+    info(
+        Action::HistoryDown,
+        "later",
+        &[Prompt],
+        &["down", "ctrl-down"],
+        "",
+        "The line below, or from the last line a later entry",
+    ),
+    info(
+        Action::LeavePrompt,
+        "leave",
+        &[Prompt],
+        &["esc", "backtab"],
+        "leave",
+        "Go back to the pane before; what is written stays",
+    ),
+    info(
+        Action::InterruptOrClear,
+        "clear or interrupt",
+        &[Prompt],
+        &["ctrl-c"],
+        "",
+        "Clear the prompt; when it is empty, interrupt the running command (asks first)",
+    ),
+    info(Action::Close, "close", &[Detail], &["esc", "q", "enter"], "close", "Back to the list"),
+    info(Action::Prompt, "prompt", &[Anywhere], &["i", "6"], "inject", "Type a command to inject into the child"),
+    write(
+        Action::Hold,
+        "hold or release",
+        &[Anywhere],
+        &["space", "h"],
+        "hold",
+        "Make the agenda wait, or let it go on; the running item ends first",
+    ),
+    write(
+        Action::Interrupt,
+        "interrupt",
+        &[Anywhere],
+        &["I"],
+        "interrupt",
+        "Raise KeyboardInterrupt in the running command (asks first)",
+    ),
+    info(Action::Zoom, "zoom", &[Anywhere], &["z"], "zoom", "Give the focused pane all the room, or give it back"),
+    info(Action::Help, "help", &[Anywhere], &["?", "f1"], "help", "All keys; type to search"),
+    info(Action::Palette, "palette", &[Anywhere], &[":", "ctrl-p"], "", "What can be done here, by name"),
+    info(
+        Action::Detach,
+        "detach",
+        &[Anywhere],
+        &["d", "q"],
+        "detach",
+        "Leave this window; the engine and the child go on",
+    ),
+    write(
+        Action::Stop,
+        "stop",
+        &[Anywhere],
+        &["S"],
+        "stop",
+        "End the session: after the running item, or now (asks which)",
+    ),
+    info(Action::NextPane, "next pane", &[Anywhere], &["tab"], "", "Focus the next pane"),
+    info(Action::PreviousPane, "previous pane", &[Anywhere], &["backtab"], "", "Focus the previous pane"),
+    info(Action::Agenda, "agenda", &[Anywhere], &["1"], "", "Focus the agenda"),
+    info(Action::Commands, "commands", &[Anywhere], &["2"], "", "Focus the commands"),
+    info(Action::Output, "output", &[Anywhere], &["3"], "", "Focus the output"),
+    info(Action::Exceptions, "exceptions", &[Anywhere], &["4"], "", "Focus the exceptions"),
+    info(Action::Log, "log", &[Anywhere], &["5"], "", "Focus the log"),
+    info(Action::Up, "up", SCROLLED, &["up", "k"], "", "One row up"),
+    info(Action::Down, "down", SCROLLED, &["down", "j"], "", "One row down"),
+    info(Action::PageUp, "page up", SCROLLED, &["pgup", "ctrl-b"], "", "One page up"),
+    info(Action::PageDown, "page down", SCROLLED, &["pgdn", "ctrl-f"], "", "One page down"),
+    info(Action::Home, "first", SCROLLED, &["home", "g"], "", "To the beginning"),
+    info(Action::End, "last", SCROLLED, &["end", "G"], "", "To the end; output follows again"),
+    info(Action::Left, "left", &[Output, Detail], &["left"], "", "Scroll lines that are not wrapped to the left"),
+    info(Action::Right, "right", &[Output, Detail], &["right"], "", "Scroll lines that are not wrapped to the right"),
+    info(
+        Action::Mouse,
+        "mouse",
+        &[Anywhere],
+        &["%"],
+        "",
+        "Give the mouse to the terminal, to select text, or take it back",
+    ),
+    info(
+        Action::Suspend,
+        "suspend",
+        &[Anywhere],
+        &["ctrl-z"],
+        "",
+        "Suspend this window to the shell; `fg` brings it back",
+    ),
+    info(Action::Redraw, "redraw", &[Anywhere], &["ctrl-l"], "", "Draw everything again"),
+];
+
+/// The line of an action.
+pub(super) fn find(action: Action) -> Option<&'static Info> {
+    TABLE.iter().find(|info| info.action == action)
+}
+
+/// The key table of the README, in Markdown.
+pub fn key_table_markdown() -> String {
+    let mut table = String::from("| where | keys | what |\n|---|---|---|\n");
+    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Log, Detail, Prompt] {
+        for info in TABLE.iter().filter(|info| info.contexts.first() == Some(&context)) {
+            let mut places = String::new();
+            for (at, place) in info.contexts.iter().enumerate() {
+                let comma = if at == 0 { "" } else { ", " };
+                let _ = write!(places, "{comma}{}", place.title());
+            }
+            let keys: Vec<String> = info.keys.iter().map(|key| format!("`{}`", super::keymap::shown(key))).collect();
+            let _ = writeln!(table, "| {places} | {} | {} |", keys.join(" "), info.doc);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_action_stands_once_and_says_what_it_does() {
+        let mut seen = HashSet::new();
+        for info in TABLE {
+            assert!(seen.insert(info.action), "{:?} stands twice", info.action);
+            assert!(!info.doc.is_empty() && !info.keys.is_empty() && !info.contexts.is_empty(), "{:?}", info.action);
+        }
+    }
+
+    #[test]
+    fn the_markdown_table_has_every_action() {
+        let table = key_table_markdown();
+        for info in TABLE {
+            assert!(table.contains(info.doc), "{} is missing", info.name);
+        }
+    }
+}

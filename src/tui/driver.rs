@@ -1,0 +1,275 @@
+//! The loop: what happened goes into the model, what the model asks for is done, and the screen is drawn.
+//!
+//! Drawn at once after input, else at most thirty times a second, and not at all while nothing changed. Generic over the
+//! screen and the stream of input, so that tests drive it without a terminal: keys in, until idle, look.
+
+use super::history;
+use super::model::Model;
+use super::msg::{Effect, Msg};
+use super::update::update;
+use super::{Ended, TuiError};
+use crate::api::{Link, SessionView};
+use crate::model::Micros;
+use crossterm::event::Event;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
+use ratatui::layout::Size;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Between two frames that nobody's key asked for.
+const FRAME: Duration = Duration::from_millis(33);
+/// Between two frames after input.
+const PROMPT_FRAME: Duration = Duration::from_millis(8);
+/// Between two movements of the clock.
+const TICK: Duration = Duration::from_secs(1);
+/// Events of the terminal that are taken before a frame.
+const BATCH: usize = 256;
+
+/// What is drawn upon.
+pub(super) trait Screen {
+    /// Its size.
+    fn size(&self) -> io::Result<Size>;
+    /// Draws the model.
+    fn draw(&mut self, model: &Model) -> io::Result<()>;
+    /// Forgets what it has drawn.
+    fn clear(&mut self) -> io::Result<()>;
+    /// Puts a text into the clipboard.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
+    /// Takes the mouse, or gives it back.
+    fn mouse(&mut self, ours: bool) -> io::Result<()>;
+    /// Gives the terminal back, stops, and takes it again once told to go on.
+    fn suspend(&mut self) -> io::Result<()>;
+}
+
+/// What the system tells the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// To end: SIGTERM or SIGINT.
+    End,
+    /// That the terminal is gone: SIGHUP.
+    HungUp,
+    /// To stop: SIGTSTP.
+    Stop,
+}
+
+/// How urgent a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Dirty {
+    No,
+    Later,
+    Now,
+}
+
+/// When the loop returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The window is left.
+    Left,
+    /// That, or nothing is going on: no input, no answer awaited, nothing to draw.
+    #[cfg(test)]
+    Idle,
+}
+
+/// The loop's state.
+pub(super) struct Driver<S> {
+    /// The window.
+    pub(super) model: Model,
+    /// What it is drawn upon.
+    pub(super) screen: S,
+    view: Arc<dyn SessionView>,
+    pulses: watch::Receiver<Link>,
+    /// Whether anybody is left who could send a pulse.
+    pulsing: bool,
+    /// Questions whose answers are awaited: bounded by one for each pane, and one for each key that asks.
+    flight: FuturesUnordered<BoxFuture<'static, Msg>>,
+    history: Option<PathBuf>,
+    clock: fn() -> Micros,
+    dirty: Dirty,
+    drawn: Instant,
+    ticked: Instant,
+    ended: Option<Ended>,
+}
+
+impl<S: Screen> Driver<S> {
+    /// A loop that has not begun.
+    pub(super) fn new(
+        model: Model,
+        screen: S,
+        view: Arc<dyn SessionView>,
+        history: Option<PathBuf>,
+        clock: fn() -> Micros,
+    ) -> Self {
+        let mut pulses = view.pulses();
+        pulses.mark_changed();
+        let past = Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now);
+        Self {
+            model,
+            screen,
+            view,
+            pulses,
+            pulsing: true,
+            flight: FuturesUnordered::new(),
+            history,
+            clock,
+            dirty: Dirty::Now,
+            drawn: past,
+            ticked: past,
+            ended: None,
+        }
+    }
+
+    /// Runs; how the window was left.
+    pub(super) async fn run<I, G>(
+        &mut self,
+        input: &mut I,
+        signals: &mut G,
+        until: Until,
+    ) -> Result<Option<Ended>, TuiError>
+    where
+        I: Stream<Item = io::Result<Event>> + Unpin,
+        G: Stream<Item = Signal> + Unpin,
+    {
+        loop {
+            if let Some(ended) = self.ended.take() {
+                return Ok(Some(ended));
+            }
+            if self.dirty > Dirty::No && Instant::now() >= self.due() {
+                self.draw();
+                continue;
+            }
+            let (due, tick) = (self.due(), self.ticked + TICK);
+            let ticking = self.model.is_ticking();
+            let resting = until != Until::Left && self.flight.is_empty() && self.dirty == Dirty::No;
+            tokio::select! {
+                biased;
+                Some(signal) = signals.next() => self.signalled(signal),
+                event = input.next() => {
+                    self.typed(event);
+                    self.typed_already(input);
+                }
+                changed = self.pulses.changed(), if self.pulsing => self.pulsed(changed.is_ok()),
+                Some(msg) = self.flight.next(), if !self.flight.is_empty() => {
+                    self.apply(msg);
+                    self.dirty = self.dirty.max(Dirty::Later);
+                }
+                () = sleep_until(due), if self.dirty > Dirty::No => {}
+                () = sleep_until(tick), if ticking && self.dirty == Dirty::No && !resting => {
+                    self.ticked = Instant::now();
+                    self.apply(Msg::Tick((self.clock)()));
+                    self.dirty = Dirty::Later;
+                }
+                () = std::future::ready(()), if resting => return Ok(None),
+            }
+        }
+    }
+
+    fn due(&self) -> Instant {
+        self.drawn + if self.dirty == Dirty::Now { PROMPT_FRAME } else { FRAME }
+    }
+
+    fn draw(&mut self) {
+        tui_logger::move_events();
+        self.dirty = Dirty::No;
+        self.drawn = Instant::now();
+        // A resize that came while nobody looked (suspended, or before the first frame).
+        if let Ok(size) = self.screen.size()
+            && size != self.model.size
+        {
+            self.apply(Msg::Input(Event::Resize(size.width, size.height)));
+        }
+        if self.screen.draw(&self.model).is_err() {
+            self.ended = Some(Ended::TerminalLost);
+        }
+    }
+
+    fn apply(&mut self, msg: Msg) {
+        self.model.clock = (self.clock)();
+        for effect in update(&mut self.model, msg) {
+            self.perform(effect);
+        }
+    }
+
+    fn pulsed(&mut self, alive: bool) {
+        self.pulsing = alive;
+        let link = self.pulses.borrow_and_update().clone();
+        self.apply(Msg::Link(Box::new(link)));
+        self.dirty = self.dirty.max(Dirty::Later);
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        match signal {
+            Signal::End => self.ended = Some(Ended::Detached),
+            Signal::HungUp => self.ended = Some(Ended::TerminalLost),
+            Signal::Stop => self.perform(Effect::Suspend),
+        }
+    }
+
+    fn typed(&mut self, event: Option<io::Result<Event>>) {
+        match event {
+            Some(Ok(event)) => {
+                self.apply(Msg::Input(event));
+                self.dirty = Dirty::Now;
+            }
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Some(Err(_)) | None => self.ended = Some(Ended::TerminalLost),
+        }
+    }
+
+    /// What has been typed meanwhile, so that a storm of events is one frame.
+    fn typed_already<I: Stream<Item = io::Result<Event>> + Unpin>(&mut self, input: &mut I) {
+        for _ in 0..BATCH {
+            if self.ended.is_some() {
+                break;
+            }
+            let Some(event) = input.next().now_or_never() else { break };
+            self.typed(event);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let done = match effect {
+            Effect::Ask(purpose, request) => {
+                let answer = self.view.ask(request);
+                let answer =
+                    answer.map(|answer| Msg::Answer(purpose, Box::new(answer.map_err(|error| error.to_string()))));
+                self.flight.push(answer.boxed());
+                Ok(())
+            }
+            Effect::LoadHistory(application) => {
+                if let Some(folder) = self.history.clone() {
+                    self.flight.push(history::load(folder, application).map(Msg::History).boxed());
+                }
+                Ok(())
+            }
+            Effect::Remember { application, source } => {
+                if let Some(folder) = self.history.clone() {
+                    let remembered = history::remember(folder, application, source);
+                    self.flight.push(remembered.map(|()| Msg::History(Vec::new())).boxed());
+                }
+                Ok(())
+            }
+            Effect::Copy(text) => self.screen.copy(&text),
+            Effect::Mouse(ours) => self.screen.mouse(ours),
+            Effect::Redraw => self.redraw(),
+            Effect::Suspend => self.screen.suspend().and_then(|()| self.redraw()),
+            Effect::Leave(ended) => {
+                self.ended = Some(ended);
+                Ok(())
+            }
+        };
+        if done.is_err() {
+            self.ended = Some(Ended::TerminalLost);
+        }
+    }
+
+    fn redraw(&mut self) -> io::Result<()> {
+        self.dirty = Dirty::Now;
+        self.screen.clear()
+    }
+}

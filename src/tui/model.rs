@@ -1,0 +1,274 @@
+//! Everything the window remembers. Changed by [`update`](super::update) only, and only looked at by [`view`](super::view).
+
+use super::layout::{Layout, Pane, Shape};
+use super::msg::Search;
+use super::overlay::Overlay;
+use super::panes::list::ListPane;
+use super::panes::log::LogPane;
+use super::panes::output::OutputPane;
+use super::panes::prompt::PromptPane;
+use super::text;
+use super::theme::Theme;
+use crate::api::Link;
+use crate::model::proto::{CommandView, ItemView, Summary};
+use crate::model::state::ExceptionGroup;
+use crate::model::{ChildState, Micros, WaitFor};
+use jiff::tz::TimeZone;
+use ratatui::layout::{Rect, Size};
+
+/// A sentence on the bottom row, until the next key.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Notice {
+    /// What, made safe.
+    pub(super) said: String,
+    /// Whether something went wrong.
+    pub(super) bad: bool,
+}
+
+/// The window.
+pub(super) struct Model {
+    /// Of the terminal.
+    pub(super) size: Size,
+    /// Wall time here.
+    pub(super) clock: Micros,
+    /// For wall times.
+    pub(super) zone: TimeZone,
+    /// How things look.
+    pub(super) theme: Theme,
+    /// Whether this window may not write.
+    pub(super) read_only: bool,
+    /// Whether the mouse is ours.
+    pub(super) mouse: bool,
+    /// How the session is reached.
+    pub(super) link: Link,
+    /// The newest pulse; stays when the link is lost.
+    pub(super) summary: Option<Box<Summary>>,
+    /// Wall time here at which it came.
+    pub(super) summary_at: Micros,
+    /// The panes, the focused one first, then as they were left.
+    pub(super) recent: [Pane; 6],
+    /// Whether the focused pane has all the room.
+    pub(super) zoom: bool,
+    /// What is over the panes.
+    pub(super) overlay: Option<Overlay>,
+    /// The last search.
+    pub(super) search: Option<Search>,
+    /// What is said at the bottom.
+    pub(super) notice: Option<Notice>,
+    /// The items.
+    pub(super) agenda: ListPane<ItemView>,
+    /// The commands.
+    pub(super) commands: ListPane<CommandView>,
+    /// The exceptions.
+    pub(super) exceptions: ListPane<ExceptionGroup>,
+    /// The output.
+    pub(super) output: OutputPane,
+    /// The log.
+    pub(super) log: LogPane,
+    /// The prompt.
+    pub(super) prompt: PromptPane,
+}
+
+impl Model {
+    /// A window that knows nothing yet.
+    pub(super) fn new(size: Size, theme: Theme, zone: TimeZone, read_only: bool, clock: Micros) -> Self {
+        use Pane::{Agenda, Commands, Exceptions, Log, Output, Prompt};
+        Self {
+            size,
+            clock,
+            zone,
+            theme,
+            read_only,
+            mouse: true,
+            link: Link::Connecting { since: clock },
+            summary: None,
+            summary_at: clock,
+            recent: [Agenda, Output, Commands, Prompt, Exceptions, Log],
+            zoom: false,
+            overlay: None,
+            search: None,
+            notice: None,
+            agenda: ListPane::new(true),
+            commands: ListPane::new(true),
+            exceptions: ListPane::new(false),
+            output: OutputPane::default(),
+            log: LogPane::default(),
+            prompt: PromptPane::default(),
+        }
+    }
+
+    /// The focused pane.
+    pub(super) fn focus(&self) -> Pane {
+        self.recent[0]
+    }
+
+    /// Focuses a pane.
+    pub(super) fn focus_on(&mut self, pane: Pane) {
+        if let Some(at) = self.recent.iter().position(|recent| *recent == pane) {
+            self.recent[..=at].rotate_right(1);
+        }
+    }
+
+    /// Where everything stands.
+    pub(super) fn layout(&self) -> Layout {
+        let shape = Shape {
+            recent: &self.recent,
+            zoom: self.zoom,
+            alert: !self.alerts().is_empty(),
+            prompt_rows: text::cells(self.prompt.wanted_rows()),
+        };
+        Layout::new(Rect::new(0, 0, self.size.width, self.size.height), shape)
+    }
+
+    /// The room inside a pane, in columns and rows; none when it is not seen.
+    pub(super) fn room(&self, pane: Pane) -> Option<(u16, u16)> {
+        self.layout().inner(pane).map(|inner| (inner.width, inner.height))
+    }
+
+    /// Wall time at the engine, as well as it is known here.
+    pub(super) fn engine_now(&self) -> Micros {
+        match (&self.summary, &self.link) {
+            (Some(summary), Link::Live(_)) => Micros(summary.now.0 + self.clock.since(self.summary_at).0),
+            (Some(summary), _) => summary.now,
+            (None, _) => self.clock,
+        }
+    }
+
+    /// Whether the session has ended.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.link, Link::Over { .. }) || self.summary.as_ref().is_some_and(|summary| summary.ended.is_some())
+    }
+
+    /// Whether a length of time is seen that grows.
+    pub(super) fn is_ticking(&self) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let Some(summary) = self.summary.as_ref().filter(|_| matches!(self.link, Link::Live(_))) else { return true };
+        summary.running.is_some()
+            || summary.item.is_some()
+            || summary.waits.iter().any(|wait| wait.until.is_some())
+            || matches!(summary.child, ChildState::Starting { .. })
+            || self.prompt.is_waiting()
+    }
+
+    /// Says something at the bottom.
+    pub(super) fn say(&mut self, said: impl AsRef<str>) {
+        self.notice = Some(Notice { said: text::one_line(said.as_ref()).into_owned(), bad: false });
+    }
+
+    /// Says what went wrong.
+    pub(super) fn complain(&mut self, said: impl AsRef<str>) {
+        self.notice = Some(Notice { said: text::one_line(said.as_ref()).into_owned(), bad: true });
+    }
+
+    /// What must not be missed: how it ended, what is waited for, what is lost. The most important first.
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        self.link_alert(&mut alerts);
+        let Some(summary) = &self.summary else { return alerts };
+        let now = self.engine_now();
+        if let Some(ended) = &summary.ended {
+            let reason = text::one_line(&ended.reason);
+            let said = format!("the session is over: {reason} (exit code {}) · look around, q leaves", ended.code);
+            alerts.push(Alert { said, kind: if ended.code == 0 { Kind::Good } else { Kind::Bad } });
+            return alerts;
+        }
+        if let Some(mode) = summary.stop {
+            let how = match mode {
+                crate::model::StopMode::AfterItem => "stopping after this item",
+                crate::model::StopMode::Now => "stopping now",
+            };
+            alerts.push(Alert::warn(how));
+        }
+        if let Some(hold) = &summary.held {
+            let by = hold.by.as_ref().map_or_else(|| "the job".into(), |by| text::one_line(&by.user));
+            let since = super::time::clock(hold.since, &self.zone);
+            alerts.push(Alert::warn(format!("held by {by} since {since} · space releases")));
+        }
+        if let Some(reason) = &summary.not_keeping {
+            alerts.push(Alert { said: format!("output is not kept: {}", text::one_line(reason)), kind: Kind::Bad });
+        }
+        if summary.lost_output > 0 {
+            alerts
+                .push(Alert { said: format!("{} of output lost", text::bytes(summary.lost_output)), kind: Kind::Bad });
+        }
+        if summary.refused > 0 {
+            alerts.push(Alert::warn(format!("{} refused", text::plural(summary.refused, "stranger"))));
+        }
+        for wait in &summary.waits {
+            if wait.what == WaitFor::Release {
+                continue;
+            }
+            let since = text::elapsed(now.since(wait.since));
+            let until = wait.until.map(|until| format!(" of {}", text::elapsed(until.since(wait.since))));
+            alerts.push(Alert {
+                said: format!("{} {since}{}", waiting_for(wait.what), until.unwrap_or_default()),
+                kind: Kind::Plain,
+            });
+        }
+        alerts
+    }
+
+    fn link_alert(&self, alerts: &mut Vec<Alert>) {
+        match &self.link {
+            Link::Lost { reason, since } => {
+                let ago = text::elapsed(self.clock.since(*since));
+                let reason = text::one_line(reason);
+                alerts.push(Alert {
+                    said: format!("connection lost {ago} ago, reconnecting: {reason}"),
+                    kind: Kind::Bad,
+                });
+            }
+            Link::Over { last, reason, .. } if last.as_ref().is_none_or(|last| last.ended.is_none()) => {
+                let reason = text::one_line(reason);
+                let said = format!("the engine is gone: {reason} · q leaves, `childminder run --resume` goes on");
+                alerts.push(Alert { said, kind: Kind::Bad });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One of the warnings.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Alert {
+    /// What, made safe.
+    pub(super) said: String,
+    /// How bad it is.
+    pub(super) kind: Kind,
+}
+
+impl Alert {
+    fn warn(said: impl Into<String>) -> Self {
+        Self { said: said.into(), kind: Kind::Warn }
+    }
+}
+
+/// How bad a warning is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Not at all: something ended well.
+    Good,
+    /// Something that is going on.
+    Plain,
+    /// Somebody asked for it, or should look.
+    Warn,
+    /// Something is lost.
+    Bad,
+}
+
+fn waiting_for(what: WaitFor) -> &'static str {
+    match what {
+        WaitFor::Startup => "waiting for the child's hello",
+        WaitFor::Command => "command time-out",
+        WaitFor::Item => "item time-out",
+        WaitFor::Silence => "silence time-out",
+        WaitFor::Teardown => "tearing down",
+        WaitFor::KillGrace => "waiting for the child to end",
+        WaitFor::Retry => "waiting to retry",
+        WaitFor::AgendaSource => "the agenda has nothing yet, asking again",
+        WaitFor::Release => "held",
+        WaitFor::Journal => "the journal cannot be written",
+    }
+}

@@ -1,0 +1,94 @@
+//! What comes to the model and what it asks for.
+
+use super::Ended;
+use crate::api::Link;
+use crate::model::proto::{List, OutputQuery, Request, Response};
+use crate::model::{CommandId, Micros};
+use crossterm::event::Event;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(super) enum Msg {
+    /// A key, a click, a paste, a new size.
+    Input(Event),
+    /// The link changed; with it the newest summary.
+    Link(Box<Link>),
+    /// An answer came, or why there is none.
+    Answer(Purpose, Box<Result<Response, String>>),
+    /// What was typed in earlier windows on this application, oldest first.
+    History(Vec<String>),
+    /// The clock moved: wall time.
+    Tick(Micros),
+}
+
+/// What an answer is for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Purpose {
+    /// The agenda's window.
+    Agenda,
+    /// The commands' window.
+    Commands,
+    /// The exceptions' window.
+    Exceptions,
+    /// The output's window.
+    Output(OutputQuery),
+    /// The engine's log.
+    Traces,
+    /// All of a command.
+    Command(CommandId),
+    /// The output of a command that is looked at.
+    CommandOutput(CommandId),
+    /// The last exception of a group.
+    Exception(u32),
+    /// All of an item.
+    Item(String),
+    /// A search.
+    Find(Search),
+    /// Whether this text is complete.
+    Check(String),
+    /// The end of an injected command, by its number in the transcript.
+    Exec(u64),
+    /// Completions of this beginning of a line.
+    Complete(String),
+    /// A verb; what to say when the engine has nothing to say.
+    Verb(String),
+}
+
+/// A search in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Search {
+    /// In which.
+    pub(super) list: List,
+    /// For what.
+    pub(super) text: String,
+    /// Towards higher rows.
+    pub(super) forward: bool,
+    /// Whether it began again at the other end.
+    pub(super) wrapped: bool,
+}
+
+/// What the loop is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Effect {
+    /// Ask the session.
+    Ask(Purpose, Request),
+    /// Put into the clipboard.
+    Copy(String),
+    /// Take the mouse, or give it back to the terminal.
+    Mouse(bool),
+    /// Read what was typed before on this application.
+    LoadHistory(String),
+    /// Keep what was typed, for this application.
+    Remember {
+        /// The backend's name.
+        application: String,
+        /// What.
+        source: String,
+    },
+    /// Stop until the shell says to go on.
+    Suspend,
+    /// Draw everything again.
+    Redraw,
+    /// End the window.
+    Leave(Ended),
+}

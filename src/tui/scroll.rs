@@ -1,0 +1,216 @@
+//! A place in lines of any length: (line, row in line), never a row counted from the top.
+//!
+//! What must stay true: only the lines that are walked over are parsed and measured, so that the cost is that of one
+//! screen and a resize is instant.
+
+use super::text;
+use ratatui::text::{Line, Span};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Lines that are made when they are looked at.
+pub(super) trait Lines {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// One of them; an empty one past the end.
+    fn line(&self, at: usize) -> Line<'static>;
+}
+
+impl Lines for [Line<'static>] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn line(&self, at: usize) -> Line<'static> {
+        self.get(at).cloned().unwrap_or_default()
+    }
+}
+
+/// The first row that is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Which line.
+    pub(super) line: usize,
+    /// Which row of the wrapped line.
+    pub(super) row: usize,
+}
+
+/// How lines are laid into a pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct View {
+    /// Cells in a row.
+    pub(super) width: usize,
+    /// Rows.
+    pub(super) height: usize,
+    /// Whether long lines are wrapped; else they are cut.
+    pub(super) wrap: bool,
+    /// The first cell seen of lines that are not wrapped.
+    pub(super) left: usize,
+}
+
+impl View {
+    fn rows(self, lines: &(impl Lines + ?Sized), at: usize) -> usize {
+        if self.wrap { wrap(&lines.line(at), self.width).len() } else { 1 }
+    }
+
+    /// The place `rows` further up, or the first.
+    pub(super) fn up(self, lines: &(impl Lines + ?Sized), from: Place, rows: usize) -> Place {
+        let (mut place, mut left) = (from, rows);
+        while left > place.row {
+            let Some(before) = place.line.checked_sub(1) else { return Place::default() };
+            left -= place.row + 1;
+            place = Place { line: before, row: self.rows(lines, before).saturating_sub(1) };
+        }
+        place.row -= left;
+        place
+    }
+
+    /// The place `rows` further down, but none below the one from which the last row is just seen.
+    pub(super) fn down(self, lines: &(impl Lines + ?Sized), from: Place, rows: usize) -> Place {
+        let last = self.last(lines);
+        let (mut place, mut left) = (from, rows);
+        while left > 0 && place < last {
+            let here = self.rows(lines, place.line).saturating_sub(place.row + 1);
+            if left <= here {
+                place.row += left;
+                break;
+            }
+            left -= here + 1;
+            place = Place { line: place.line + 1, row: 0 };
+        }
+        place.min(last)
+    }
+
+    /// The place from which the last row is just seen.
+    pub(super) fn last(self, lines: &(impl Lines + ?Sized)) -> Place {
+        let Some(line) = lines.count().checked_sub(1) else { return Place::default() };
+        let row = self.rows(lines, line).saturating_sub(1);
+        self.up(lines, Place { line, row }, self.height.saturating_sub(1))
+    }
+
+    /// The rows that are seen.
+    pub(super) fn seen(self, lines: &(impl Lines + ?Sized), from: Place) -> Vec<Line<'static>> {
+        let mut seen = Vec::with_capacity(self.height);
+        let mut skip = from.row;
+        for at in from.line..lines.count() {
+            if seen.len() >= self.height {
+                break;
+            }
+            let line = lines.line(at);
+            if self.wrap {
+                seen.extend(wrap(&line, self.width).into_iter().skip(skip));
+            } else {
+                seen.push(cut(&line, self.left, self.width));
+            }
+            skip = 0;
+        }
+        seen.truncate(self.height);
+        seen
+    }
+}
+
+/// The line in rows of at most `width` cells; at least one row.
+pub(super) fn wrap(line: &Line<'static>, width: usize) -> Vec<Line<'static>> {
+    let width = width.max(1);
+    if line.width() <= width {
+        return vec![line.clone()];
+    }
+    let mut rows = vec![Line::default()];
+    let mut used = 0;
+    for span in &line.spans {
+        let mut run = String::new();
+        for grapheme in span.content.graphemes(true) {
+            let cells = text::width(grapheme);
+            if used + cells > width && used > 0 {
+                push(&mut rows, &mut run, span);
+                rows.push(Line::default());
+                used = 0;
+            }
+            used += cells;
+            run.push_str(grapheme);
+        }
+        push(&mut rows, &mut run, span);
+    }
+    rows
+}
+
+fn push(rows: &mut [Line<'static>], run: &mut String, span: &Span<'static>) {
+    if let Some(row) = rows.last_mut().filter(|_| !run.is_empty()) {
+        row.spans.push(Span::styled(std::mem::take(run), span.style));
+    }
+}
+
+/// The part of the line from cell `left` on that fits into `width` cells; `…` says that more follows.
+pub(super) fn cut(line: &Line<'static>, left: usize, width: usize) -> Line<'static> {
+    let total = line.width();
+    if left == 0 && total <= width {
+        return line.clone();
+    }
+    let more = total > left + width;
+    let right = if more { left + width.saturating_sub(1) } else { left + width };
+    let mut column = 0;
+    let mut part = Line::default();
+    for span in &line.spans {
+        let mut run = String::new();
+        for grapheme in span.content.graphemes(true) {
+            let start = column;
+            column += text::width(grapheme);
+            if start >= left && column <= right {
+                run.push_str(grapheme);
+            }
+        }
+        if !run.is_empty() {
+            part.spans.push(Span::styled(run, span.style));
+        }
+    }
+    if more && width > 0 {
+        part.spans.push(Span::raw("…"));
+    }
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines(texts: &[String]) -> Vec<Line<'static>> {
+        texts.iter().map(|text| Line::from(text.clone())).collect()
+    }
+
+    fn plain(line: &Line<'_>) -> String {
+        line.spans.iter().map(|span| span.content.as_ref()).collect()
+    }
+
+    #[test]
+    fn cutting_says_that_more_follows() {
+        let line = Line::from("hello world");
+        assert_eq!(plain(&cut(&line, 0, 6)), "hello…");
+        assert_eq!(plain(&cut(&line, 6, 6)), "world");
+    }
+
+    proptest! {
+        #[test]
+        fn wrapping_loses_nothing(text in "\\PC{0,80}", width in 1usize..20) {
+            let text = super::super::text::one_line(&text).into_owned();
+            let rows = wrap(&Line::from(text.clone()), width);
+            let together: String = rows.iter().map(plain).collect();
+            prop_assert_eq!(together, text);
+            // What is wider than a row has one to itself.
+            prop_assert!(rows.iter().all(|row| row.width() <= width || plain(row).graphemes(true).count() == 1));
+        }
+
+        #[test]
+        fn walking_up_and_down_meets_the_same_rows(
+            texts in proptest::collection::vec("[a-z]{0,40}", 1..20), width in 1usize..15, height in 1usize..10, steps in 0usize..40,
+        ) {
+            let lines = lines(&texts);
+            let view = View { width, height, wrap: true, left: 0 };
+            let all: Vec<String> = lines.iter().flat_map(|line| wrap(line, width)).map(|row| plain(&row)).collect();
+            let place = view.down(lines.as_slice(), Place::default(), steps);
+            let first = steps.min(all.len().saturating_sub(height));
+            let seen: Vec<String> = view.seen(lines.as_slice(), place).iter().map(plain).collect();
+            prop_assert_eq!(&seen[..], &all[first..(first + height).min(all.len())]);
+            prop_assert_eq!(view.up(lines.as_slice(), place, first), Place::default());
+        }
+    }
+}

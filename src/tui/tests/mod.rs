@@ -1,0 +1,8 @@
+//! Tests of the window as a whole: keys in, until it is idle, look.
+
+mod fake;
+mod harness;
+mod keys;
+mod looks;
+mod properties;
+mod real;

@@ -1,0 +1,222 @@
+//! What came back from the session.
+
+use super::input;
+use crate::model::proto::{Completeness, ItemVerb, List, Page, Request, Response};
+use crate::tui::layout::Pane;
+use crate::tui::model::Model;
+use crate::tui::msg::{Effect, Purpose, Search};
+use crate::tui::overlay::Overlay;
+use crate::tui::panes::detail::{Detail, What};
+use crate::tui::panes::prompt::{self, Fate};
+
+/// Takes an answer. One of another kind than was asked for counts as none.
+pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Response, String>) -> Vec<Effect> {
+    match purpose {
+        Purpose::Agenda => model.agenda.take(page(model_page(answer, |response| match response {
+            Response::Agenda(page) => Some(page),
+            _ => None,
+        }))),
+        Purpose::Commands => model.commands.take(page(model_page(answer, |response| match response {
+            Response::Commands(page) => Some(page),
+            _ => None,
+        }))),
+        Purpose::Exceptions => model.exceptions.take(page(model_page(answer, |response| match response {
+            Response::Exceptions(page) => Some(page),
+            _ => None,
+        }))),
+        Purpose::Output(query) => {
+            let page = match answer {
+                Ok(Response::Output(page)) => Some(page),
+                _ => None,
+            };
+            if model.output.take(&query, page) {
+                model.say("it has printed nothing yet");
+            }
+        }
+        Purpose::Traces => match answer {
+            Ok(Response::Traces(page)) => model.log.take(Some(&page)),
+            _ => model.log.take(None),
+        },
+        Purpose::Find(search) => return found(model, search, answer),
+        Purpose::Check(source) => return checked(model, &source, answer),
+        Purpose::Exec(number) => injected(model, number, answer),
+        Purpose::Complete(head) => completions(model, &head, answer),
+        Purpose::Verb(done) => match answer {
+            Ok(Response::Done { said }) if !said.is_empty() => model.say(said),
+            Ok(_) => model.say(done),
+            Err(why) => model.complain(why),
+        },
+        Purpose::Command(_) | Purpose::CommandOutput(_) | Purpose::Exception(_) | Purpose::Item(_) => {
+            detail(model, purpose, answer);
+        }
+    }
+    Vec::new()
+}
+
+fn model_page<T>(answer: Result<Response, String>, right: impl Fn(Response) -> Option<Page<T>>) -> Option<Page<T>> {
+    answer.ok().and_then(right)
+}
+
+/// A page whose rows claim to lie past its own total is cut: the list is not trusted either.
+fn page<T>(page: Option<Page<T>>) -> Option<Page<T>> {
+    page.map(|mut page| {
+        let most = page.total.saturating_sub(page.from) as usize;
+        page.rows.truncate(most);
+        page
+    })
+}
+
+fn detail(model: &mut Model, purpose: Purpose, answer: Result<Response, String>) {
+    let Some(Overlay::Detail(detail)) = &mut model.overlay else { return };
+    let (theme, zone) = (model.theme, &model.zone);
+    let asked = match &purpose {
+        Purpose::Command(id) | Purpose::CommandOutput(id) => What::Command(*id),
+        Purpose::Exception(place) => What::Exception(*place),
+        Purpose::Item(name) => What::Item(name.clone()),
+        _ => return,
+    };
+    if detail.what != asked {
+        return;
+    }
+    match answer {
+        Ok(Response::Command(command)) => detail.take_command(command, theme, zone),
+        Ok(Response::Output(page)) => detail.take_output(page, theme, zone),
+        Ok(Response::Exception { group, exception }) => detail.take_exception(&group, &exception, theme, zone),
+        Ok(Response::Item(item)) => detail.take_item(&item, theme, zone),
+        Ok(_) => {}
+        Err(why) if detail.lines.is_empty() => {
+            model.overlay = None;
+            model.complain(why);
+        }
+        Err(_) => {}
+    }
+}
+
+fn injected(model: &mut Model, number: u64, answer: Result<Response, String>) {
+    let (command, fate) = match answer {
+        Ok(Response::Command(detail)) => (Some(detail.view.id), prompt::fate(&detail)),
+        Ok(_) => (None, Fate::Not("the engine's answer was not understood".into())),
+        Err(why) => (None, Fate::Not(why)),
+    };
+    model.prompt.answered(number, command, fate);
+}
+
+fn completions(model: &mut Model, head: &str, answer: Result<Response, String>) {
+    match answer {
+        Ok(Response::Completions { start, matches }) => {
+            if !model.prompt.offer(head, start, matches) {
+                model.say("nothing completes it");
+            }
+        }
+        Ok(_) => {}
+        Err(why) => model.complain(why),
+    }
+}
+
+fn checked(model: &mut Model, source: &str, answer: Result<Response, String>) -> Vec<Effect> {
+    if model.prompt.checking.as_deref() != Some(source) {
+        return Vec::new();
+    }
+    model.prompt.checking = None;
+    let mut effects = Vec::new();
+    match answer {
+        Ok(Response::Checked { state: Completeness::Complete, .. }) => effects.extend(submit(model)),
+        Ok(Response::Checked { state: Completeness::Incomplete, .. }) => model.prompt.newline(),
+        Ok(Response::Checked { state: Completeness::Invalid, message }) => {
+            model.complain(format!("not Python: {message} · F5 runs it as it is"));
+        }
+        Ok(_) => {}
+        Err(why) => model.complain(format!("{why} · F5 runs it without asking")),
+    }
+    effects.extend(input::replay(model));
+    effects
+}
+
+/// Injects what stands in the prompt.
+pub(super) fn submit(model: &mut Model) -> Vec<Effect> {
+    let source = model.prompt.text();
+    model.prompt.clear();
+    let number = model.prompt.injected(source.clone());
+    let mut effects = vec![Effect::Ask(Purpose::Exec(number), Request::Exec { source: source.clone(), wait: true })];
+    if let Some(application) = model.prompt.application.clone() {
+        effects.push(Effect::Remember { application, source });
+    }
+    effects
+}
+
+fn found(model: &mut Model, search: Search, answer: Result<Response, String>) -> Vec<Effect> {
+    let row = match answer {
+        Ok(Response::Found { row }) => row,
+        Ok(_) => None,
+        Err(why) => {
+            model.complain(why);
+            return Vec::new();
+        }
+    };
+    match row {
+        Some(row) => {
+            if search.wrapped {
+                model.say(if search.forward { "began again at the top" } else { "began again at the bottom" });
+            }
+            select(model, search.list, row);
+            Vec::new()
+        }
+        None if search.wrapped => {
+            model.say(format!("no row contains “{}”", search.text));
+            Vec::new()
+        }
+        None => {
+            let from = if search.forward { 0 } else { u32::MAX };
+            vec![find(Search { wrapped: true, ..search }, from)]
+        }
+    }
+}
+
+/// The question of a search.
+pub(super) fn find(search: Search, from: u32) -> Effect {
+    let request = Request::Find { list: search.list, text: search.text.clone(), from, forward: search.forward };
+    Effect::Ask(Purpose::Find(search), request)
+}
+
+fn select(model: &mut Model, list: List, row: u32) {
+    let height = |pane| model.room(pane).map_or(1, |room| room.1);
+    match list {
+        List::Agenda => {
+            let height = height(Pane::Agenda);
+            model.agenda.follow = false;
+            model.agenda.select(row, height);
+        }
+        List::Commands => {
+            let height = height(Pane::Commands);
+            model.commands.follow = false;
+            model.commands.select(row, height);
+        }
+        List::Exceptions => {
+            let height = height(Pane::Exceptions);
+            model.exceptions.select(row, height);
+        }
+    }
+}
+
+/// What is said when a verb is done and the engine says nothing.
+pub(super) fn done(request: &Request) -> &'static str {
+    match request {
+        Request::Hold => "the agenda is held",
+        Request::Release => "the agenda goes on",
+        Request::Interrupt { .. } => "interrupt sent",
+        Request::Stop { .. } => "the session will stop",
+        Request::Items { verb, .. } => match verb {
+            ItemVerb::Retry => "will be run again",
+            ItemVerb::Block => "blocked",
+            ItemVerb::Unblock => "unblocked",
+            ItemVerb::Kill => "killed",
+            ItemVerb::Complete => "marked complete",
+        },
+        _ => "done",
+    }
+}
+
+/// Opens the details of something.
+pub(super) fn open(model: &mut Model, what: What) {
+    model.overlay = Some(Overlay::Detail(Box::new(Detail::new(what))));
+}

@@ -1,0 +1,237 @@
+//! Keys, pastes and the mouse.
+
+use super::perform::{self, perform};
+use super::{answers, update};
+use crate::tui::actions::{Action, Context};
+use crate::tui::keymap;
+use crate::tui::layout::{Class, Pane};
+use crate::tui::model::Model;
+use crate::tui::msg::{Effect, Msg, Purpose, Search};
+use crate::tui::overlay::Overlay;
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::{Position, Size};
+
+/// Rows that one notch of the wheel scrolls.
+const WHEEL: i64 = 3;
+/// The longest text of a filter or a search.
+const TYPED: usize = 200;
+
+/// Takes an event of the terminal.
+pub(super) fn input(model: &mut Model, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Resize(width, height) => {
+            model.size = Size { width, height };
+            Vec::new()
+        }
+        Event::Key(key) if key.kind != KeyEventKind::Release => pressed(model, key),
+        Event::Paste(pasted) => paste(model, &pasted),
+        Event::Mouse(mouse) => clicked(model, mouse),
+        _ => Vec::new(),
+    }
+}
+
+/// Handles what was typed while the child was asked, up to the next question.
+pub(super) fn replay(model: &mut Model) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    while model.prompt.checking.is_none() {
+        let Some(event) = model.prompt.deferred.pop_front() else { break };
+        effects.extend(update(model, Msg::Input(event)));
+    }
+    effects
+}
+
+/// Where a key is pressed now, the most special place first.
+pub(in crate::tui) fn contexts(model: &Model) -> Vec<Context> {
+    if let Some(Overlay::Detail(_)) = model.overlay {
+        return vec![Context::Detail, Context::Anywhere];
+    }
+    match model.focus() {
+        Pane::Agenda => vec![Context::Agenda, Context::List, Context::Anywhere],
+        Pane::Commands => vec![Context::Commands, Context::List, Context::Anywhere],
+        Pane::Exceptions => vec![Context::Exceptions, Context::List, Context::Anywhere],
+        Pane::Output => vec![Context::Output, Context::Anywhere],
+        Pane::Log => vec![Context::Log, Context::Anywhere],
+        Pane::Prompt => vec![Context::Prompt, Context::Anywhere],
+    }
+}
+
+fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    model.notice = None;
+    let global = keymap::lookup(&[Context::Anywhere], key);
+    if let Some(action @ (Action::Suspend | Action::Redraw)) = global {
+        return perform(model, action);
+    }
+    match &model.overlay {
+        Some(Overlay::Menu(_)) => return menu_key(model, key),
+        Some(Overlay::Dialog(_)) => return dialog_key(model, key),
+        Some(Overlay::Search { .. }) => return search_key(model, key),
+        Some(Overlay::Detail(_)) | None => {}
+    }
+    let typing = model.focus() == Pane::Prompt && model.overlay.is_none();
+    let action = keymap::lookup(&contexts(model), key);
+    if typing && model.prompt.checking.is_some() {
+        return while_checking(model, key, action);
+    }
+    match action {
+        Some(action) if model.overlay.is_some() && perform::moves_focus(action) => Vec::new(),
+        Some(action) => perform(model, action),
+        None if typing => {
+            model.prompt.completion = None;
+            model.prompt.editor.input(key);
+            Vec::new()
+        }
+        None => Vec::new(),
+    }
+}
+
+fn while_checking(model: &mut Model, key: KeyEvent, action: Option<Action>) -> Vec<Effect> {
+    if let Some(Action::LeavePrompt | Action::InterruptOrClear) = action {
+        model.prompt.checking = None;
+        model.prompt.deferred.clear();
+        model.say("not asked any more; nothing was run");
+    } else {
+        model.prompt.defer(Event::Key(key));
+    }
+    Vec::new()
+}
+
+fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
+    let typing = model.focus() == Pane::Prompt;
+    match &mut model.overlay {
+        Some(Overlay::Menu(menu)) => type_text(&mut menu.filter, pasted),
+        Some(Overlay::Search { text, .. }) => type_text(text, pasted),
+        Some(_) => {}
+        None if typing && model.prompt.checking.is_some() => {
+            model.prompt.defer(Event::Paste(pasted.into()));
+        }
+        None if typing => model.prompt.insert(pasted),
+        // A paste elsewhere would be taken for keys; it goes nowhere instead.
+        None => model.say("pasted text is taken in the prompt only (i)"),
+    }
+    Vec::new()
+}
+
+fn type_text(text: &mut String, typed: &str) {
+    let room = TYPED.saturating_sub(text.chars().count());
+    text.extend(typed.chars().filter(|c| !crate::tui::text::is_hostile(*c)).take(room));
+}
+
+fn menu_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let Some(Overlay::Menu(menu)) = &mut model.overlay else { return Vec::new() };
+    let last = menu.rows().len().saturating_sub(1);
+    match key.code {
+        KeyCode::Esc => model.overlay = None,
+        KeyCode::Up => menu.selected = menu.selected.saturating_sub(1),
+        KeyCode::Down => menu.selected = (menu.selected + 1).min(last),
+        KeyCode::PageUp => menu.selected = menu.selected.saturating_sub(10),
+        KeyCode::PageDown => menu.selected = (menu.selected + 10).min(last),
+        KeyCode::Backspace => {
+            menu.filter.pop();
+            menu.selected = 0;
+        }
+        KeyCode::Enter => {
+            let chosen = menu.chosen();
+            let back = contexts(model);
+            model.overlay = None;
+            return match chosen {
+                Some(action) => perform(model, action),
+                None => {
+                    let here = back.first().map_or("here", |context| context.title());
+                    model.say(format!("that cannot be done from {here}"));
+                    Vec::new()
+                }
+            };
+        }
+        KeyCode::Char(c) if keymap::writes_text(key.code, key.modifiers) => {
+            type_text(&mut menu.filter, c.encode_utf8(&mut [0; 4]));
+            menu.selected = 0;
+        }
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => model.overlay = None,
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn dialog_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let Some(Overlay::Dialog(dialog)) = &mut model.overlay else { return Vec::new() };
+    let last = dialog.choices.len().saturating_sub(1);
+    let chosen = match key.code {
+        KeyCode::Esc => last,
+        KeyCode::Left | KeyCode::Up | KeyCode::BackTab => {
+            dialog.selected = dialog.selected.checked_sub(1).unwrap_or(last);
+            return Vec::new();
+        }
+        KeyCode::Right | KeyCode::Down | KeyCode::Tab => {
+            dialog.selected = if dialog.selected >= last { 0 } else { dialog.selected + 1 };
+            return Vec::new();
+        }
+        KeyCode::Enter => dialog.selected,
+        KeyCode::Char(c) if key.modifiers.contains(KeyModifiers::CONTROL) && c == 'c' => last,
+        KeyCode::Char(c) => match dialog.choices.iter().position(|choice| choice.key == c) {
+            Some(at) => at,
+            None => return Vec::new(),
+        },
+        _ => return Vec::new(),
+    };
+    let request = dialog.choices.get(chosen).and_then(|choice| choice.request.clone());
+    model.overlay = None;
+    request.map(|request| Effect::Ask(Purpose::Verb(answers::done(&request).into()), request)).into_iter().collect()
+}
+
+fn search_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let Some(Overlay::Search { list, text }) = &mut model.overlay else { return Vec::new() };
+    match key.code {
+        KeyCode::Esc => model.overlay = None,
+        KeyCode::Enter => {
+            let search = Search { list: *list, text: text.clone(), forward: true, wrapped: false };
+            model.overlay = None;
+            if search.text.is_empty() {
+                return Vec::new();
+            }
+            let from = perform::selected(model, search.list).saturating_add(1);
+            model.search = Some(search.clone());
+            return vec![answers::find(search, from)];
+        }
+        KeyCode::Backspace => {
+            text.pop();
+        }
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => model.overlay = None,
+        KeyCode::Char(c) if keymap::writes_text(key.code, key.modifiers) => type_text(text, c.encode_utf8(&mut [0; 4])),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn clicked(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
+    let by = match mouse.kind {
+        MouseEventKind::ScrollUp => -WHEEL,
+        MouseEventKind::ScrollDown => WHEEL,
+        MouseEventKind::Down(MouseButton::Left) => 0,
+        _ => return Vec::new(),
+    };
+    match &mut model.overlay {
+        Some(Overlay::Detail(_)) => perform::scroll_detail(model, by),
+        Some(_) => {}
+        None => clicked_pane(model, mouse, by),
+    }
+    Vec::new()
+}
+
+fn clicked_pane(model: &mut Model, mouse: MouseEvent, by: i64) {
+    let layout = model.layout();
+    if layout.class == Class::TooSmall {
+        return;
+    }
+    let at = Position { x: mouse.column, y: mouse.row };
+    let Some(slot) = layout.slots.iter().find(|slot| slot.area.contains(at)) else { return };
+    if by != 0 {
+        perform::scroll(model, slot.shown, by);
+        return;
+    }
+    let on_title = mouse.row == slot.area.y;
+    let pane = if on_title { slot.tab_at(mouse.column).unwrap_or(slot.shown) } else { slot.shown };
+    model.focus_on(pane);
+    if !on_title && slot.inner().contains(at) {
+        perform::select_row(model, pane, u32::from(mouse.row - slot.inner().y));
+    }
+}

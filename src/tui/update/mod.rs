@@ -1,0 +1,135 @@
+//! How the model changes: `update(model, msg)` gives what is to be done about it. No I/O, no clock, no waiting.
+//!
+//! After every message the panes that are seen say which windows of the session they need; what is not seen asks for
+//! nothing.
+
+mod answers;
+mod input;
+mod perform;
+
+use super::layout::Pane;
+use super::model::Model;
+use super::msg::{Effect, Msg, Purpose};
+use super::overlay::Overlay;
+use super::panes::detail::{self, What};
+use super::panes::log;
+use crate::api::Link;
+use crate::model::proto::{OutputAt, OutputQuery, Request};
+
+pub(super) use input::contexts;
+pub(super) use perform::{enabled, moves_focus};
+
+/// Changes the model; what the loop is to do.
+pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let mut effects = match msg {
+        Msg::Input(event) => input::input(model, event),
+        Msg::Link(link) => linked(model, *link),
+        Msg::Answer(purpose, answer) => answers::answered(model, purpose, *answer),
+        Msg::History(earlier) => {
+            model.prompt.learn_earlier(earlier);
+            Vec::new()
+        }
+        Msg::Tick(now) => {
+            model.clock = now;
+            Vec::new()
+        }
+    };
+    effects.extend(wanted(model));
+    effects
+}
+
+fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if let Some(summary) = link.summary() {
+        model.summary = Some(Box::new(summary.clone()));
+        model.summary_at = model.clock;
+        model.agenda.stir();
+        model.commands.stir();
+        model.exceptions.stir();
+        model.output.stir();
+        model.log.stir();
+        if let Some(Overlay::Detail(detail)) = &mut model.overlay {
+            detail.stale |= detail.live;
+        }
+        if model.prompt.application.as_deref() != Some(&summary.backend) && !summary.backend.is_empty() {
+            model.prompt.application = Some(summary.backend.clone());
+            effects.push(Effect::LoadHistory(summary.backend.clone()));
+        }
+    }
+    model.link = link;
+    follow(model);
+    effects
+}
+
+/// Selections that follow go along: the agenda's with the running item, the commands' with the newest.
+fn follow(model: &mut Model) {
+    let Some((item, commands)) =
+        model.summary.as_ref().map(|summary| (summary.item.as_ref().map(|item| item.item.0), summary.commands))
+    else {
+        return;
+    };
+    if let Some(item) = item.filter(|_| model.agenda.follow) {
+        let height = model.room(Pane::Agenda).map_or(1, |room| room.1);
+        model.agenda.select(item, height);
+    }
+    if model.commands.follow {
+        let height = model.room(Pane::Commands).map_or(1, |room| room.1);
+        model.commands.select(commands.saturating_sub(1), height);
+    }
+}
+
+/// The windows that the panes need.
+fn wanted(model: &mut Model) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if !matches!(model.link, Link::Live(_)) {
+        return effects;
+    }
+    let layout = model.layout();
+    let height = |pane| layout.inner(pane).map_or(0, |inner| inner.height);
+    if let Some(window) = model.agenda.wanted(height(Pane::Agenda)) {
+        effects.push(Effect::Ask(Purpose::Agenda, Request::Agenda(window)));
+    }
+    if let Some(window) = model.commands.wanted(height(Pane::Commands)) {
+        effects.push(Effect::Ask(Purpose::Commands, Request::Commands(window)));
+    }
+    if let Some(window) = model.exceptions.wanted(height(Pane::Exceptions)) {
+        effects.push(Effect::Ask(Purpose::Exceptions, Request::Exceptions(window)));
+    }
+    if let Some(query) = model.output.wanted(height(Pane::Output)) {
+        effects.push(Effect::Ask(Purpose::Output(query.clone()), Request::Output(query)));
+    }
+    if height(Pane::Log) > 0
+        && let Some(from) = model.log.wanted()
+    {
+        effects.push(Effect::Ask(Purpose::Traces, Request::Traces { from, limit: log::LINES }));
+    }
+    if let Some(Overlay::Detail(detail)) = &mut model.overlay
+        && std::mem::take(&mut detail.stale)
+    {
+        effects.extend(details(&detail.what));
+    }
+    effects
+}
+
+fn details(what: &What) -> Vec<Effect> {
+    match what {
+        What::Command(id) => {
+            let output = OutputQuery {
+                stream: None,
+                at: OutputAt::Start,
+                before: 0,
+                after: detail::OUTPUT,
+                command: Some(*id),
+                raw: false,
+            };
+            vec![
+                Effect::Ask(Purpose::Command(*id), Request::Command { id: *id }),
+                Effect::Ask(Purpose::CommandOutput(*id), Request::Output(output)),
+            ]
+        }
+        What::Exception(place) => {
+            vec![Effect::Ask(Purpose::Exception(*place), Request::Exception { place: *place })]
+        }
+        What::Item(name) => vec![Effect::Ask(Purpose::Item(name.clone()), Request::Item { name: name.clone() })],
+    }
+}

@@ -1,0 +1,167 @@
+//! What stands over the panes.
+
+use super::detail_area;
+use crate::model::proto::List;
+use crate::tui::actions::{Context, Info};
+use crate::tui::layout::{Layout, Pane};
+use crate::tui::model::Model;
+use crate::tui::overlay::{Dialog, Menu, Overlay};
+use crate::tui::panes::detail::Detail;
+use crate::tui::{keymap, scroll, text};
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Margin, Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
+
+/// Draws one.
+pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overlay: &Overlay) {
+    match overlay {
+        Overlay::Detail(shown) => detail(model, frame, detail_area(layout), shown),
+        Overlay::Menu(shown) => menu(model, frame, frame.area(), shown),
+        Overlay::Dialog(shown) => dialog(model, frame, frame.area(), shown),
+        Overlay::Search { list, text } => search(model, frame, layout, *list, text),
+    }
+}
+
+fn frame_of(model: &Model, title: String) -> Block<'static> {
+    Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(model.theme.accent())
+        .title_top(Line::styled(format!(" {title} "), model.theme.accent().patch(model.theme.strong())))
+}
+
+fn detail(model: &Model, frame: &mut Frame<'_>, area: Rect, shown: &Detail) {
+    frame.render_widget(Clear, area);
+    let inner = area.inner(Margin::new(2, 1));
+    let mut block = frame_of(model, text::fit(&shown.title, usize::from(area.width).saturating_sub(6)).into_owned());
+    if shown.live {
+        block = block.title_bottom(Line::styled(" not ended yet ", model.theme.dim()).alignment(Alignment::Right));
+    } else if !shown.lines.is_empty() {
+        let position = format!(" line {} of {} ", shown.place.line + 1, shown.lines.len());
+        block = block.title_bottom(Line::styled(position, model.theme.dim()).alignment(Alignment::Right));
+    }
+    frame.render_widget(block, area);
+    if shown.lines.is_empty() {
+        super::empty(model, frame, inner, "…");
+        return;
+    }
+    let rows = shown.view((inner.width, inner.height)).seen(shown.lines.as_slice(), shown.place);
+    for (at, row) in (0u16..inner.height).zip(rows) {
+        frame.render_widget(row, Rect { y: inner.y + at, height: 1, ..inner });
+    }
+}
+
+fn centred(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+fn menu(model: &Model, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
+    let theme = model.theme;
+    let rows = menu.rows();
+    let wanted = if menu.palette { 16 } else { area.height.saturating_sub(4) };
+    let area = centred(area, 92, wanted.max(6));
+    frame.render_widget(Clear, area);
+    let title = if menu.palette { "What can be done here" } else { "Help: all keys" };
+    let position = format!(" {}/{} ", (menu.selected + 1).min(rows.len()), rows.len());
+    let block =
+        frame_of(model, title.into()).title_bottom(Line::styled(position, theme.dim()).alignment(Alignment::Right));
+    frame.render_widget(block, area);
+    let inner = area.inner(Margin::new(1, 1));
+    if inner.height == 0 {
+        return;
+    }
+    let typed = Rect { height: 1, ..inner };
+    let filter = text::fit_end(&menu.filter, usize::from(inner.width).saturating_sub(4));
+    frame.render_widget(Line::from(vec![Span::styled(" / ", theme.accent()), Span::raw(filter.clone())]), typed);
+    frame.set_cursor_position(Position { x: typed.x + 3 + text::cells(text::width(&filter)), y: typed.y });
+    let told = inner.height.saturating_sub(1).min(2);
+    let body = Rect { y: inner.y + 1, height: inner.height - 1 - told, ..inner };
+    if rows.is_empty() {
+        super::empty(model, frame, body, "nothing matches");
+        return;
+    }
+    let top = (menu.selected + 1).saturating_sub(usize::from(body.height));
+    for (at, (place, info)) in (0u16..body.height).zip(rows.iter().enumerate().skip(top)) {
+        let row = Rect { y: body.y + at, height: 1, ..body };
+        let selected = place == menu.selected;
+        frame.render_widget(menu_row(model, menu, info, selected, usize::from(body.width)), row);
+        if selected {
+            frame.buffer_mut().set_style(row, theme.selected());
+        }
+    }
+    if let Some(info) = rows.get(menu.selected) {
+        // All of what a narrow row had to cut.
+        let doc = Line::styled(format!("  {}", info.doc), theme.accent());
+        let rows = scroll::wrap(&doc, usize::from(inner.width));
+        for (at, row) in (0u16..told).zip(rows) {
+            frame.render_widget(row, Rect { y: body.bottom() + at, height: 1, ..inner });
+        }
+    }
+}
+
+fn menu_row(model: &Model, menu: &Menu, info: &Info, selected: bool, width: usize) -> Line<'static> {
+    let theme = model.theme;
+    let keys = info.keys.iter().map(|key| keymap::shown(key)).collect::<Vec<_>>().join(" ");
+    let here = info.contexts.iter().any(|context| menu.contexts.contains(context));
+    let place = info.contexts.first().copied().unwrap_or(Context::Anywhere);
+    let place = if menu.palette || width < 60 { String::new() } else { text::left(place.title(), 11) };
+    let style = if here { theme.text() } else { theme.dim() };
+    let room = width.saturating_sub(2 + 16 + text::width(&place) + 19);
+    Line::from(vec![
+        Span::raw(if selected { "› " } else { "  " }),
+        Span::styled(text::left(&keys, 16), theme.accent()),
+        Span::styled(place, theme.dim()),
+        Span::styled(text::left(info.name, 19), style.patch(theme.strong())),
+        Span::styled(text::left(info.doc, room), style),
+    ])
+}
+
+fn dialog(model: &Model, frame: &mut Frame<'_>, area: Rect, dialog: &Dialog) {
+    let theme = model.theme;
+    let height = text::cells(dialog.lines.len() + 4);
+    let widest =
+        dialog.lines.iter().map(|line| text::width(line)).max().unwrap_or(0).max(text::width(&dialog.title) + 2);
+    let area = centred(area, text::cells(widest + 6).max(44), height);
+    frame.render_widget(Clear, area);
+    let block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(theme.warn())
+        .title_top(Line::styled(format!(" {} ", dialog.title), theme.warn().patch(theme.strong())));
+    frame.render_widget(block, area);
+    let inner = area.inner(Margin::new(2, 1));
+    let mut choices = Line::default();
+    for (at, choice) in dialog.choices.iter().enumerate() {
+        let style = if at == dialog.selected { theme.selected().patch(theme.strong()) } else { theme.text() };
+        let mark = if at == dialog.selected { "›" } else { " " };
+        choices.push_span(Span::styled(format!("{mark}[{}] {} ", choice.key, choice.label), style));
+        choices.push_span(Span::raw(" "));
+    }
+    let mut lines: Vec<Line<'static>> = dialog.lines.iter().cloned().map(Line::from).collect();
+    // The choices must be seen even where the explanation has no room.
+    lines.truncate(usize::from(inner.height).saturating_sub(1));
+    lines.resize(usize::from(inner.height).saturating_sub(1), Line::default());
+    lines.push(choices);
+    frame.render_widget(Paragraph::new(lines), inner);
+}
+
+fn search(model: &Model, frame: &mut Frame<'_>, layout: &Layout, list: List, typed: &str) {
+    let pane = match list {
+        List::Agenda => Pane::Agenda,
+        List::Commands => Pane::Commands,
+        List::Exceptions => Pane::Exceptions,
+    };
+    let Some(slot) = layout.slot_of(pane) else { return };
+    let row = Rect {
+        x: slot.area.x + 1,
+        y: slot.area.bottom().saturating_sub(1),
+        width: slot.area.width.saturating_sub(2),
+        height: 1,
+    };
+    frame.render_widget(Clear, row);
+    let typed = text::fit_end(typed, usize::from(row.width).saturating_sub(6));
+    let line = Line::from(vec![Span::styled(" find: ", model.theme.accent()), Span::raw(typed.clone())]);
+    frame.render_widget(line, row);
+    let x = (row.x + 7 + text::cells(text::width(&typed))).min(row.right().saturating_sub(1));
+    frame.set_cursor_position(Position { x, y: row.y });
+}
