@@ -18,7 +18,6 @@ compile_error!(
     "childminder supervises processes with Linux's own means (pidfd, prctl, /proc); other systems are not supported yet"
 );
 
-#[cfg(feature = "tui")]
 pub mod agenda;
 pub mod api;
 pub mod backend;
@@ -29,4 +28,5 @@ pub mod job;
 pub mod model;
 pub mod session;
 pub mod store;
+#[cfg(feature = "tui")]
 pub mod tui;

@@ -3,13 +3,14 @@
 use super::clocks::{Clocks, Ladder, Rung};
 use super::queue::{CommandQueue, Waiting};
 use super::requests::Desk;
-use super::world::{Now, Recorded, World};
+use super::world::{Now, World};
 use crate::agenda::AgendaSource;
 use crate::dispatcher::{FromChild, ToChild};
 use crate::model::{
     ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemIndex, Job, Marks, Micros, Phase, RefusedPeer,
-    SessionPhase, State, StopMode,
+    SessionPhase, State, StopMode, Stream,
 };
+use crate::store::Recorded;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,21 +156,21 @@ impl<W: World> Actor<W> {
     }
 
     /// Records things that happened, in one write.
-    pub(super) fn record(&mut self, kinds: Vec<EventKind>) {
+    pub(super) fn record(&mut self, mut kinds: Vec<EventKind>) {
         if kinds.is_empty() {
             return;
         }
-        if !self.facts.is_empty() || !self.write(&kinds) {
-            self.facts.extend(kinds);
+        if !self.facts.is_empty() || !self.write(&mut kinds) {
+            self.facts.append(&mut kinds);
         }
     }
 
     /// Records what is about to be done; `false` when it must not be done, since it could not be recorded.
-    pub(super) fn intend(&mut self, kinds: &[EventKind]) -> bool {
-        self.facts.is_empty() && self.write(kinds)
+    pub(super) fn intend(&mut self, mut kinds: Vec<EventKind>) -> bool {
+        self.facts.is_empty() && self.write(&mut kinds)
     }
 
-    fn write(&mut self, kinds: &[EventKind]) -> bool {
+    fn write(&mut self, kinds: &mut Vec<EventKind>) -> bool {
         match self.world.journal(kinds) {
             Ok(recorded) => {
                 self.clocks.journal = None;
@@ -189,12 +190,19 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn retry_journal(&mut self) {
-        let facts = std::mem::take(&mut self.facts);
-        if self.write(&facts) {
-            tracing::info!(events = facts.len(), "the journal can be written again");
+        let mut facts = std::mem::take(&mut self.facts);
+        if self.write(&mut facts) {
+            tracing::info!("the journal can be written again");
         } else {
+            // What was recorded meanwhile came later.
+            facts.append(&mut self.facts);
             self.facts = facts;
         }
+    }
+
+    /// Output could not be kept.
+    pub fn output_lost(&mut self, stream: Stream, bytes: u64, reason: String) {
+        self.fact(EventKind::OutputLost { stream, bytes, reason });
     }
 
     fn fold(&mut self, recorded: &Recorded) {
@@ -219,7 +227,7 @@ impl<W: World> Actor<W> {
         if self.state.phase != SessionPhase::Starting {
             kinds.push(EventKind::Phase { to: SessionPhase::Starting });
         }
-        let recorded = self.intend(&kinds);
+        let recorded = self.intend(kinds);
         if recorded {
             self.init = init;
             self.asked = false;
@@ -508,7 +516,7 @@ impl<W: World> Actor<W> {
         let commands = self.commands(phase, item, sources);
         let mut kinds = vec![lead];
         kinds.extend(commands.iter().map(|command| queued(command, None)));
-        let begun = self.intend(&kinds);
+        let begun = self.intend(kinds);
         if begun {
             self.queue.extend(commands);
         }
@@ -520,7 +528,7 @@ impl<W: World> Actor<W> {
         let Some(next) = self.queue.front() else { return };
         let id = next.id;
         let from = self.world.boundary(Some(id));
-        if !self.intend(&[EventKind::CommandSent { id, from }]) {
+        if !self.intend(vec![EventKind::CommandSent { id, from }]) {
             self.world.boundary(None);
             return;
         }

@@ -59,10 +59,16 @@ impl<W: World> Actor<W> {
     fn next_phase(&mut self) -> bool {
         match self.state.phase {
             SessionPhase::Init => {
-                let setup = self.world.commands(Phase::Setup, None);
+                let setup = match self.world.commands(Phase::Setup, None) {
+                    Ok(setup) => setup,
+                    Err(reason) => {
+                        self.give_up(1, reason);
+                        return true;
+                    }
+                };
                 self.begin_phase(EventKind::Phase { to: SessionPhase::Setup }, Phase::Setup, None, setup)
             }
-            SessionPhase::Setup => self.intend(&[EventKind::Phase { to: SessionPhase::Agenda }]),
+            SessionPhase::Setup => self.intend(vec![EventKind::Phase { to: SessionPhase::Agenda }]),
             SessionPhase::Agenda => match self.state.running_item.as_ref().map(|item| item.item) {
                 Some(item) => {
                     self.finish_item(item);
@@ -109,11 +115,14 @@ impl<W: World> Actor<W> {
             return true;
         };
         let attempt = self.state.item(item).map_or(0, |row| row.attempt) + 1;
-        let commands = self.world.commands(Phase::Item, Some(&spec));
+        let (commands, fault) = match self.world.commands(Phase::Item, Some(&spec)) {
+            Ok(commands) => (commands, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
         if !self.begin_phase(EventKind::ItemStarted { item, attempt }, Phase::Item, Some(item), commands) {
             return false;
         }
-        self.fault = None;
+        self.fault = fault;
         self.killed = false;
         self.clocks.item = Some(self.world.now());
         self.clocks.item_held = Micros(0);
@@ -204,7 +213,10 @@ impl<W: World> Actor<W> {
     }
 
     fn begin_teardown(&mut self) -> bool {
-        let commands = self.world.commands(Phase::Teardown, None);
+        let commands = self.world.commands(Phase::Teardown, None).unwrap_or_else(|reason| {
+            self.verdict.get_or_insert(Verdict { code: 1, reason });
+            Vec::new()
+        });
         self.clocks.teardown = Some(self.world.now());
         self.begin_phase(EventKind::Phase { to: SessionPhase::Teardown }, Phase::Teardown, None, commands)
     }

@@ -10,6 +10,7 @@
 mod actor;
 mod advance;
 mod clocks;
+pub mod engine;
 pub mod feed;
 pub mod handle;
 mod queue;
@@ -24,4 +25,4 @@ pub use feed::{Feed, FeedCursor};
 pub use handle::{Handle, Inspect, Message};
 pub use requests::Answer;
 pub use summary::head;
-pub use world::{Now, Recorded, Telemetry, World};
+pub use world::{Now, Telemetry, World};

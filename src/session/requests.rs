@@ -165,7 +165,7 @@ impl<W: World> Actor<W> {
         }
         let id = self.state.next_command();
         let command = Waiting { id, phase: Phase::Operator, item: None, source, value: true };
-        if !self.intend(&[queued(&command, Some(by.clone()))]) {
+        if !self.intend(vec![queued(&command, Some(by.clone()))]) {
             return Err(Refusal {
                 kind: RefusalKind::Failed,
                 message: "the journal cannot be written just now".into(),

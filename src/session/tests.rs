@@ -6,6 +6,7 @@ use crate::dispatcher::{ChannelError, FromChild, ToChild};
 use crate::model::job::{Agenda, FrameRun, Phases, Retry, Timeouts};
 use crate::model::proto::{ItemVerb, RefusalKind, Request, Response};
 use crate::model::*;
+use crate::store::Recorded;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -27,26 +28,26 @@ impl World for Script {
     fn now(&self) -> Now {
         self.now
     }
-    fn journal(&mut self, kinds: &[EventKind]) -> Result<Vec<Recorded>, String> {
+    fn journal(&mut self, kinds: &mut Vec<EventKind>) -> Result<Vec<Recorded>, String> {
         if self.disk_full {
             return Err("no space left on device".into());
         }
-        let event = |(kind, seq): (&EventKind, u64)| {
-            Arc::new(Event { seq: Seq(seq), wall: self.now.wall, mono: self.now.mono, kind: kind.clone() })
+        let event = |(kind, seq): (EventKind, u64)| {
+            Arc::new(Event { seq: Seq(seq), wall: self.now.wall, mono: self.now.mono, kind })
         };
-        let events: Vec<_> = kinds.iter().zip(self.seq + 1..).map(event).collect();
-        self.seq += kinds.len() as u64;
+        let events: Vec<_> = kinds.drain(..).zip(self.seq + 1..).map(event).collect();
+        self.seq += events.len() as u64;
         self.events.extend(events.iter().cloned());
         Ok(events.into_iter().map(|event| Recorded { at: event.seq.0 * 100, event }).collect())
     }
     fn publish(&mut self, _: &Recorded, _: &State) {}
-    fn commands(&self, phase: Phase, item: Option<&ItemSpec>) -> Vec<String> {
-        match (phase, item) {
+    fn commands(&self, phase: Phase, item: Option<&ItemSpec>) -> Result<Vec<String>, String> {
+        Ok(match (phase, item) {
             (Phase::Setup, _) => self.job.phases.setup.clone(),
             (Phase::Teardown, _) => self.job.phases.teardown.clone(),
             (_, Some(item)) => self.job.phases.commands.iter().map(|text| format!("{text} {}", item.name)).collect(),
             _ => Vec::new(),
-        }
+        })
     }
     fn launch(&mut self, generation: Generation) {
         self.launched.push(generation);

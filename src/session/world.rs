@@ -2,8 +2,8 @@
 
 use crate::dispatcher::{ChannelError, ToChild};
 use crate::model::proto::Usage;
-use crate::model::{CommandId, Event, EventKind, Generation, ItemSpec, Marks, Micros, Phase};
-use std::sync::Arc;
+use crate::model::{CommandId, EventKind, Generation, ItemSpec, Marks, Micros, Phase};
+use crate::store::Recorded;
 
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,15 +12,6 @@ pub struct Now {
     pub wall: Micros,
     /// Since boot.
     pub mono: Micros,
-}
-
-/// An event that stands in the journal.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recorded {
-    /// Byte offset of its line.
-    pub at: u64,
-    /// The event.
-    pub event: Arc<Event>,
 }
 
 /// What is known beside the events: sampled, not journalled.
@@ -43,14 +34,15 @@ pub trait World {
     /// The clocks.
     fn now(&self) -> Now;
 
-    /// Writes events to the journal, all or none; the error says what is wrong with the disk.
-    fn journal(&mut self, kinds: &[EventKind]) -> Result<Vec<Recorded>, String>;
+    /// Writes events to the journal and takes them out of `kinds`, or does neither; the error says what is wrong with
+    /// the disk.
+    fn journal(&mut self, kinds: &mut Vec<EventKind>) -> Result<Vec<Recorded>, String>;
 
     /// An event was journalled and folded; tells the followers.
     fn publish(&mut self, recorded: &Recorded, state: &crate::model::State);
 
     /// The commands of a phase, expanded: `item` is given for [`Phase::Item`] only. Init commands come with the launch.
-    fn commands(&self, phase: Phase, item: Option<&ItemSpec>) -> Vec<String>;
+    fn commands(&self, phase: Phase, item: Option<&ItemSpec>) -> Result<Vec<String>, String>;
 
     /// A child is wanted. The outside calls [`super::Actor::child_starting`] and what follows it when it happens.
     fn launch(&mut self, generation: Generation);

@@ -1,0 +1,69 @@
+//! From "a child is wanted" to "it runs": secret, port, bootstrapper, arguments, spawn, capture.
+
+use super::super::actor::Actor;
+use super::outside::Outside;
+use crate::backend::{ChildArgs, DispatcherSettings, PythonChildBackEnd, StdinMode};
+use crate::child::{MARKER, SpawnSpec, Spawned};
+use crate::dispatcher::{Listener, Secret, Welcome};
+use crate::model::Generation;
+
+/// Launches a child; what goes wrong is told to the actor.
+pub(super) async fn launch(actor: &mut Actor<Outside>, generation: Generation) {
+    let (args, init) = match prepare(actor.world()).await {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            actor.world().forget_child();
+            return actor.launch_failed(reason);
+        }
+    };
+    let argv = std::iter::once(args.program.as_os_str()).chain(args.args.iter().map(AsRef::as_ref));
+    let argv = argv.map(|word| word.to_string_lossy().into_owned()).collect();
+    if !actor.child_starting(argv, args.cwd.display().to_string(), init) {
+        return actor.world().forget_child();
+    }
+    tracing::info!(%generation, program = %args.program.display(), "starting the child");
+    let spec = spec(args, actor.world().marker());
+    let spawned = actor.world().spawner.spawn(spec).await;
+    match spawned.map_err(|error| error.to_string()).and_then(|spawned| take(actor.world(), spawned)) {
+        Ok((pid, start_time)) => actor.child_spawned(pid, start_time),
+        Err(reason) => {
+            actor.world().forget_child();
+            actor.launch_failed(reason);
+        }
+    }
+}
+
+/// Everything that the child needs before it runs.
+async fn prepare(world: &mut Outside) -> Result<(ChildArgs, Vec<String>), String> {
+    let secret = Secret::new().map_err(|error| format!("no random numbers for the session's secret: {error}"))?;
+    let back_end = world.back_end(&secret.to_hex());
+    let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
+    let welcome =
+        Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
+    let (listener, arrival, refusals) =
+        Listener::bind(secret, welcome).await.map_err(|error| format!("no port for the back channel: {error}"))?;
+    let port = listener.port();
+    world.listener = Some(listener);
+    world.arrival = Some(arrival);
+    world.refusals = Some(refusals);
+    back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
+    back_end.get_subprocess_args(port).map_err(|error| error.to_string())
+}
+
+fn spec(args: ChildArgs, marker: &str) -> SpawnSpec {
+    let mut env = args.env;
+    env.push((MARKER.into(), marker.into()));
+    let inherit_stdin = matches!(args.stdin, StdinMode::Inherit);
+    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, inherit_stdin }
+}
+
+/// Begins to read its output, and has it guarded.
+fn take(world: &mut Outside, spawned: Spawned) -> Result<(u32, u64), String> {
+    let (pid, start_time) = (spawned.process.pid(), spawned.process.start_time());
+    if let Err(error) = world.guardian.watch(pid, start_time) {
+        tracing::error!(%error, "the guardian is gone: a killed engine would leave its child behind");
+    }
+    let captured = world.capture(spawned.stdout, spawned.stderr);
+    world.process = Some(spawned.process);
+    captured.map_err(|error| format!("the child's output cannot be read: {error}")).map(|()| (pid, start_time))
+}

@@ -1,0 +1,281 @@
+//! The engine: the actor on a thread of its own, with a real child, a real folder and real clocks.
+//!
+//! What must stay true: the thread's only waits are the ones of its loop (a word from the child, its exit, a request, a
+//! deadline); with nothing to do it sleeps until one of them comes. It needs no client: what serves clients runs on
+//! other threads and reaches it through the [`Handle`].
+
+mod last_words;
+mod launch;
+mod outside;
+
+use super::actor::{Actor, Label};
+use super::feed::Feed;
+use super::handle::{Handle, Message};
+use crate::agenda::StoredAgenda;
+use crate::backend::Recipe;
+use crate::dispatcher::{Arrival, ChannelError, FromChild};
+use crate::model::{Exit, Job, Micros, RefusedPeer, SessionPhase, State};
+use crate::store::{self, Folder, Journal, StoreError};
+use outside::Outside;
+use std::future::pending;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How many words of the child are taken at most before the loop looks at everything else again.
+const WORDS_A_TURN: usize = 64;
+
+/// How long an ended session stays to be looked at, at most.
+const LINGER: Duration = Duration::from_hours(1);
+
+/// What an engine needs.
+pub struct Options {
+    /// The session's folder, with its `session.json`.
+    pub folder: Folder,
+    /// The backend's recipe.
+    pub recipe: Arc<Recipe>,
+    /// A private folder for what the child is started with: 0700, made if it is not there, removed at the end.
+    pub runtime: PathBuf,
+    /// Output is not kept while less than this many bytes of the disk are free.
+    pub minimum_free: u64,
+    /// How the guardian is started: a program, and arguments to which the session's id is added.
+    pub guardian: (PathBuf, Vec<String>),
+    /// Whether an ended session stays to be looked at until the last client has gone.
+    pub linger: bool,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system refused something.
+    #[error("the engine cannot start: {0}")]
+    Io(#[from] io::Error),
+    /// Nothing is left to do.
+    #[error("session {id} has ended ({reason}) and no item is left to run; start the job anew instead")]
+    Over {
+        /// The session.
+        id: String,
+        /// How it ended.
+        reason: String,
+    },
+}
+
+/// A running engine.
+pub struct Engine {
+    /// The way to it.
+    pub handle: Handle,
+    thread: JoinHandle<i32>,
+}
+
+impl Engine {
+    /// Starts the engine on a thread of its own. A folder with a journal is gone on with.
+    pub fn start(options: Options) -> Result<Self, EngineError> {
+        let lock = options.folder.lock()?;
+        let session = options.folder.read_session()?;
+        let job = Arc::new(session.job);
+        let recovered = store::recover(&options.folder)?;
+        for note in &recovered.notes {
+            tracing::warn!("{note}");
+        }
+        refuse_if_over(options.folder.id(), &recovered.state, &job)?;
+        let journal = Journal::continue_at(&options.folder.journal(), recovered.end, recovered.last)?;
+        let checkpointer = recovered.checkpointer(&options.folder)?;
+        let linger = options.linger;
+        let feed = Feed::default();
+        let (handle, inbox) = Handle::new(Arc::clone(&job), feed.clone());
+        let label = Label { session: options.folder.id().to_owned(), prompt: options.recipe.prompt.clone() };
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
+            let _lock = lock;
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    tracing::error!(%error, "the engine has no runtime");
+                    return 69;
+                }
+            };
+            runtime.block_on(async move {
+                match Outside::new(options, Arc::clone(&job), journal, checkpointer, feed) {
+                    Ok(outside) => {
+                        let source = Box::<StoredAgenda>::default();
+                        run(Actor::new(outside, job, source, recovered.state, label), inbox, linger).await
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the engine cannot start");
+                        69
+                    }
+                }
+            })
+        })?;
+        Ok(Self { handle, thread })
+    }
+
+    /// Waits until the session is over, and gives its exit code.
+    pub fn wait(self) -> i32 {
+        drop(self.handle);
+        self.thread.join().unwrap_or(70)
+    }
+}
+
+/// A session that has ended is gone on with only if items are left.
+fn refuse_if_over(id: &str, state: &State, job: &Job) -> Result<(), EngineError> {
+    let Some(ended) = &state.ended else { return Ok(()) };
+    let open = state.items.iter().any(|row| !row.status.is_final());
+    if open || job.agenda.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::Over { id: id.to_owned(), reason: ended.reason.clone() })
+}
+
+/// What woke the loop.
+enum Input {
+    Word(Result<FromChild, ChannelError>),
+    Exited(Exit),
+    Arrived(Arrival),
+    Refused(RefusedPeer),
+    Message(Message),
+    Due,
+    Sample,
+    Losing,
+}
+
+async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, linger: bool) -> i32 {
+    actor.begin(std::process::id());
+    while !actor.is_over() {
+        if let Some(generation) = actor.world().take_launch() {
+            launch::launch(&mut actor, generation).await;
+            continue;
+        }
+        actor.world().turn_ended();
+        let deadline = actor.next_deadline();
+        match next_input(actor.world(), &mut inbox, deadline).await {
+            Input::Word(word) => words(&mut actor, word),
+            Input::Exited(exit) => exited(&mut actor, exit).await,
+            Input::Arrived(arrival) => {
+                actor.world().channel = Some(arrival.channel);
+                actor.child_connected(arrival.hello);
+            }
+            Input::Refused(peer) => actor.peer_refused(peer),
+            Input::Message(message) => message_came(&mut actor, message),
+            Input::Due => due(&mut actor),
+            Input::Sample => actor.world().sample(),
+            Input::Losing => actor.world().loss_came(),
+        }
+        tell_losses(&mut actor);
+    }
+    finish(actor, inbox, linger).await
+}
+
+/// Waits for whatever comes first. Losing the race costs nothing: every branch can be dropped and awaited again.
+async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, deadline: Option<Micros>) -> Input {
+    let due = [deadline, world.sync_due(), world.loss_due()].into_iter().flatten().min().map(|at| world.until(at));
+    let sample = world.sample_due().map(|at| world.until(at));
+    tokio::select! {
+        biased;
+        word = async { match &mut world.channel { Some(channel) => channel.next().await, None => pending().await } } => {
+            Input::Word(word)
+        }
+        exit = async { match &world.process { Some(process) => process.exited().await, None => pending().await } } => {
+            Input::Exited(exit)
+        }
+        Some(arrival) = async { match &mut world.arrival { Some(arrival) => arrival.await.ok(), None => pending().await } } => {
+            world.arrival = None;
+            Input::Arrived(arrival)
+        }
+        Some(peer) = async { match &mut world.refusals { Some(refusals) => refusals.recv().await, None => pending().await } } => {
+            Input::Refused(peer)
+        }
+        Some(message) = inbox.recv() => Input::Message(message),
+        () = sleep(due) => Input::Due,
+        () = sleep(sample) => Input::Sample,
+        () = world.losing.notified() => Input::Losing,
+    }
+}
+
+async fn sleep(length: Option<Duration>) {
+    match length {
+        Some(length) => tokio::time::sleep(length).await,
+        None => pending().await,
+    }
+}
+
+/// Output that could not be kept is journalled as one event a stream and second at most.
+fn tell_losses(actor: &mut Actor<Outside>) {
+    for (stream, loss) in actor.world().take_losses() {
+        actor.output_lost(stream, loss.bytes, loss.reason);
+    }
+}
+
+fn due(actor: &mut Actor<Outside>) {
+    actor.world().sync_if_due();
+    actor.tick();
+}
+
+/// Takes a word of the child, and those that came with it.
+fn words(actor: &mut Actor<Outside>, first: Result<FromChild, ChannelError>) {
+    let mut next = first.map(Some);
+    for turn in 1..=WORDS_A_TURN {
+        match next {
+            Ok(Some(word)) => actor.heard(word),
+            Ok(None) => return,
+            Err(error) => return actor.channel_broken(&error.to_string()),
+        }
+        // A word may have been the last straw: then the channel is gone.
+        next = match &mut actor.world().channel {
+            Some(channel) if turn < WORDS_A_TURN => channel.try_next(),
+            _ => return,
+        };
+    }
+}
+
+/// The process is gone; what it said before it went is still in the socket.
+async fn exited(actor: &mut Actor<Outside>, exit: Exit) {
+    while let Some(channel) = &mut actor.world().channel {
+        match channel.try_next() {
+            Ok(Some(word)) => actor.heard(word),
+            _ => break,
+        }
+    }
+    actor.child_exited(exit);
+    actor.world().child_gone().await;
+}
+
+fn message_came(actor: &mut Actor<Outside>, message: Message) {
+    match message {
+        Message::Ask { by, request, answer } => actor.asked(by, request, answer),
+        Message::Look(look) => look(actor),
+        Message::Clients(change) => actor.world().clients_changed(change),
+        Message::Signal(signal) => actor.signalled(signal),
+    }
+}
+
+/// The session is over: everything is written out, and whoever is looking may go on looking for a while.
+async fn finish(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, linger: bool) -> i32 {
+    debug_assert_eq!(actor.state().phase, SessionPhase::Ended, "the loop ends with the session");
+    actor.close().await;
+    actor.world().turn_ended();
+    let code = actor.state().ended.as_ref().map_or(70, |ended| ended.code);
+    let looked_at = async {
+        while actor.world().clients() > 0 {
+            let Some(message) = inbox.recv().await else { return };
+            message_came(&mut actor, message);
+            actor.world().turn_ended();
+        }
+    };
+    if linger && tokio::time::timeout(LINGER, looked_at).await.is_err() {
+        tracing::info!("the session is over and was looked at long enough");
+    }
+    code
+}
+
+impl Actor<Outside> {
+    async fn close(&mut self) {
+        self.world.child_gone().await;
+        self.world.close(&self.state);
+    }
+}

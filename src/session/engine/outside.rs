@@ -1,0 +1,371 @@
+//! The real outside: the journal on disk, the child's channel, process and pipes, the clocks.
+
+use super::super::feed::Feed;
+use super::super::world::{Now, Telemetry, World};
+use super::Options;
+use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
+use crate::child::{self, Capture, Guardian, Process, Sampler, Spawner, capture};
+use crate::dispatcher::{Arrival, Channel, ChannelError, Listener, Refusals, ToChild};
+use crate::model::proto::Usage;
+use crate::model::{CommandId, EventKind, Generation, ItemSpec, Job, Marks, Micros, Phase, State, Stream};
+use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, clock};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+
+/// Between two samples of the process tree's usage, while somebody is watching.
+const SAMPLE_EVERY: Micros = Micros(1_000_000);
+/// Between two events that tell of lost output.
+const LOSSES_EVERY: Micros = Micros(1_000_000);
+/// How long the end of a session waits for the last output to reach its file.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// When output last came; written by the reading threads.
+#[derive(Debug, Default)]
+struct LastOutput {
+    wall: AtomicU64,
+    mono: AtomicU64,
+}
+
+/// The two pipes while they are read.
+struct Captures {
+    stdout: Capture,
+    stderr: Capture,
+}
+
+/// What the actor works on.
+pub(super) struct Outside {
+    pub(super) spawner: Spawner,
+    pub(super) guardian: Guardian,
+    pub(super) process: Option<Process>,
+    pub(super) channel: Option<Channel>,
+    pub(super) listener: Option<Listener>,
+    pub(super) arrival: Option<oneshot::Receiver<Arrival>>,
+    pub(super) refusals: Option<Refusals>,
+    /// Told when output cannot be kept.
+    pub(super) losing: Arc<Notify>,
+    job: Arc<Job>,
+    recipe: Arc<Recipe>,
+    runtime: PathBuf,
+    minimum_free: u64,
+    /// The phases' commands; each child gets one of its own, with its own secret.
+    script: RecipeBackEnd,
+    folder: Folder,
+    journal: Journal,
+    checkpointer: Checkpointer,
+    feed: Feed,
+    wanted: Option<Generation>,
+    captures: Option<Captures>,
+    /// Where the streams stand while nobody reads them.
+    marks: Marks,
+    last_output: Arc<LastOutput>,
+    losses: Losses,
+    loss_due: Option<Micros>,
+    sampler: Sampler,
+    sampled: Micros,
+    usage: Option<Usage>,
+    clients: u32,
+    /// Whether followers have something new to look at.
+    stirred: bool,
+}
+
+impl Outside {
+    /// Must be called within the engine's runtime.
+    pub(super) fn new(
+        options: Options,
+        job: Arc<Job>,
+        journal: Journal,
+        checkpointer: Checkpointer,
+        feed: Feed,
+    ) -> io::Result<Self> {
+        child::become_subreaper()?;
+        let (program, args) = &options.guardian;
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let guardian = Guardian::start(program, &args, options.folder.id())?;
+        let length = |stream| std::fs::metadata(options.folder.output(stream)).map_or(0, |file| file.len());
+        let marks = Marks { stdout: length(Stream::Stdout), stderr: length(Stream::Stderr) };
+        let recipe = options.recipe;
+        let script = RecipeBackEnd::new(Arc::clone(&job), Arc::clone(&recipe), options.runtime.clone(), "");
+        Ok(Self {
+            spawner: Spawner::start()?,
+            guardian,
+            process: None,
+            channel: None,
+            listener: None,
+            arrival: None,
+            refusals: None,
+            losing: Arc::default(),
+            job,
+            recipe,
+            runtime: options.runtime,
+            minimum_free: options.minimum_free,
+            script,
+            checkpointer,
+            folder: options.folder,
+            journal,
+            feed,
+            wanted: None,
+            captures: None,
+            marks,
+            last_output: Arc::default(),
+            losses: Losses::default(),
+            loss_due: None,
+            sampler: Sampler::new(),
+            sampled: Micros(0),
+            usage: None,
+            clients: 0,
+            stirred: false,
+        })
+    }
+
+    /// The session's id, by which its processes are known.
+    pub(super) fn marker(&self) -> &str {
+        self.folder.id()
+    }
+
+    /// The child that is wanted, if one is.
+    pub(super) fn take_launch(&mut self) -> Option<Generation> {
+        self.wanted.take()
+    }
+
+    // ---- the child's output -------------------------------------------------------------------------------------
+
+    /// Begins to read a child's pipes.
+    pub(super) fn capture(&mut self, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<()> {
+        let output = Output::open(&self.folder, self.marks, self.minimum_free)
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        self.losses = output.losses.clone();
+        let stdout = self.read(Stream::Stdout, stdout, output.stdout)?;
+        let stderr = self.read(Stream::Stderr, stderr, output.stderr)?;
+        self.captures = Some(Captures { stdout, stderr });
+        Ok(())
+    }
+
+    fn read(&self, stream: Stream, pipe: OwnedFd, mut writer: OutputWriter) -> io::Result<Capture> {
+        let last = Arc::clone(&self.last_output);
+        let (feed, losses, losing) = (self.feed.clone(), self.losses.clone(), Arc::clone(&self.losing));
+        capture::start(stream, pipe, writer.position(), move |chunk| {
+            writer.append(chunk.offset, chunk.bytes, chunk.command, chunk.wall, chunk.mono);
+            last.wall.store(chunk.wall.0, Ordering::Relaxed);
+            last.mono.store(chunk.mono.0, Ordering::Relaxed);
+            if feed.watchers() > 0 {
+                feed.stir();
+            }
+            if losses.not_keeping().is_some() {
+                losing.notify_one();
+            }
+        })
+    }
+
+    /// Output cannot be kept: it will be told, together with what follows within a second.
+    pub(super) fn loss_came(&mut self) {
+        self.loss_due.get_or_insert(Micros(clock::mono().0 + LOSSES_EVERY.0));
+    }
+
+    /// When losses are to be told.
+    pub(super) fn loss_due(&self) -> Option<Micros> {
+        self.loss_due
+    }
+
+    /// What was lost, if it is time to tell it or there is nobody left to lose more.
+    pub(super) fn take_losses(&mut self) -> Vec<(Stream, Loss)> {
+        let due = self.loss_due.is_some_and(|due| due <= clock::mono());
+        if !due && self.captures.is_some() {
+            return Vec::new();
+        }
+        self.loss_due = None;
+        let streams = [Stream::Stdout, Stream::Stderr];
+        streams.into_iter().filter_map(|stream| Some((stream, self.losses.take(stream)?))).collect()
+    }
+
+    /// What starts a child of this secret.
+    pub(super) fn back_end(&self, secret: &str) -> RecipeBackEnd {
+        RecipeBackEnd::new(Arc::clone(&self.job), Arc::clone(&self.recipe), self.runtime.clone(), secret)
+    }
+
+    /// The child is gone and its tree was ended: reads what is left in the pipes, and stops.
+    pub(super) async fn child_gone(&mut self) {
+        self.process = None;
+        self.guardian.unwatch();
+        if let Some(captures) = self.captures.take() {
+            self.marks = captures.position();
+            captures.stdout.stop();
+            captures.stderr.stop();
+            let ended = async {
+                captures.stdout.ended().await;
+                captures.stderr.ended().await;
+            };
+            if tokio::time::timeout(DRAIN, ended).await.is_err() {
+                tracing::error!("the disk did not take the child's last output within {} s", DRAIN.as_secs());
+            }
+        }
+    }
+
+    /// What was made ready for a child that did not come to be.
+    pub(super) fn forget_child(&mut self) {
+        self.hang_up();
+        self.process = None;
+    }
+
+    // ---- clocks -------------------------------------------------------------------------------------------------
+
+    /// How long it is until a moment.
+    pub(super) fn until(&self, at: Micros) -> Duration {
+        at.since(clock::mono()).duration()
+    }
+
+    /// When the journal is to be synced.
+    pub(super) fn sync_due(&self) -> Option<Micros> {
+        self.journal.sync_due()
+    }
+
+    /// Has the journal synced, if it is time.
+    pub(super) fn sync_if_due(&mut self) {
+        let now = clock::mono();
+        if self.journal.sync_due().is_some_and(|due| due <= now) {
+            self.journal.sync(now);
+        }
+        if let Some(error) = self.journal.sync_error() {
+            tracing::error!(%error, "the journal may not survive a power failure");
+        }
+    }
+
+    /// When the tree's usage is to be sampled: only while somebody watches.
+    pub(super) fn sample_due(&self) -> Option<Micros> {
+        (self.clients > 0 && self.process.is_some()).then_some(Micros(self.sampled.0 + SAMPLE_EVERY.0))
+    }
+
+    /// Samples the tree's usage.
+    pub(super) fn sample(&mut self) {
+        self.sampled = clock::mono();
+        self.usage = self.process.as_ref().and_then(|process| self.sampler.sample(process.pid()));
+        self.stirred = true;
+    }
+
+    /// A client came or went.
+    pub(super) fn clients_changed(&mut self, change: i32) {
+        self.clients = self.clients.saturating_add_signed(change);
+        self.stirred = true;
+    }
+
+    /// How many clients are connected.
+    pub(super) fn clients(&self) -> u32 {
+        self.clients
+    }
+
+    /// The loop has done what there was to do: followers may look.
+    pub(super) fn turn_ended(&mut self) {
+        if std::mem::take(&mut self.stirred) {
+            self.feed.stir();
+        }
+    }
+
+    /// Writes everything out.
+    pub(super) fn close(&mut self, state: &State) {
+        self.checkpointer.write(state, self.journal.end());
+        if let Err(error) = self.journal.sync_and_wait() {
+            tracing::error!(%error, "the journal could not be synced");
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.runtime)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, folder = %self.runtime.display(), "the runtime folder could not be removed");
+        }
+    }
+}
+
+impl Captures {
+    fn position(&self) -> Marks {
+        Marks { stdout: self.stdout.boundary(None), stderr: self.stderr.boundary(None) }
+    }
+}
+
+impl World for Outside {
+    fn now(&self) -> Now {
+        Now { wall: clock::wall(), mono: clock::mono() }
+    }
+
+    fn journal(&mut self, kinds: &mut Vec<EventKind>) -> Result<Vec<Recorded>, String> {
+        self.journal.append(kinds).map_err(|error| error.to_string())
+    }
+
+    fn publish(&mut self, recorded: &Recorded, state: &State) {
+        self.checkpointer.note(recorded);
+        if matches!(recorded.event.kind, EventKind::ItemEnded { .. }) {
+            self.journal.sync(clock::mono());
+        }
+        if self.checkpointer.due() {
+            self.checkpointer.write(state, self.journal.end());
+        }
+        self.feed.push(Arc::clone(&recorded.event));
+        self.stirred = true;
+    }
+
+    fn commands(&self, phase: Phase, item: Option<&ItemSpec>) -> Result<Vec<String>, String> {
+        let commands = match (phase, item) {
+            (Phase::Setup, _) => self.script.job_setup(),
+            (Phase::Teardown, _) => self.script.job_teardown(),
+            (Phase::Item, Some(item)) => self.script.execute_work(item),
+            _ => Ok(Vec::new()),
+        };
+        commands.map_err(|error| error.to_string())
+    }
+
+    fn launch(&mut self, generation: Generation) {
+        self.wanted = Some(generation);
+    }
+
+    fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
+        self.channel.as_mut().ok_or(ChannelError::Closed)?.send(frame)
+    }
+
+    fn hang_up(&mut self) {
+        self.channel = None;
+        self.listener = None;
+        self.arrival = None;
+        self.refusals = None;
+    }
+
+    fn boundary(&mut self, next: Option<CommandId>) -> Marks {
+        match &self.captures {
+            Some(captures) => Marks { stdout: captures.stdout.boundary(next), stderr: captures.stderr.boundary(next) },
+            None => self.marks,
+        }
+    }
+
+    fn signal(&mut self, signal: i32) -> Result<(), String> {
+        let Some(process) = &self.process else { return Err("there is no child".into()) };
+        let signal = nix::sys::signal::Signal::try_from(signal).map_err(|error| error.to_string())?;
+        process.signal_group(signal).map_err(|error| error.to_string())
+    }
+
+    fn kill_everything(&mut self) {
+        let Some(process) = &self.process else { return };
+        for left in child::kill_everything(process, self.folder.id()) {
+            tracing::warn!(pid = left.pid, "a process of the session could not be ended");
+        }
+    }
+
+    fn last_words(&self) -> String {
+        super::last_words::of(&self.folder)
+    }
+
+    fn telemetry(&self) -> Telemetry {
+        let mono = Micros(self.last_output.mono.load(Ordering::Relaxed));
+        let wall = Micros(self.last_output.wall.load(Ordering::Relaxed));
+        Telemetry {
+            output: self.captures.as_ref().map_or(self.marks, |captures| Marks {
+                stdout: captures.stdout.read(),
+                stderr: captures.stderr.read(),
+            }),
+            last_output: (mono.0 > 0).then_some(Now { wall, mono }),
+            not_keeping: self.losses.not_keeping(),
+            usage: self.usage,
+            clients: self.clients,
+        }
+    }
+}
