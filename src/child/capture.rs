@@ -52,7 +52,7 @@ pub struct Chunk<'a> {
     pub command: Option<CommandId>,
     /// Wall time of the read.
     pub wall: Micros,
-    /// Monotonic time of the read.
+    /// Monotonic time of the read, from the same clock as an event's.
     pub mono: Micros,
 }
 
@@ -339,7 +339,7 @@ impl Drop for End {
 
 fn now() -> (Micros, Micros) {
     let read = |clock| clock_gettime(clock).map_or(Micros(0), |time| Micros::from(Duration::from(time)));
-    (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC))
+    (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_BOOTTIME))
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub(crate) fn all(job: &Job, commands: &Commands<'_>, agenda: At, recipe: Option
                 check(*command, &known, &|key| several(key).or_else(|| absent(key)), walk);
             }
             if commands.shared.is_empty() {
-                walk.add(agenda, "the agenda has nothing to run: give commands under [phases]");
+                walk.add(agenda, "the agenda has nothing to run: give commands under [phases], or with --command");
             }
         }
         Agenda::Items(_) => items(job, commands, &parameter, &absent, walk),
