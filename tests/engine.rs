@@ -1,0 +1,87 @@
+//! The engine on real children: what a session does from its first event to its exit code.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
+
+#[path = "common/session.rs"]
+mod session;
+
+use childminder::model::proto::{ItemVerb, Request, Response};
+use childminder::model::{CommandOutcome, CommandState, ItemIndex, ItemStatus, StopMode, Stream};
+use session::{Session, job};
+
+#[test]
+fn a_job_runs_to_its_end_and_leaves_readable_files() {
+    let session = Session::start(job(r#"
+        [phases]
+        setup = ["import os, sys"]
+        commands = ["print('frame', {frame})", "_ = sys.stderr.write('warn %d\\n' % {frame})"]
+        teardown = ["print('bye')"]
+        [agenda]
+        frames = "1-3"
+        "#));
+    let ended = session.wait();
+    assert_eq!(ended.code, 0, "{}", ended.tail());
+    assert_eq!(ended.output(Stream::Stdout), b"frame 1\nframe 2\nframe 3\nbye\n");
+    assert_eq!(ended.output(Stream::Stderr), b"warn 1\nwarn 2\nwarn 3\n");
+    assert_eq!(ended.state().count(ItemStatus::Complete), 3);
+}
+
+#[test]
+fn an_injected_command_gives_its_value_and_an_exception_its_frames() {
+    let session = Session::start(job("hold = true\n[agenda]\n[phases]\nsetup = ['answer = 42']"));
+    session.until("the agenda", |state| state.phase == childminder::model::SessionPhase::Agenda);
+    let value = session.ask(Request::Exec { source: "answer".into(), wait: true });
+    let Ok(Response::Command(detail)) = value else { panic!("{value:?}") };
+    assert_eq!(detail.outcome, Some(CommandOutcome::Finished { value: Some("42".into()), cut: None }));
+    let raised = session.ask(Request::Exec { source: "def f(x):\n    return 1 / x\nf(0)".into(), wait: true });
+    let Ok(Response::Command(detail)) = raised else { panic!("{raised:?}") };
+    let Some(CommandOutcome::Raised { exception, exit: None }) = detail.outcome else { panic!("{detail:?}") };
+    assert_eq!(exception.kind, "ZeroDivisionError");
+    let innermost = exception.innermost().expect("a frame");
+    assert_eq!((innermost.function.as_str(), innermost.line, innermost.source.as_str()), ("f", 2, "return 1 / x"));
+    assert_eq!(innermost.locals.as_ref().and_then(|locals| locals.get("x")).map(String::as_str), Some("0"));
+    session.ask(Request::Stop { mode: StopMode::AfterItem }).expect("stopped");
+    assert_eq!(session.wait().code, 0);
+}
+
+#[test]
+fn a_child_that_leaves_fails_its_item_and_the_session_also_with_exit_code_zero() {
+    let session =
+        Session::start(job("[phases]\ncommands = ['import os', 'os._exit(0)', 'never()']\n[agenda]\nframes = '1-2'"));
+    let ended = session.wait();
+    assert_eq!(ended.code, 70, "{}", ended.tail());
+    let state = ended.state();
+    assert_eq!(state.item(ItemIndex(0)).map(|row| row.status), Some(ItemStatus::Failed));
+    assert_eq!(state.item(ItemIndex(1)).map(|row| row.status), Some(ItemStatus::Pending));
+    let states: Vec<_> = state.commands.iter().map(|row| row.state).collect();
+    assert_eq!(states, [CommandState::Finished, CommandState::Lost, CommandState::Skipped]);
+}
+
+#[test]
+fn stopping_now_interrupts_what_runs_and_leaves_nobody_behind() {
+    let session = Session::start(job(
+        "[phases]\ncommands = ['import subprocess, time; subprocess.Popen([\"sleep\", \"1000\"], start_new_session=True)', 'time.sleep(1000)']\n[agenda]\nframes = '1'",
+    ));
+    session.until("the sleep", |state| state.running.is_some_and(|running| running.id.0 == 2 && running.started));
+    let marker = session.folder().id().to_owned();
+    session.ask(Request::Stop { mode: StopMode::Now }).expect("stopped");
+    let ended = session.wait();
+    assert_eq!(ended.code, 130, "{}", ended.tail());
+    assert_eq!(ended.state().item(ItemIndex(0)).map(|row| row.status), Some(ItemStatus::Pending));
+    assert_eq!(childminder::child::marked(&marker), []);
+}
+
+#[test]
+fn a_stopped_session_is_resumed_with_what_is_left() {
+    let session =
+        Session::start(job("[phases]\ncommands = ['print({frame})']\n[agenda]\nframes = '1-3'\n[env]\nX = '1'"));
+    session.ask(Request::Items { verb: ItemVerb::Block, names: vec!["2".into()] }).expect("blocked");
+    let first = session.wait();
+    assert_eq!(first.code, 0, "{}", first.tail());
+    let again = Session::resume(&first);
+    again.ask(Request::Items { verb: ItemVerb::Unblock, names: vec!["2".into()] }).expect("unblocked");
+    let ended = again.wait();
+    assert_eq!(ended.code, 0, "{}", ended.tail());
+    assert_eq!(ended.state().count(ItemStatus::Complete), 3);
+    assert_eq!(ended.output(Stream::Stdout), b"1\n3\n2\n");
+}
