@@ -242,3 +242,17 @@ fn a_checkpoint_that_cannot_be_written_is_made_up_for_by_the_next() {
     assert_eq!((recovered.notes, recovered.state), (vec![], state));
     assert!(checkpoint::read_end(&folder).is_some());
 }
+
+#[test]
+fn the_events_after_any_one_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    let text = |number: usize| "x".repeat(if number.is_multiple_of(700) { 200_000 } else { number % 50 });
+    let recorded = write_all(&folder, (0..3000).map(|number| EventKind::Note { text: text(number) }).collect());
+    let reader = JournalReader::open(&folder.journal()).unwrap();
+    for after in (0..3000).step_by(13).chain([1, 699, 700, 701, 2999]) {
+        assert_eq!(reader.after(Seq(after as u64)).unwrap(), recorded[after].at, "after {after}");
+    }
+    assert_eq!(reader.after(Seq(3000)).unwrap(), reader.length().unwrap());
+    assert_eq!(reader.after(Seq(u64::MAX)).unwrap(), reader.length().unwrap());
+}

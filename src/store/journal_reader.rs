@@ -5,7 +5,7 @@
 
 use super::error::{StoreError, failed};
 use super::journal::{LINE_LIMIT, Recorded};
-use crate::model::Event;
+use crate::model::{Event, Seq};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Bytes read at once: most events fit into the first such piece.
 const PIECE: usize = 4096;
 /// Bytes read at once when all events are read.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 64 << 10;
 
 /// A journal opened for reading; the engine may be writing to it.
 #[derive(Debug)]
@@ -96,6 +96,32 @@ impl JournalReader {
     pub fn iter_from(&self, offset: u64) -> Events<'_> {
         let source = Tail { file: &self.file, at: offset };
         Events { reader: BufReader::with_capacity(BLOCK, source), at: offset, line: Vec::new(), over: false }
+    }
+
+    /// Where the first event after this one begins: found by bisection, for somebody who comes late to a long journal.
+    /// The journal's end if there is none yet.
+    pub fn after(&self, seq: Seq) -> Result<u64, StoreError> {
+        let (mut low, mut high) = (0, self.length()?);
+        while high - low > BLOCK as u64 {
+            let middle = low + (high - low) / 2;
+            // What cannot be read is passed over, so that one bad line does not lead the search astray.
+            let mut lines = self.iter_from(self.line_after(middle, high)?);
+            let found = lines.find_map(Result::ok).filter(|found| found.at < high);
+            match found {
+                Some(found) if found.event.seq <= seq => low = found.at,
+                _ => high = middle,
+            }
+        }
+        let mut events = self.iter_from(low);
+        let found = events.find_map(|line| line.ok().filter(|found| found.event.seq > seq));
+        Ok(found.map_or(events.end(), |found| found.at))
+    }
+
+    /// The beginning of the first line after this byte; `end` if there is none before it.
+    fn line_after(&self, offset: u64, end: u64) -> Result<u64, StoreError> {
+        let mut reader = BufReader::with_capacity(PIECE, Tail { file: &self.file, at: offset });
+        let skipped = skip_line(&mut reader, &mut Vec::new()).map_err(failed("read", &self.path))?;
+        Ok((offset + skipped as u64).min(end))
     }
 
     /// The byte before this one, if there is one.
