@@ -13,6 +13,7 @@ pub mod listener;
 pub mod live;
 mod once;
 pub mod pages;
+pub mod recorded;
 pub mod server;
 pub mod socket;
 mod subscription;

@@ -1,11 +1,9 @@
 //! Where the server reads what it does not hold in memory: the session's folder.
 
 use crate::model::proto::{OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
-use crate::model::{CommandId, Event, ItemSpec, Marks, Seq};
+use crate::model::{Event, ItemSpec, Seq};
+use crate::store::Places;
 use std::sync::Arc;
-
-/// Finds where a command's slice of the output begins and ends; `None` when the command was never sent.
-pub type Slices<'a> = &'a dyn Fn(CommandId) -> Option<(Marks, Marks)>;
 
 /// Reads of a session's files. They block, so the server calls them off its thread.
 pub trait Pages: Send + Sync + 'static {
@@ -15,9 +13,8 @@ pub trait Pages: Send + Sync + 'static {
     /// Events after `after`, in order and without gaps, at most `most` of them; `hint` is what the call before gave.
     fn events_after(&self, after: Seq, hint: Option<u64>, most: usize) -> Result<Journalled, Refusal>;
 
-    /// A page of output. A query comes here with [`OutputAt::Item`](crate::model::proto::OutputAt::Item) already
-    /// turned into the item's first command.
-    fn output(&self, query: &OutputQuery, slices: Slices<'_>) -> Result<OutputPage, Refusal>;
+    /// A page of output that fits into a frame; `places` are what the state has to say about the query.
+    fn output(&self, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal>;
 
     /// Lines of the engine's log, made safe.
     fn traces(&self, from: Option<u64>, limit: u32) -> Result<TracePage, Refusal>;
@@ -35,8 +32,8 @@ pub struct Journalled {
     pub next: u64,
 }
 
-/// Gives an item's commands with its values filled in.
-pub type Expand = dyn Fn(&ItemSpec) -> Vec<String> + Send + Sync;
+/// Gives an item's commands with its values filled in, or says why it cannot.
+pub type Expand = dyn Fn(&ItemSpec) -> Result<Vec<String>, String> + Send + Sync;
 
 /// What the server reads from.
 #[derive(Clone)]

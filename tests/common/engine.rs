@@ -1,7 +1,7 @@
 //! An engine without a child: a journal in memory, the fold of it, and the real server on a real socket.
 
-use childminder::api::pages::{Journalled, Slices};
-use childminder::api::socket::Places;
+use childminder::api::pages::Journalled;
+use childminder::api::socket;
 use childminder::api::{Bound, Client, Pages, Server, Sources, Watchers};
 use childminder::model::job::{Agenda, FrameRun};
 use childminder::model::proto::LineAnchor;
@@ -13,6 +13,7 @@ use childminder::model::{
     CommandId, CommandOutcome, Event, EventKind, Job, Marks, Micros, Origin, Phase, Seq, State, Stream,
 };
 use childminder::session::{Feed, Handle, Inspect, Message};
+use childminder::store::Places;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -103,7 +104,7 @@ impl Engine {
     }
 
     fn serve(&self) -> PathBuf {
-        let places = Places {
+        let places = socket::Places {
             runtime: Some(self.folder.path().to_owned()),
             temporary: self.folder.path().to_owned(),
             uid: nix::unistd::geteuid().as_raw(),
@@ -114,7 +115,7 @@ impl Engine {
         let sources = Sources {
             session: "20261123-205639-test-3f2a".into(),
             pages: Arc::new(Memory(self.core.clone())),
-            expand: Arc::new(|item| vec![format!("render({})", item.name)]),
+            expand: Arc::new(|item| Ok(vec![format!("render({})", item.name)])),
         };
         let server = Server::start(self.handle.clone(), sources, bound, Some(watchers)).expect("a thread");
         *self.server.lock().expect("sound") = Some(server);
@@ -266,7 +267,7 @@ impl Pages for Memory {
         Ok(Journalled { next: after.0 + events.len() as u64, events })
     }
 
-    fn output(&self, query: &OutputQuery, _: Slices<'_>) -> Result<OutputPage, Refusal> {
+    fn output(&self, query: &OutputQuery, _: &Places) -> Result<OutputPage, Refusal> {
         let line = |offset| OutputLine {
             anchor: LineAnchor { stream: Stream::Stdout, offset },
             number: None,

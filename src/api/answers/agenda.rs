@@ -59,7 +59,7 @@ pub(super) async fn item(shared: &Shared, name: String) -> Result<Response, Refu
                 _ => return Err(failed("the journal has something else where the item's end should be")),
             },
         };
-        let commands = expand(&spec);
+        let commands = expand(&spec).map_err(failed)?;
         let view = ItemView { item, name: spec.name, row, again };
         Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, data: spec.data })))
     })
