@@ -7,10 +7,11 @@
 )]
 
 use childminder::model::proto::{OutputAt, OutputQuery};
-use childminder::model::{CommandId, EventKind, ItemStatus, Job, Marks, Micros, Seq, Stream};
+use childminder::model::{EventKind, ItemStatus, Job, Marks, Micros, Seq, Stream};
 use childminder::store::find::{find_in, list_in};
 use childminder::store::{
-    Folder, Journal, JournalReader, Output, OutputReader, Purpose, SessionFile, StoreError, make_safe, recover, traces,
+    Folder, Journal, JournalReader, Output, OutputReader, Places, Purpose, SessionFile, StoreError, make_safe, recover,
+    traces,
 };
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -39,14 +40,9 @@ fn note(text: impl Into<String>) -> EventKind {
     EventKind::Note { text: text.into() }
 }
 
-/// For queries that name no command.
-fn no_slices(_: CommandId) -> Option<(Marks, Marks)> {
-    None
-}
-
 fn whole_output(folder: &Folder) -> Vec<String> {
     let query = OutputQuery { stream: None, at: OutputAt::Start, before: 0, after: 2000, command: None, raw: false };
-    let page = OutputReader::open(folder).page(&query, &no_slices).unwrap();
+    let page = OutputReader::open(folder).page(&query, &Places::default()).unwrap();
     assert!(page.at_start && page.at_end);
     page.lines.into_iter().map(|line| line.text).collect()
 }
@@ -311,7 +307,7 @@ fn fill_and_free(folder: &Folder, fill: impl FnOnce(), free: impl FnOnce()) {
     assert_eq!((recovered.last, recovered.notes), (Seq(5), vec![]));
     let reader = OutputReader::open(folder);
     let query = OutputQuery { stream: None, at: OutputAt::End, before: 1010, after: 0, command: None, raw: false };
-    let page = reader.page(&query, &no_slices).unwrap();
+    let page = reader.page(&query, &Places::default()).unwrap();
     let hole = page.lines.iter().find(|line| line.text.contains("bytes were lost here")).unwrap();
     assert_eq!(hole.length, lost.bytes);
     assert_eq!(hole.anchor.offset + hole.length, end - block.len() as u64);

@@ -7,9 +7,6 @@ use crate::model::{Event, Job, Seq};
 use crate::store::{Folder, JournalReader, OutputReader, Places, StoreError, traces};
 use std::sync::Arc;
 
-/// How much of the journal is read through to find an event whose offset is not known, in bytes.
-const NEAR: u64 = 64 << 10;
-
 /// A session's files.
 pub struct Recorded {
     folder: Folder,
@@ -22,22 +19,6 @@ impl Recorded {
     pub fn open(folder: &Folder) -> Result<Self, StoreError> {
         let journal = JournalReader::open(&folder.journal())?;
         Ok(Self { folder: folder.clone(), journal, output: OutputReader::open(folder) })
-    }
-
-    /// A line's beginning at or before the event that follows `after`, and near to it.
-    fn before(&self, after: Seq) -> Result<u64, StoreError> {
-        // The event at `low` is wanted or comes earlier; `high` lies after it.
-        let (mut low, mut high) = (0, self.journal.length()?);
-        while high - low > NEAR {
-            let middle = low + (high - low) / 2;
-            // What stands there may be the rest of a line, which is no event.
-            match self.journal.iter_from(middle).find_map(Result::ok) {
-                Some(found) if found.event.seq <= after && found.at > low => low = found.at,
-                Some(found) if found.event.seq <= after => return Ok(low),
-                Some(_) | None => high = middle,
-            }
-        }
-        Ok(low)
     }
 }
 
@@ -60,7 +41,7 @@ impl Pages for Recorded {
     fn events_after(&self, after: Seq, hint: Option<u64>, most: usize) -> Result<Journalled, Refusal> {
         let from = match hint {
             Some(from) => from,
-            None => self.before(after).map_err(refusal)?,
+            None => self.journal.after(after).map_err(refusal)?,
         };
         let mut lines = self.journal.iter_from(from);
         let mut events: Vec<Event> = Vec::new();

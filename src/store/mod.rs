@@ -43,7 +43,7 @@ pub use folder::{Folder, Lock, new_id, sessions_dir};
 pub use journal::{Journal, Recorded};
 pub use journal_reader::JournalReader;
 pub use output::{Loss, Losses, Output, OutputWriter};
-pub use pages::{OutputReader, Resolve};
+pub use pages::{OutputReader, Places, Resolve, Slice};
 pub use recovery::{Recovered, recover};
 pub use safe::{make_safe, plain_safe};
 pub use session_file::{EngineFile, SessionFile};

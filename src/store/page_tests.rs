@@ -58,12 +58,23 @@ fn write_reads(folder: &Folder, reads: &[Read]) {
     }
 }
 
+struct NoCommands;
+
+impl Resolve for NoCommands {
+    fn slice(&self, _: CommandId) -> Option<Slice> {
+        None
+    }
+    fn first_command(&self, _: ItemIndex) -> Option<CommandId> {
+        None
+    }
+}
+
 fn query(stream: Option<Stream>, at: OutputAt, before: u32, after: u32) -> OutputQuery {
     OutputQuery { stream, at, before, after, command: None, raw: false }
 }
 
 fn page(reader: &OutputReader, query: &OutputQuery) -> OutputPage {
-    reader.page(query, &|_| None).unwrap()
+    reader.page(query, &NoCommands).unwrap()
 }
 
 /// All lines, by pages of `size` forwards.
@@ -278,11 +289,11 @@ fn a_partial_line_is_not_glued_to_the_other_streams() {
     assert_eq!(texts(&page(&reader, &query(None, anchor, 0, 1))), ["half done"]);
 }
 
-struct OneCommand(Marks, Marks);
+struct OneCommand(Slice);
 
 impl Resolve for OneCommand {
-    fn slice(&self, command: CommandId) -> Option<(Marks, Marks)> {
-        (command == CommandId(2)).then_some((self.0, self.1))
+    fn slice(&self, command: CommandId) -> Option<Slice> {
+        (command == CommandId(2)).then_some(self.0)
     }
     fn first_command(&self, item: ItemIndex) -> Option<CommandId> {
         (item == ItemIndex(7)).then_some(CommandId(2))
@@ -295,7 +306,7 @@ fn slices_of_commands_hold_the_lines_that_begin_in_them() {
     let folder = new_folder(dir.path());
     write_reads(&folder, &[out("a\nb", 1, 0), out("b\nc\nd", 2, 0), err("e\n", 2, 0), out("d\nf\n", 3, 0)]);
     let reader = OutputReader::open(&folder);
-    let ended = OneCommand(Marks { stdout: 3, stderr: 0 }, Marks { stdout: 8, stderr: 2 });
+    let ended = OneCommand(Slice { from: Marks { stdout: 3, stderr: 0 }, to: Some(Marks { stdout: 8, stderr: 2 }) });
     let of = |at, before, after| OutputQuery { command: Some(CommandId(2)), ..query(None, at, before, after) };
     for page in [of(OutputAt::Start, 9, 9), of(OutputAt::End, 9, 9), of(OutputAt::Item(ItemIndex(7)), 9, 9)] {
         let page = reader.page(&page, &ended).unwrap();
@@ -303,7 +314,7 @@ fn slices_of_commands_hold_the_lines_that_begin_in_them() {
     }
     let end = reader.page(&of(OutputAt::End, 1, 0), &ended).unwrap();
     assert_eq!((texts(&end), end.at_start, end.at_end), (vec!["e"], false, true));
-    let running = OneCommand(Marks { stdout: 3, stderr: 0 }, pages::OPEN);
+    let running = OneCommand(Slice { from: Marks { stdout: 3, stderr: 0 }, to: None });
     assert_eq!(texts(&reader.page(&of(OutputAt::Start, 0, 9), &running).unwrap()), ["c", "dd", "e", "f"]);
     let at = query(None, OutputAt::Command(CommandId(2)), 1, 1);
     assert_eq!(texts(&reader.page(&at, &running).unwrap()), ["bb", "c"]);

@@ -26,41 +26,71 @@ pub const RAW_LIMIT: u64 = 256 << 10;
 /// Bytes of text in one page, for each direction: with all escapes of JSON it stays far below a frame's limit.
 const PAGE_BYTES: usize = 2 << 20;
 
-/// Where the slice of a command ends that still runs.
-pub const OPEN: Marks = Marks { stdout: u64::MAX, stderr: u64::MAX };
+/// Where a command's output lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// Where it begins.
+    pub from: Marks,
+    /// Where it ends; `None` while the command runs.
+    pub to: Option<Marks>,
+}
 
-/// What pages need to know of the session's state. A page asks only for what its query names, so the answers can be had
-/// from the state beforehand, and the page made where the files are: any function that finds slices will do, for
-/// queries that name no item.
+/// What pages need to know of the session's state. A page never asks for anything but what its query names, so
+/// [`Places`] can be made where the state is, and the page where the files are.
 pub trait Resolve {
-    /// Where a command's output begins and ends ([`OPEN`] while it runs); `None` for one that was never sent.
-    fn slice(&self, command: CommandId) -> Option<(Marks, Marks)>;
+    /// A command's slice; `None` for one that was never sent.
+    fn slice(&self, command: CommandId) -> Option<Slice>;
     /// The first command of an item's last attempt.
     fn first_command(&self, item: ItemIndex) -> Option<CommandId>;
 }
 
-impl<F: Fn(CommandId) -> Option<(Marks, Marks)>> Resolve for F {
-    fn slice(&self, command: CommandId) -> Option<(Marks, Marks)> {
-        self(command)
-    }
-
-    fn first_command(&self, _: ItemIndex) -> Option<CommandId> {
-        None
-    }
-}
-
 impl Resolve for State {
-    fn slice(&self, command: CommandId) -> Option<(Marks, Marks)> {
+    fn slice(&self, command: CommandId) -> Option<Slice> {
         let row = self.command(command)?;
         match row.state {
             CommandState::Queued | CommandState::Skipped => None,
-            CommandState::Sent | CommandState::Started => Some((row.from, OPEN)),
-            CommandState::Finished | CommandState::Raised | CommandState::Lost => Some((row.from, row.to)),
+            CommandState::Sent | CommandState::Started => Some(Slice { from: row.from, to: None }),
+            CommandState::Finished | CommandState::Raised | CommandState::Lost => {
+                Some(Slice { from: row.from, to: Some(row.to) })
+            }
         }
     }
 
     fn first_command(&self, item: ItemIndex) -> Option<CommandId> {
         self.item(item)?.first_command
+    }
+}
+
+/// The answers to all that one query asks of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Places {
+    commands: [Option<(CommandId, Slice)>; 2],
+    item: Option<(ItemIndex, CommandId)>,
+}
+
+impl Places {
+    /// Looks them up.
+    pub fn of(state: &impl Resolve, query: &OutputQuery) -> Self {
+        let item = match query.at {
+            OutputAt::Item(item) => state.first_command(item).map(|command| (item, command)),
+            _ => None,
+        };
+        let at = match query.at {
+            OutputAt::Command(command) => Some(command),
+            _ => item.map(|(_, command)| command),
+        };
+        let slice = |command: CommandId| state.slice(command).map(|slice| (command, slice));
+        Self { commands: [query.command.and_then(slice), at.and_then(slice)], item }
+    }
+}
+
+impl Resolve for Places {
+    fn slice(&self, command: CommandId) -> Option<Slice> {
+        self.commands.iter().flatten().find(|(id, _)| *id == command).map(|(_, slice)| *slice)
+    }
+
+    fn first_command(&self, item: ItemIndex) -> Option<CommandId> {
+        self.item.filter(|(known, _)| *known == item).map(|(_, command)| command)
     }
 }
 
@@ -224,13 +254,13 @@ impl<'a> Paging<'a> {
         resolve: &dyn Resolve,
     ) -> Option<Self> {
         let slice = match query.command {
-            Some(command) => resolve.slice(command)?,
-            None => (Marks::default(), OPEN),
+            Some(command) => Some(resolve.slice(command)?),
+            None => None,
         };
-        let place = |command| resolve.slice(command).map(|(from, _)| from);
+        let place = |command| resolve.slice(command).map(|slice| slice.from);
         let marks = match query.at {
             OutputAt::Start => Marks::default(),
-            OutputAt::End => OPEN,
+            OutputAt::End => Marks { stdout: u64::MAX, stderr: u64::MAX },
             OutputAt::Line(anchor) => beside(records, &views, anchor),
             OutputAt::Item(item) => place(resolve.first_command(item)?)?,
             OutputAt::Command(command) => place(command)?,
@@ -272,7 +302,7 @@ fn beside(records: &Records, views: &[Option<View>; 2], anchor: LineAnchor) -> M
     let view = views.iter().flatten().find(|view| view.stream == anchor.stream);
     let start = match view {
         Some(view) if anchor.offset < view.length => view.start_of(anchor.offset),
-        _ => return OPEN,
+        _ => return Marks { stdout: u64::MAX, stderr: u64::MAX },
     };
     let mut marks = records.starts(records.find(anchor.stream, start, 0));
     *super::index::part_mut(&mut marks, anchor.stream) = start;
@@ -280,10 +310,10 @@ fn beside(records: &Records, views: &[Option<View>; 2], anchor: LineAnchor) -> M
 }
 
 impl<'a> Side<'a> {
-    fn new(view: View<'a>, (from, to): (Marks, Marks), marks: Marks) -> Self {
+    fn new(view: View<'a>, slice: Option<Slice>, marks: Marks) -> Self {
         let bound = |marks: Marks| part(marks, view.stream).min(view.length);
-        let low = bound(from);
-        let high = bound(to).max(low);
+        let low = slice.map_or(0, |slice| bound(slice.from));
+        let high = slice.and_then(|slice| slice.to).map_or(view.length, bound).max(low);
         let at = view.first_from(part(marks, view.stream).clamp(low, high));
         let cursor = Cursor { at, newlines: view.newlines_before(at), next: Next::NotLookedFor };
         Self { view, low, high, forward: cursor, backward: cursor, near: 0 }
