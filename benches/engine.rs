@@ -38,10 +38,15 @@ fn main() {
     }
     println!("| what | ours | against | ratio | target |");
     println!("|---|---|---|---|---|");
-    dispatch();
-    launch();
-    idle();
-    heartbeats();
+    // `cargo bench --bench engine -- dispatch` measures that row alone.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let rows: [(&str, fn()); 4] =
+        [("dispatch", dispatch), ("launch", launch), ("idle", idle), ("heartbeats", heartbeats)];
+    for (name, measure) in rows {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            measure();
+        }
+    }
 }
 
 fn row(what: &str, ours: &str, against: &str, ratio: &str, target: &str) {
@@ -60,7 +65,7 @@ struct Session {
     server: Server,
     socket: PathBuf,
     folder: Folder,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 fn session(job: Job) -> Session {
@@ -81,7 +86,7 @@ fn session(job: Job) -> Session {
     let engine = Engine::start(options).unwrap_or_else(|error| panic!("{error}"));
     let sources = childminder::api::Sources::of(&folder, Arc::new(engine.handle.job().clone())).expect("sources");
     let server = Server::start(engine.handle.clone(), sources, bound, None).expect("a server");
-    Session { engine, server, socket, folder, _data: data }
+    Session { engine, server, socket, folder, data }
 }
 
 impl Session {
@@ -105,11 +110,11 @@ impl Session {
         self.exec("None");
     }
 
-    fn stop(self) -> Folder {
+    fn stop(self) -> (Folder, tempfile::TempDir) {
         self.ask(Request::Stop { mode: StopMode::AfterItem });
         self.engine.wait();
         block_on(self.server.stop());
-        self.folder
+        (self.folder, self.data)
     }
 }
 
@@ -125,8 +130,7 @@ fn supervised_interpreter() -> Job {
 fn subscribe(socket: PathBuf) {
     std::thread::spawn(move || {
         block_on(async {
-            let hello =
-                ClientHello { version: VERSION, client: "bench".into(), host: String::new(), read_only: true };
+            let hello = ClientHello { version: VERSION, client: "bench".into(), host: String::new(), read_only: true };
             let (client, _) = Client::connect(&socket, &hello).await.expect("connected");
             let (_, mut frames) = client.subscribe(false, None).await.expect("subscribed");
             while frames.recv().await.is_some() {}
@@ -202,13 +206,16 @@ fn our_round_trip() -> f64 {
     session.ask(Request::Release);
     let mut last = 0;
     while last < COMMANDS {
-        last = block_on(session.engine.handle.look(|inspect| {
-            inspect.state().commands.iter().filter(|row| row.state.is_final()).count()
-        }))
+        last = block_on(
+            session
+                .engine
+                .handle
+                .look(|inspect| inspect.state().commands.iter().filter(|row| row.state.is_final()).count()),
+        )
         .expect("alive");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let folder = session.stop();
+    let (folder, _data) = session.stop();
     let journal = JournalReader::open(&folder.journal()).expect("a journal");
     let ends: Vec<u64> = journal
         .iter_from(0)
@@ -283,7 +290,7 @@ fn bare_launch() -> f64 {
 fn our_launch() -> f64 {
     let session = session(supervised_interpreter());
     session.until_idle();
-    let folder = session.stop();
+    let (folder, _data) = session.stop();
     let journal = JournalReader::open(&folder.journal()).expect("a journal");
     let (mut starting, mut done) = (0, 0);
     for recorded in journal.iter_from(0).filter_map(Result::ok) {

@@ -223,17 +223,17 @@ class Channel(object):
         self.contended = False
         self.recv, self.sendall = sock.recv, self.send_patiently if PY2 else sock.sendall
 
-    def send_patiently(self, data):
+    def send_patiently(self, data, flags=0):
         """sendall() for Python 2, whose own gives up in the middle when a signal arrives."""
         left = memoryview(data)
         while len(left):
             try:
-                left = left[self.sock.send(left):]
+                left = left[self.sock.send(left, flags):]
             except EnvironmentError as problem:
                 if problem.errno != errno.EINTR:
                     raise
 
-    def send_bytes(self, payload):
+    def send_bytes(self, payload, flags=0):
         # A forked copy shares the socket, and would answer in our name.
         if getpid() != self.pid or len(payload) > MAX_FRAME:
             return
@@ -242,7 +242,7 @@ class Channel(object):
             self.contended = True
             self.lock.acquire()
         try:
-            self.sendall(data)
+            self.sendall(data, flags)
         except (EnvironmentError, ValueError):
             pass  # whoever reads will see the end of the channel, and act on it
         finally:
@@ -1100,7 +1100,10 @@ class Executor(object):
             wake, self.parked = self.parked, False
         if wake:
             self.unpark.release()
-        self.channel.send_bytes(b'{"type":"started","id":%d}' % number)
+        # With what follows, if that follows soon: one packet and one wake-up instead of two, which more than halves
+        # the round trip of a short command.  The kernel sends it by itself after 0.2 s, whoever holds the GIL, and
+        # when the process dies.
+        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, socket.MSG_MORE)
         reply = self.perform(number, source, message.get("value"))
         self.output.flush()
         if getpid() != self.channel.pid:

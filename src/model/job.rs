@@ -3,6 +3,7 @@
 use super::ItemIndex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -150,11 +151,19 @@ impl Agenda {
         }
     }
 
+    /// The name of the item at a place: far cheaper than all of the item.
+    pub fn name(&self, place: ItemIndex) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Items(items) => items.get(place.as_usize()).map(|item| Cow::Borrowed(item.name.as_str())),
+            Self::Empty | Self::Frames { .. } => self.item(place).map(|item| Cow::Owned(item.name)),
+        }
+    }
+
     /// The place of the item with this name.
     pub fn find(&self, name: &str) -> Option<ItemIndex> {
         (0..self.len())
             .filter_map(|place| u32::try_from(place).ok().map(ItemIndex))
-            .find(|place| self.item(*place).is_some_and(|item| item.name == name))
+            .find(|place| self.name(*place).is_some_and(|known| known == name))
     }
 }
 

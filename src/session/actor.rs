@@ -536,7 +536,7 @@ impl<W: World> Actor<W> {
         let now = self.world.now();
         self.clocks.sent = Some(now);
         self.clocks.sign = None;
-        let item = command.item.and_then(|item| self.job.agenda.item(item)).map(|item| item.name);
+        let item = command.item.and_then(|item| self.job.agenda.name(item));
         let frame = ToChild::Execute {
             id,
             source: &command.source,

@@ -70,7 +70,7 @@ impl<W: World> Actor<W> {
 
     fn item_view(&self) -> Option<ItemView> {
         let item = self.state.running_item.as_ref()?.item;
-        let name = self.job.agenda.item(item)?.name;
+        let name = self.job.agenda.name(item)?.into_owned();
         Some(ItemView { item, name, row: *self.state.item(item)?, again: None })
     }
 

@@ -22,7 +22,7 @@ pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Re
         let rows = copied
             .into_iter()
             .map(|(item, row, again)| {
-                let name = agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name);
+                let name = agenda.name(item).map_or_else(|| item.to_string(), std::borrow::Cow::into_owned);
                 ItemView { item, name, row, again }
             })
             .collect();

@@ -66,7 +66,7 @@ fn outcome(pages: &dyn Pages, id: CommandId, at: u64) -> Result<CommandOutcome, 
 
 /// A row, and the whole text; a row whose text cannot be read is still a row, and says so.
 fn view(pages: &dyn Pages, job: &Job, id: CommandId, row: CommandRow) -> (CommandView, Result<String, Refusal>) {
-    let item_name = row.item.and_then(|item| job.agenda.item(item)).map(|spec| spec.name);
+    let item_name = row.item.and_then(|item| job.agenda.name(item)).map(std::borrow::Cow::into_owned);
     let (head, by, source) = match source(pages, id, &row) {
         Ok((source, by)) => (head(&source), by, Ok(source)),
         Err(refusal) => (format!("(not to be read: {refusal})"), None, Err(refusal)),

@@ -101,7 +101,7 @@ async fn in_agenda(
     let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());
     off_thread(move || {
         first(start, rows, forward, |at, row| {
-            let name = handle.job().agenda.item(ItemIndex(place(at))).map(|spec| spec.name);
+            let name = handle.job().agenda.name(ItemIndex(place(at))).map(std::borrow::Cow::into_owned);
             if needle.is_in(row.status.word()) || name.is_some_and(|name| needle.is_in(&name)) {
                 return Ok(true);
             }

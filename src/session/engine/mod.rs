@@ -13,6 +13,7 @@ use super::feed::Feed;
 use super::handle::{Handle, Message};
 use crate::agenda::StoredAgenda;
 use crate::backend::Recipe;
+use crate::child;
 use crate::dispatcher::{Arrival, ChannelError, FromChild};
 use crate::model::{Exit, Job, Micros, RefusedPeer, SessionPhase, State};
 use crate::store::{self, Folder, Journal, StoreError};
@@ -142,6 +143,7 @@ enum Input {
     Due,
     Sample,
     Losing,
+    Orphaned,
 }
 
 async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, linger: bool) -> i32 {
@@ -165,6 +167,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Due => due(&mut actor),
             Input::Sample => actor.world().sample(),
             Input::Losing => actor.world().loss_came(),
+            Input::Orphaned => child::reap_adopted(),
         }
         tell_losses(&mut actor);
     }
@@ -194,6 +197,7 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         () = sleep(due) => Input::Due,
         () = sleep(sample) => Input::Sample,
         () = world.losing.notified() => Input::Losing,
+        Some(()) = world.orphans.recv() => Input::Orphaned,
     }
 }
 

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
 /// Between two samples of the process tree's usage, while somebody is watching.
@@ -46,6 +47,8 @@ pub(super) struct Outside {
     pub(super) listener: Option<Listener>,
     pub(super) arrival: Option<oneshot::Receiver<Arrival>>,
     pub(super) refusals: Option<Refusals>,
+    /// SIGCHLD: somebody ended, perhaps an orphan whom we adopted and must reap.
+    pub(super) orphans: Signal,
     /// Told when output cannot be kept.
     pub(super) losing: Arc<Notify>,
     job: Arc<Job>,
@@ -98,6 +101,7 @@ impl Outside {
             listener: None,
             arrival: None,
             refusals: None,
+            orphans: signal(SignalKind::child())?,
             losing: Arc::default(),
             job,
             recipe,
@@ -214,6 +218,7 @@ impl Outside {
     // ---- clocks -------------------------------------------------------------------------------------------------
 
     /// How long it is until a moment.
+    #[expect(clippy::unused_self, reason = "the clocks are the outside's, whoever keeps them")]
     pub(super) fn until(&self, at: Micros) -> Duration {
         at.since(clock::mono()).duration()
     }
