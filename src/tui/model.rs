@@ -112,7 +112,7 @@ impl Model {
     /// Where everything stands.
     pub(super) fn layout(&self) -> Layout {
         let shape = Shape {
-            recent: &self.recent,
+            recent: self.recent,
             zoom: self.zoom,
             alert: !self.alerts().is_empty(),
             prompt_rows: text::cells(self.prompt.wanted_rows()),

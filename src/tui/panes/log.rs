@@ -3,6 +3,7 @@
 //! tui-logger is a global ring of bounded depth. Its own mover thread (a hundred wake-ups a second) is not started: the
 //! loop moves events before it draws. Whatever goes in is one line and made safe here.
 
+use crate::model::proto::Request;
 use crate::tui::theme::Theme;
 use crate::tui::{text, time};
 use log::{Level, LevelFilter, Record};
@@ -17,7 +18,7 @@ use tui_logger::{ExtLogRecord, LogFormatter, TuiWidgetEvent, TuiWidgetState};
 const ENGINE: &str = "engine";
 const WINDOW: &str = "window";
 /// Lines of the engine's log asked for at once.
-pub(in crate::tui) const LINES: u32 = 500;
+const LINES: u32 = 500;
 
 /// The pane.
 pub(in crate::tui) struct LogPane {
@@ -42,13 +43,13 @@ impl LogPane {
         self.stale = true;
     }
 
-    /// The byte offset to ask from, if there may be more and the pane is seen.
-    pub(in crate::tui) fn wanted(&mut self) -> Option<Option<u64>> {
+    /// What to ask for, if there may be more; to be called while the pane is seen.
+    pub(in crate::tui) fn wanted(&mut self) -> Option<Request> {
         if self.asked || !std::mem::take(&mut self.stale) {
             return None;
         }
         self.asked = true;
-        Some(self.next)
+        Some(Request::Traces { from: self.next, limit: LINES })
     }
 
     /// The answer came; none when it went wrong.

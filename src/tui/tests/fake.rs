@@ -1,5 +1,11 @@
 //! A session that is not there: plausible data, a fixed clock, and what was asked of it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the numbers are small and made here"
+)]
+
 use crate::api::{ApiError, Link, SessionView};
 use crate::model::child::Application;
 use crate::model::proto::{

@@ -3,7 +3,7 @@
 use super::fake::{NOON, at};
 use super::harness::Window;
 use crate::api::Link;
-use crate::model::proto::{ItemVerb, Request, Summary};
+use crate::model::proto::{ItemVerb, Request};
 use crate::model::{CommandId, StopMode};
 use crate::tui::Ended;
 use crate::tui::layout::Pane;
@@ -328,7 +328,7 @@ fn a_lost_link_is_told_and_what_was_known_stays() {
 #[test]
 fn a_session_that_has_just_begun_is_shown() {
     let mut window = Window::open(80, 24);
-    window.session.lose(Link::Live(Box::new(Summary::default())));
+    window.session.lose(Link::Live(Box::default()));
     window.settle(Vec::new());
     window.sees("no child yet");
     window.sees("no agenda");

@@ -12,7 +12,6 @@ use super::model::Model;
 use super::msg::{Effect, Msg, Purpose};
 use super::overlay::Overlay;
 use super::panes::detail::{self, What};
-use super::panes::log;
 use crate::api::Link;
 use crate::model::proto::{OutputAt, OutputQuery, Request};
 
@@ -87,21 +86,21 @@ fn wanted(model: &mut Model) -> Vec<Effect> {
     let layout = model.layout();
     let height = |pane| layout.inner(pane).map_or(0, |inner| inner.height);
     if let Some(window) = model.agenda.wanted(height(Pane::Agenda)) {
-        effects.push(Effect::Ask(Purpose::Agenda, Request::Agenda(window)));
+        effects.push(Effect::Ask(Purpose::Agenda(window), Request::Agenda(window)));
     }
     if let Some(window) = model.commands.wanted(height(Pane::Commands)) {
-        effects.push(Effect::Ask(Purpose::Commands, Request::Commands(window)));
+        effects.push(Effect::Ask(Purpose::Commands(window), Request::Commands(window)));
     }
     if let Some(window) = model.exceptions.wanted(height(Pane::Exceptions)) {
-        effects.push(Effect::Ask(Purpose::Exceptions, Request::Exceptions(window)));
+        effects.push(Effect::Ask(Purpose::Exceptions(window), Request::Exceptions(window)));
     }
     if let Some(query) = model.output.wanted(height(Pane::Output)) {
         effects.push(Effect::Ask(Purpose::Output(query.clone()), Request::Output(query)));
     }
     if height(Pane::Log) > 0
-        && let Some(from) = model.log.wanted()
+        && let Some(request) = model.log.wanted()
     {
-        effects.push(Effect::Ask(Purpose::Traces, Request::Traces { from, limit: log::LINES }));
+        effects.push(Effect::Ask(Purpose::Traces, request));
     }
     if let Some(Overlay::Detail(detail)) = &mut model.overlay
         && std::mem::take(&mut detail.stale)

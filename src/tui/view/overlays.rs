@@ -23,7 +23,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overla
     }
 }
 
-fn frame_of(model: &Model, title: String) -> Block<'static> {
+fn frame_of(model: &Model, title: &str) -> Block<'static> {
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(model.theme.accent())
@@ -33,7 +33,7 @@ fn frame_of(model: &Model, title: String) -> Block<'static> {
 fn detail(model: &Model, frame: &mut Frame<'_>, area: Rect, shown: &Detail) {
     frame.render_widget(Clear, area);
     let inner = area.inner(Margin::new(2, 1));
-    let mut block = frame_of(model, text::fit(&shown.title, usize::from(area.width).saturating_sub(6)).into_owned());
+    let mut block = frame_of(model, &text::fit(&shown.title, usize::from(area.width).saturating_sub(6)));
     if shown.live {
         block = block.title_bottom(Line::styled(" not ended yet ", model.theme.dim()).alignment(Alignment::Right));
     } else if !shown.lines.is_empty() {
@@ -64,8 +64,7 @@ fn menu(model: &Model, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
     frame.render_widget(Clear, area);
     let title = if menu.palette { "What can be done here" } else { "Help: all keys" };
     let position = format!(" {}/{} ", (menu.selected + 1).min(rows.len()), rows.len());
-    let block =
-        frame_of(model, title.into()).title_bottom(Line::styled(position, theme.dim()).alignment(Alignment::Right));
+    let block = frame_of(model, title).title_bottom(Line::styled(position, theme.dim()).alignment(Alignment::Right));
     frame.render_widget(block, area);
     let inner = area.inner(Margin::new(1, 1));
     if inner.height == 0 {
