@@ -198,6 +198,7 @@ impl<S: Screen> Driver<S> {
     fn pulsed(&mut self, alive: bool) {
         self.pulsing = alive;
         let link = self.pulses.borrow_and_update().clone();
+        tell(&self.model.link, &link);
         self.apply(Msg::Link(Box::new(link)));
         self.dirty = self.dirty.max(Dirty::Later);
     }
@@ -271,5 +272,16 @@ impl<S: Screen> Driver<S> {
     fn redraw(&mut self) -> io::Result<()> {
         self.dirty = Dirty::Now;
         self.screen.clear()
+    }
+}
+
+/// Into the log: what became of the link.
+fn tell(before: &Link, now: &Link) {
+    match (before, now) {
+        (Link::Live(_), Link::Live(_)) => {}
+        (_, Link::Live(summary)) => tracing::info!(session = %summary.session, "connected"),
+        (Link::Lost { .. }, Link::Lost { .. }) | (_, Link::Connecting { .. }) => {}
+        (_, Link::Lost { reason, .. }) => tracing::warn!(%reason, "the connection is lost"),
+        (_, Link::Over { reason, .. }) => tracing::info!(%reason, "nothing more will come"),
     }
 }

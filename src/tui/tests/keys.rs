@@ -342,3 +342,27 @@ fn what_is_not_seen_asks_for_nothing() {
     window.settle(Vec::new());
     assert_eq!(window.session.asked() - before, 1, "the agenda only");
 }
+
+#[test]
+fn a_pulse_that_says_nothing_new_asks_for_nothing() {
+    let mut window = Window::open(160, 50);
+    let before = window.session.asked();
+    for _ in 0..5 {
+        window.session.beat();
+        window.settle(Vec::new());
+    }
+    assert_eq!(window.session.asked(), before);
+}
+
+#[test]
+fn a_window_on_an_idle_session_does_not_tick() {
+    let mut window = Window::open(80, 24);
+    assert!(window.driver.model.is_ticking());
+    window.session.change(|summary| {
+        summary.running = None;
+        summary.item = None;
+    });
+    window.settle(Vec::new());
+    window.sees("● idle");
+    assert!(!window.driver.model.is_ticking());
+}

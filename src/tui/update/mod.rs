@@ -13,7 +13,7 @@ use super::msg::{Effect, Msg, Purpose};
 use super::overlay::Overlay;
 use super::panes::detail::{self, What};
 use crate::api::Link;
-use crate::model::proto::{OutputAt, OutputQuery, Request};
+use crate::model::proto::{OutputAt, OutputQuery, Request, Summary};
 
 pub(super) use input::contexts;
 pub(super) use perform::{enabled, moves_focus};
@@ -40,16 +40,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
     let mut effects = Vec::new();
     if let Some(summary) = link.summary() {
+        let before = model.summary.take().filter(|_| matches!(model.link, Link::Live(_)));
+        stir(model, before.as_deref(), summary);
         model.summary = Some(Box::new(summary.clone()));
         model.summary_at = model.clock;
-        model.agenda.stir();
-        model.commands.stir();
-        model.exceptions.stir();
-        model.output.stir();
-        model.log.stir();
-        if let Some(Overlay::Detail(detail)) = &mut model.overlay {
-            detail.stale |= detail.live;
-        }
         if model.prompt.application.as_deref() != Some(&summary.backend) && !summary.backend.is_empty() {
             model.prompt.application = Some(summary.backend.clone());
             effects.push(Effect::LoadHistory(summary.backend.clone()));
@@ -58,6 +52,25 @@ fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
     model.link = link;
     follow(model);
     effects
+}
+
+/// Marks what the engine may know more of: by what the pulse says has changed, or everything after a break.
+fn stir(model: &mut Model, before: Option<&Summary>, now: &Summary) {
+    let changed = |what: fn(&Summary) -> u64| before.is_none_or(|before| what(before) != what(now));
+    if changed(|summary| summary.seq.0) {
+        model.agenda.stir();
+        model.commands.stir();
+        if let Some(Overlay::Detail(detail)) = &mut model.overlay {
+            detail.stale |= detail.live;
+        }
+    }
+    if changed(|summary| summary.raised) || changed(|summary| u64::from(summary.exceptions)) {
+        model.exceptions.stir();
+    }
+    if changed(|summary| summary.output.stdout) || changed(|summary| summary.output.stderr) {
+        model.output.stir();
+    }
+    model.log.stir();
 }
 
 /// Selections that follow go along: the agenda's with the running item, the commands' with the newest.
