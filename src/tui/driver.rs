@@ -278,9 +278,8 @@ impl<S: Screen> Driver<S> {
 /// Into the log: what became of the link.
 fn tell(before: &Link, now: &Link) {
     match (before, now) {
-        (Link::Live(_), Link::Live(_)) => {}
+        (Link::Live(_), Link::Live(_)) | (Link::Lost { .. }, Link::Lost { .. }) | (_, Link::Connecting { .. }) => {}
         (_, Link::Live(summary)) => tracing::info!(session = %summary.session, "connected"),
-        (Link::Lost { .. }, Link::Lost { .. }) | (_, Link::Connecting { .. }) => {}
         (_, Link::Lost { reason, .. }) => tracing::warn!(%reason, "the connection is lost"),
         (_, Link::Over { reason, .. }) => tracing::info!(%reason, "nothing more will come"),
     }

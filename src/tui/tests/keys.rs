@@ -191,7 +191,7 @@ fn detaching_is_not_stopping() {
     let mut window = Window::open(80, 24);
     window.session.end(1, "an item failed");
     window.settle(Vec::new());
-    window.sees("the session is over: an item failed (exit code 1)");
+    window.sees("the session is over (exit code 1): an item failed");
     assert_eq!(window.keys("q"), Some(Ended::SessionOver(1)));
 }
 
