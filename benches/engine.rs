@@ -125,8 +125,7 @@ fn supervised_interpreter() -> Job {
 fn subscribe(socket: PathBuf) {
     std::thread::spawn(move || {
         block_on(async {
-            let hello =
-                ClientHello { version: VERSION, client: "bench".into(), host: String::new(), read_only: true };
+            let hello = ClientHello { version: VERSION, client: "bench".into(), host: String::new(), read_only: true };
             let (client, _) = Client::connect(&socket, &hello).await.expect("connected");
             let (_, mut frames) = client.subscribe(false, None).await.expect("subscribed");
             while frames.recv().await.is_some() {}
@@ -202,9 +201,12 @@ fn our_round_trip() -> f64 {
     session.ask(Request::Release);
     let mut last = 0;
     while last < COMMANDS {
-        last = block_on(session.engine.handle.look(|inspect| {
-            inspect.state().commands.iter().filter(|row| row.state.is_final()).count()
-        }))
+        last = block_on(
+            session
+                .engine
+                .handle
+                .look(|inspect| inspect.state().commands.iter().filter(|row| row.state.is_final()).count()),
+        )
         .expect("alive");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -322,6 +322,8 @@ fn a_lost_link_is_told_and_what_was_known_stays() {
     window.session.lose(Link::Over { last: None, reason: "it was killed".into(), since: at(61.0) });
     window.settle(Vec::new());
     window.sees("the engine is gone: it was killed");
+    window.keys("home");
+    window.sees("frame 0001");
     assert_eq!(window.keys("q"), Some(Ended::EngineGone("it was killed".into())));
 }
 
@@ -365,4 +367,17 @@ fn a_window_on_an_idle_session_does_not_tick() {
     window.settle(Vec::new());
     window.sees("● idle");
     assert!(!window.driver.model.is_ticking());
+}
+
+#[test]
+fn silence_is_told_however_narrow_it_is() {
+    let mut window = Window::open(80, 24);
+    window.session.change(|summary| {
+        summary.last_output = Some(at(-20.0));
+        summary.last_word = Some(at(-20.0));
+    });
+    window.settle(Vec::new());
+    window.sees("► item frame 0013 1m 01s");
+    window.sees("silent 1m 01s");
+    window.sees("no heartbeat 1m 01s");
 }

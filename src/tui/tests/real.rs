@@ -17,6 +17,7 @@ use tokio::sync::watch;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Told by the window's process, to tell what it does.
 const PANICS: &str = "CHILDMINDER_TEST_PANICS";
+const IDLE: &str = "CHILDMINDER_TEST_IDLE";
 
 /// Not a test: opens a window on the fake session. `cargo test --lib tui::tests::real::show -- --ignored --nocapture`
 #[test]
@@ -24,8 +25,15 @@ const PANICS: &str = "CHILDMINDER_TEST_PANICS";
 fn show() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let options = Options { history: None, ..Options::default() };
+    let fake = Fake::new();
+    if std::env::var_os(IDLE).is_some() {
+        fake.change(|summary| {
+            summary.running = None;
+            summary.item = None;
+        });
+    }
     let panics = std::env::var_os(PANICS).is_some();
-    let view: Arc<dyn SessionView> = if panics { Arc::new(Panics(Fake::new())) } else { Arc::new(Fake::new()) };
+    let view: Arc<dyn SessionView> = if panics { Arc::new(Panics(fake)) } else { Arc::new(fake) };
     let ended = runtime.block_on(run(view, options));
     println!("ended: {ended:?}");
 }
@@ -161,6 +169,20 @@ fn detaching_gives_the_terminal_back() {
 }
 
 #[test]
+fn keys_wake_a_window_in_which_nothing_ticks() {
+    let mut terminal = Terminal::open(&[(IDLE, "1")]);
+    terminal.sees("● idle");
+    for _ in 0..3 {
+        terminal.types("?");
+        terminal.sees("Help: all keys");
+        terminal.types("\x1b");
+        terminal.wait("the panes", |seen| !seen.screen.screen().contents().contains("Help: all keys"));
+    }
+    terminal.types("d");
+    terminal.sees("ended: Ok(Detached)");
+}
+
+#[test]
 fn signals_give_the_terminal_back() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut terminal = Terminal::open(&[]);
@@ -215,9 +237,9 @@ fn sizes_change_while_it_runs() {
     terminal.resize(19, 4);
     terminal.sees("too small: 19×4");
     terminal.resize(0, 0);
-    // It takes keys where there is nothing to see.
-    terminal.types("i");
     terminal.resize(80, 24);
+    terminal.sees("frame 0013");
+    terminal.types("i");
     terminal.sees("Enter run");
     for (cols, rows) in [(10, 2), (40, 10), (200, 60), (1, 1), (80, 24)] {
         terminal.resize(cols, rows);

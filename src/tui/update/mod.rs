@@ -93,7 +93,8 @@ fn follow(model: &mut Model) {
 /// The windows that the panes need.
 fn wanted(model: &mut Model) -> Vec<Effect> {
     let mut effects = Vec::new();
-    if !matches!(model.link, Link::Live(_)) {
+    // What is over may still be read where it was recorded; where not, the refusal is the answer.
+    if !matches!(model.link, Link::Live(_) | Link::Over { .. }) {
         return effects;
     }
     let layout = model.layout();
