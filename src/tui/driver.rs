@@ -135,6 +135,7 @@ impl<S: Screen> Driver<S> {
         I: Stream<Item = io::Result<Event>> + Unpin,
         G: Stream<Item = Signal> + Unpin,
     {
+        let mut input = input.ready_chunks(BATCH);
         loop {
             if let Some(ended) = self.ended.take() {
                 return Ok(Some(ended));
@@ -149,10 +150,7 @@ impl<S: Screen> Driver<S> {
             tokio::select! {
                 biased;
                 Some(signal) = signals.next() => self.signalled(signal),
-                event = input.next() => {
-                    self.typed(event);
-                    self.typed_already(input);
-                }
+                events = input.next() => self.typed(events),
                 changed = self.pulses.changed(), if self.pulsing => self.pulsed(changed.is_ok()),
                 Some(msg) = self.flight.next(), if !self.flight.is_empty() => {
                     self.apply(msg);
@@ -198,6 +196,7 @@ impl<S: Screen> Driver<S> {
     fn pulsed(&mut self, alive: bool) {
         self.pulsing = alive;
         let link = self.pulses.borrow_and_update().clone();
+        tell(&self.model.link, &link);
         self.apply(Msg::Link(Box::new(link)));
         self.dirty = self.dirty.max(Dirty::Later);
     }
@@ -210,26 +209,23 @@ impl<S: Screen> Driver<S> {
         }
     }
 
-    fn typed(&mut self, event: Option<io::Result<Event>>) {
-        match event {
-            Some(Ok(event)) => {
-                self.apply(Msg::Input(event));
-                self.dirty = Dirty::Now;
+    /// All that has been typed by now, so that a storm of events is one frame.
+    fn typed(&mut self, events: Option<Vec<io::Result<Event>>>) {
+        let Some(events) = events else {
+            self.ended = Some(Ended::TerminalLost);
+            return;
+        };
+        for event in events {
+            match event {
+                Ok(event) => self.apply(Msg::Input(event)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.ended = Some(Ended::TerminalLost),
             }
-            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            Some(Err(_)) | None => self.ended = Some(Ended::TerminalLost),
-        }
-    }
-
-    /// What has been typed meanwhile, so that a storm of events is one frame.
-    fn typed_already<I: Stream<Item = io::Result<Event>> + Unpin>(&mut self, input: &mut I) {
-        for _ in 0..BATCH {
             if self.ended.is_some() {
                 break;
             }
-            let Some(event) = input.next().now_or_never() else { break };
-            self.typed(event);
         }
+        self.dirty = Dirty::Now;
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -271,5 +267,15 @@ impl<S: Screen> Driver<S> {
     fn redraw(&mut self) -> io::Result<()> {
         self.dirty = Dirty::Now;
         self.screen.clear()
+    }
+}
+
+/// Into the log: what became of the link.
+fn tell(before: &Link, now: &Link) {
+    match (before, now) {
+        (Link::Live(_), Link::Live(_)) | (Link::Lost { .. }, Link::Lost { .. }) | (_, Link::Connecting { .. }) => {}
+        (_, Link::Live(summary)) => tracing::info!(session = %summary.session, "connected"),
+        (_, Link::Lost { reason, .. }) => tracing::warn!(%reason, "the connection is lost"),
+        (_, Link::Over { reason, .. }) => tracing::info!(%reason, "nothing more will come"),
     }
 }

@@ -100,7 +100,7 @@ mod tests {
     fn a_long_history_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let path = file(folder.path(), "python");
-        let lines: String = (0..HISTORY * 2 + 1).map(|at| format!("\"x = {at}\"\n")).collect();
+        let lines: String = (0..=HISTORY * 2).map(|at| format!("\"x = {at}\"\n")).collect::<Vec<_>>().concat();
         fs::write(&path, lines).unwrap();
         assert_eq!(read(&path).unwrap().len(), HISTORY);
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), HISTORY);

@@ -54,9 +54,9 @@ pub(super) enum Class {
 
 /// What the layout depends on beside the area.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape<'a> {
+pub(super) struct Shape {
     /// The panes, the last focused first.
-    pub(super) recent: &'a [Pane; 6],
+    pub(super) recent: [Pane; 6],
     /// Whether the focused pane has all the room.
     pub(super) zoom: bool,
     /// Whether a row of warnings is wanted.
@@ -92,7 +92,7 @@ pub(super) struct Layout {
 }
 
 impl Slot {
-    fn new(area: Rect, tabs: &[Pane], recent: &[Pane; 6]) -> Self {
+    fn new(area: Rect, tabs: &[Pane], recent: [Pane; 6]) -> Self {
         let shown = recent.iter().copied().find(|pane| tabs.contains(pane));
         let shown = shown.or_else(|| tabs.first().copied()).unwrap_or(Pane::Agenda);
         Self { area, tabs: tabs.to_vec(), shown }
@@ -120,7 +120,7 @@ impl Slot {
 
 impl Layout {
     /// Divides an area.
-    pub(super) fn new(area: Rect, shape: Shape<'_>) -> Self {
+    pub(super) fn new(area: Rect, shape: Shape) -> Self {
         match class(area) {
             Class::TooSmall => Self {
                 class: Class::TooSmall,
@@ -154,7 +154,7 @@ impl Layout {
         self.slot_of(pane).map(Slot::inner)
     }
 
-    fn roomy(area: Rect, class: Class, shape: Shape<'_>) -> Self {
+    fn roomy(area: Rect, class: Class, shape: Shape) -> Self {
         let (header, rest) = top(area, 2);
         let (alert, rest) = top(rest, u16::from(shape.alert));
         let (body, keybar) = bottom(rest, 1);
@@ -176,7 +176,7 @@ fn class(area: Rect) -> Class {
     }
 }
 
-fn wide(body: Rect, shape: Shape<'_>) -> Vec<Slot> {
+fn wide(body: Rect, shape: Shape) -> Vec<Slot> {
     let (panes, prompt) = bottom(body, (shape.prompt_rows + 2).clamp(4, body.height / 3));
     let (left, right) = split(panes, (panes.width * 2 / 5).clamp(42, 76));
     let (agenda, commands) = top(left, left.height * 11 / 20);
@@ -193,7 +193,7 @@ fn wide(body: Rect, shape: Shape<'_>) -> Vec<Slot> {
     slots
 }
 
-fn narrow(body: Rect, shape: Shape<'_>) -> Vec<Slot> {
+fn narrow(body: Rect, shape: Shape) -> Vec<Slot> {
     let (panes, prompt) = bottom(body, (shape.prompt_rows + 2).clamp(3, body.height / 3));
     let lists = [Pane::Agenda, Pane::Commands, Pane::Exceptions];
     // The half that is worked in gets the larger part.
@@ -255,7 +255,7 @@ mod tests {
         ) {
             let area = Rect::new(0, 0, width, height);
             let recent = recent(focus);
-            let layout = Layout::new(area, Shape { recent: &recent, zoom, alert, prompt_rows });
+            let layout = Layout::new(area, Shape { recent, zoom, alert, prompt_rows });
             let mut parts = vec![layout.header, layout.alert, layout.keybar];
             parts.extend(layout.slots.iter().map(|slot| slot.area));
             let covered: u32 = parts.iter().map(|part| part.area()).sum();

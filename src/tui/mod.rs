@@ -66,7 +66,7 @@ impl Default for Options {
     }
 }
 
-/// How a window was left. The session goes on, unless it was over before.
+/// How a window was left, and the sentence for it. The session goes on, unless it was over before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// By a key or a signal; the engine and the child go on.
@@ -77,6 +77,17 @@ pub enum Ended {
     SessionOver(i32),
     /// After the engine was gone without having ended the session; why, for people.
     EngineGone(String),
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Detached => f.write_str("detached: the engine and the child go on"),
+            Self::TerminalLost => f.write_str("the terminal is gone: the engine and the child go on"),
+            Self::SessionOver(code) => write!(f, "the session is over, exit code {code}"),
+            Self::EngineGone(reason) => write!(f, "the engine is gone: {reason}"),
+        }
+    }
 }
 
 /// Why no window could be opened.

@@ -112,7 +112,7 @@ impl Model {
     /// Where everything stands.
     pub(super) fn layout(&self) -> Layout {
         let shape = Shape {
-            recent: &self.recent,
+            recent: self.recent,
             zoom: self.zoom,
             alert: !self.alerts().is_empty(),
             prompt_rows: text::cells(self.prompt.wanted_rows()),
@@ -170,7 +170,7 @@ impl Model {
         let now = self.engine_now();
         if let Some(ended) = &summary.ended {
             let reason = text::one_line(&ended.reason);
-            let said = format!("the session is over: {reason} (exit code {}) · look around, q leaves", ended.code);
+            let said = format!("the session is over (exit code {}): {reason} · q leaves", ended.code);
             alerts.push(Alert { said, kind: if ended.code == 0 { Kind::Good } else { Kind::Bad } });
             return alerts;
         }
@@ -207,6 +207,8 @@ impl Model {
                 kind: Kind::Plain,
             });
         }
+        // What is lost must not be pushed out of the row by what is only going on.
+        alerts.sort_by_key(|alert| alert.kind != Kind::Bad);
         alerts
     }
 

@@ -2,7 +2,7 @@
 
 use super::Ended;
 use crate::api::Link;
-use crate::model::proto::{List, OutputQuery, Request, Response};
+use crate::model::proto::{List, OutputQuery, Request, Response, Window};
 use crate::model::{CommandId, Micros};
 use crossterm::event::Event;
 
@@ -25,11 +25,11 @@ pub(super) enum Msg {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Purpose {
     /// The agenda's window.
-    Agenda,
+    Agenda(Window),
     /// The commands' window.
-    Commands,
+    Commands(Window),
     /// The exceptions' window.
-    Exceptions,
+    Exceptions(Window),
     /// The output's window.
     Output(OutputQuery),
     /// The engine's log.

@@ -13,6 +13,10 @@ pub(super) trait Lines {
     fn count(&self) -> usize;
     /// One of them; an empty one past the end.
     fn line(&self, at: usize) -> Line<'static>;
+    /// What stands before its first row, and stays when the line is scrolled sideways.
+    fn margin(&self, _at: usize) -> Line<'static> {
+        Line::default()
+    }
 }
 
 impl Lines for [Line<'static>] {
@@ -49,7 +53,12 @@ pub(super) struct View {
 
 impl View {
     fn rows(self, lines: &(impl Lines + ?Sized), at: usize) -> usize {
-        if self.wrap { wrap(&lines.line(at), self.width).len() } else { 1 }
+        if self.wrap { wrap(&lines.line(at), self.room(&lines.margin(at))).len() } else { 1 }
+    }
+
+    /// Cells that a margin leaves; one that leaves too little is not shown.
+    fn room(self, margin: &Line<'_>) -> usize {
+        if margin.width() * 2 > self.width { self.width } else { self.width - margin.width() }
     }
 
     /// The place `rows` further up, or the first.
@@ -95,11 +104,16 @@ impl View {
             if seen.len() >= self.height {
                 break;
             }
-            let line = lines.line(at);
-            if self.wrap {
-                seen.extend(wrap(&line, self.width).into_iter().skip(skip));
-            } else {
-                seen.push(cut(&line, self.left, self.width));
+            let (margin, line) = (lines.margin(at), lines.line(at));
+            let room = self.room(&margin);
+            let rows = if self.wrap { wrap(&line, room) } else { vec![cut(&line, self.left, room)] };
+            for (row, mut body) in rows.into_iter().enumerate().skip(skip) {
+                if room < self.width {
+                    let margin =
+                        if row == 0 { margin.spans.clone() } else { vec![Span::raw(" ".repeat(margin.width()))] };
+                    body.spans.splice(0..0, margin);
+                }
+                seen.push(body);
             }
             skip = 0;
         }

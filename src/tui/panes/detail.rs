@@ -50,7 +50,7 @@ pub(in crate::tui) struct Detail {
     pub(in crate::tui) live: bool,
     /// Whether it is to be asked for.
     pub(in crate::tui) stale: bool,
-    command_detail: Option<Box<CommandDetail>>,
+    told: Option<Box<CommandDetail>>,
     output: Option<OutputPage>,
 }
 
@@ -72,7 +72,7 @@ impl Detail {
             left: 0,
             live: true,
             stale: true,
-            command_detail: None,
+            told: None,
             output: None,
         }
     }
@@ -99,7 +99,7 @@ impl Detail {
     /// A command's answer came.
     pub(in crate::tui) fn take_command(&mut self, detail: Box<CommandDetail>, theme: Theme, zone: &TimeZone) {
         self.live = !detail.view.row.state.is_final();
-        self.command_detail = Some(detail);
+        self.told = Some(detail);
         self.tell_command(theme, zone);
     }
 
@@ -168,7 +168,7 @@ impl Detail {
     }
 
     fn tell_command(&mut self, theme: Theme, zone: &TimeZone) {
-        let Some(detail) = &self.command_detail else { return };
+        let Some(detail) = &self.told else { return };
         let mut told = Told::new(theme);
         let row = &detail.view.row;
         let (sign, style) = theme.command(row.state);
@@ -230,7 +230,7 @@ impl Told {
         match self.lines.len() {
             0..MOST => self.lines.push(line),
             MOST => {
-                self.lines.push(Line::styled("… there is more; `childminder log` has all of it", self.theme.warn()))
+                self.lines.push(Line::styled("… there is more; `childminder log` has all of it", self.theme.warn()));
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! A window of a list that lives in the engine: what is seen, and a screen before and after it.
 
+use super::fetch::Fetch;
 use crate::model::proto::{PAGE_LIMIT, Page, Window};
 
 /// A list's window, its selection and whether that follows.
@@ -15,28 +16,13 @@ pub(in crate::tui) struct ListPane<T> {
     pub(in crate::tui) selected: u32,
     /// Whether the selection goes along with what is new.
     pub(in crate::tui) follow: bool,
-    /// Whether an answer has come yet.
-    pub(in crate::tui) loaded: bool,
-    asked: Option<Window>,
-    answered: Option<Window>,
-    stale: bool,
+    fetch: Fetch<Window>,
 }
 
 impl<T> ListPane<T> {
     /// An empty one.
     pub(in crate::tui) fn new(follow: bool) -> Self {
-        Self {
-            rows: Vec::new(),
-            from: 0,
-            total: 0,
-            top: 0,
-            selected: 0,
-            follow,
-            loaded: false,
-            asked: None,
-            answered: None,
-            stale: true,
-        }
+        Self { rows: Vec::new(), from: 0, total: 0, top: 0, selected: 0, follow, fetch: Fetch::default() }
     }
 
     /// The row at a place, if it is in the window.
@@ -51,12 +37,12 @@ impl<T> ListPane<T> {
 
     /// The engine's list may have changed.
     pub(in crate::tui) fn stir(&mut self) {
-        self.stale = true;
+        self.fetch.stir();
     }
 
     /// The window to ask for, if one is needed; one question at a time.
     pub(in crate::tui) fn wanted(&mut self, height: u16) -> Option<Window> {
-        if self.asked.is_some() || height == 0 {
+        if self.fetch.is_asking() || height == 0 {
             return None;
         }
         // The pane may have become lower since the row was selected.
@@ -64,24 +50,23 @@ impl<T> ListPane<T> {
         let height = u32::from(height);
         let window = Window { from: self.top.saturating_sub(height), limit: (height * 3).min(PAGE_LIMIT) };
         let end = self.from + u32::try_from(self.rows.len()).unwrap_or(0);
-        let covered = self.loaded && self.from <= self.top && end >= self.total.min(self.top + height);
-        // The same question is not put twice unless something changed: the answer would be the same.
-        if !self.stale && (covered || self.answered == Some(window)) {
-            return None;
-        }
-        self.stale = false;
-        self.asked = Some(window);
-        Some(window)
+        let covered = self.from <= self.top && end >= self.total.min(self.top + height);
+        let wanted = if self.is_loaded() && covered { self.fetch.is_stale() } else { self.fetch.is_news(&window) };
+        wanted.then(|| self.fetch.ask(window))
+    }
+
+    /// Whether an answer has come yet.
+    pub(in crate::tui) fn is_loaded(&self) -> bool {
+        self.fetch.is_loaded()
     }
 
     /// The answer came; none when it went wrong.
-    pub(in crate::tui) fn take(&mut self, page: Option<Page<T>>) {
-        self.answered = self.asked.take();
+    pub(in crate::tui) fn take(&mut self, window: Window, page: Option<Page<T>>) {
+        self.fetch.answered(&window, page.is_some());
         let Some(page) = page else { return };
         self.from = page.from;
         self.rows = page.rows;
         self.total = page.total;
-        self.loaded = true;
         self.selected = self.selected.min(self.total.saturating_sub(1));
         self.top = self.top.min(self.total.saturating_sub(1));
     }
@@ -131,7 +116,7 @@ mod tests {
                 list.step(step, height);
                 let mut asked = 0;
                 while let Some(window) = list.wanted(height) {
-                    list.take(Some(page(window, total)));
+                    list.take(window, Some(page(window, total)));
                     asked += 1;
                     prop_assert!(asked <= 2);
                 }

@@ -3,13 +3,14 @@
 //! tui-logger is a global ring of bounded depth. Its own mover thread (a hundred wake-ups a second) is not started: the
 //! loop moves events before it draws. Whatever goes in is one line and made safe here.
 
+use crate::model::proto::Request;
 use crate::tui::theme::Theme;
 use crate::tui::{text, time};
 use log::{Level, LevelFilter, Record};
 use ratatui::text::{Line, Span};
 use std::fmt::Write as _;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tui_logger::{ExtLogRecord, LogFormatter, TuiWidgetEvent, TuiWidgetState};
@@ -17,7 +18,7 @@ use tui_logger::{ExtLogRecord, LogFormatter, TuiWidgetEvent, TuiWidgetState};
 const ENGINE: &str = "engine";
 const WINDOW: &str = "window";
 /// Lines of the engine's log asked for at once.
-pub(in crate::tui) const LINES: u32 = 500;
+const LINES: u32 = 500;
 
 /// The pane.
 pub(in crate::tui) struct LogPane {
@@ -42,13 +43,13 @@ impl LogPane {
         self.stale = true;
     }
 
-    /// The byte offset to ask from, if there may be more and the pane is seen.
-    pub(in crate::tui) fn wanted(&mut self) -> Option<Option<u64>> {
+    /// What to ask for, if there may be more; to be called while the pane is seen.
+    pub(in crate::tui) fn wanted(&mut self) -> Option<Request> {
         if self.asked || !std::mem::take(&mut self.stale) {
             return None;
         }
         self.asked = true;
-        Some(self.next)
+        Some(Request::Traces { from: self.next, limit: LINES })
     }
 
     /// The answer came; none when it went wrong.
@@ -97,6 +98,9 @@ pub struct WindowLog;
 
 impl<S: Subscriber> Layer<S> for WindowLog {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        if !is_ours(event.metadata()) {
+            return;
+        }
         let mut said = Said(time::clock(time::now(), &jiff::tz::TimeZone::system()));
         event.record(&mut said);
         let level = match *event.metadata().level() {
@@ -108,6 +112,12 @@ impl<S: Subscriber> Layer<S> for WindowLog {
         };
         put(level, WINDOW, &said.0);
     }
+}
+
+/// Ours, but not every step; of the libraries beneath only what went wrong.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    let most = if metadata.target().starts_with("childminder") { tracing::Level::DEBUG } else { tracing::Level::WARN };
+    *metadata.level() <= most
 }
 
 struct Said(String);
@@ -157,6 +167,29 @@ impl LogFormatter for Formatter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_events_are_put_in_made_safe_and_those_of_libraries_are_not() {
+        use ratatui::widgets::Widget as _;
+        use tracing_subscriber::layer::SubscriberExt as _;
+        let pane = LogPane::default();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(WindowLog), || {
+            tracing::warn!(target: "childminder::tui", path = "a\u{1b}[2Jb", "cannot\nread");
+            tracing::info!(target: "mio::poll", "registering");
+        });
+        tui_logger::move_events();
+        let area = ratatui::layout::Rect::new(0, 0, 100, 5);
+        let mut buffer = ratatui::buffer::Buffer::empty(area);
+        let widget = tui_logger::TuiLoggerWidget::default().formatter(Box::new(Formatter(Theme { colour: true })));
+        widget.state(&pane.state).render(area, &mut buffer);
+        let seen: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+        assert!(seen.contains("W window"), "{seen}");
+        assert!(
+            seen.contains("cannot⏎read path=\"a\\u{1b}[2Jb\"") || seen.contains("cannot⏎read path=a␛[2Jb"),
+            "{seen}"
+        );
+        assert!(!seen.contains("registering"), "{seen}");
+    }
 
     #[test]
     fn a_trace_is_read_and_another_line_is_kept() {

@@ -3,6 +3,7 @@
 //! The place is the end (follow) or a line's anchor and a row in it, so that neither new output nor a new width moves
 //! what is read. A full screen of an anchored place asks for nothing, however much comes.
 
+use super::fetch::Fetch;
 use crate::model::proto::{LineAnchor, OutputAt, OutputLine, OutputPage, OutputQuery};
 use crate::model::{Micros, Stream};
 use crate::tui::scroll::{Lines, Place, View};
@@ -42,11 +43,8 @@ pub(in crate::tui) struct OutputPane {
     pub(in crate::tui) left: usize,
     /// The lines known.
     pub(in crate::tui) page: OutputPage,
-    /// Whether an answer has come yet.
-    pub(in crate::tui) loaded: bool,
-    asked: Option<OutputQuery>,
-    answered: Option<OutputQuery>,
-    stale: bool,
+    /// What is asked for.
+    pub(in crate::tui) fetch: Fetch<OutputQuery>,
 }
 
 impl Default for OutputPane {
@@ -58,10 +56,7 @@ impl Default for OutputPane {
             times: false,
             left: 0,
             page: OutputPage::default(),
-            loaded: false,
-            asked: None,
-            answered: None,
-            stale: true,
+            fetch: Fetch::default(),
         }
     }
 }
@@ -69,7 +64,7 @@ impl Default for OutputPane {
 impl OutputPane {
     /// There may be more output.
     pub(in crate::tui) fn stir(&mut self) {
-        self.stale = true;
+        self.fetch.stir();
     }
 
     /// How the lines are laid into a room of this size.
@@ -96,7 +91,7 @@ impl OutputPane {
 
     /// The window to ask for, if one is needed; one question at a time.
     pub(in crate::tui) fn wanted(&mut self, height: u16) -> Option<OutputQuery> {
-        if self.asked.is_some() || height == 0 {
+        if self.fetch.is_asking() || height == 0 {
             return None;
         }
         let height = u32::from(height);
@@ -106,18 +101,12 @@ impl OutputPane {
             At::Going(to) => (to, 0, height * 2),
         };
         let query = OutputQuery { stream: self.stream, at, before, after, command: None, raw: false };
-        let same = self.answered.as_ref() == Some(&query);
         let needed = match self.at {
             At::Going(_) => true,
-            At::Follow => self.stale || !same,
-            At::Anchored { anchor, .. } => !self.covers(anchor, height as usize) && (self.stale || !same),
+            At::Follow => self.fetch.is_news(&query),
+            At::Anchored { anchor, .. } => !self.covers(anchor, height as usize) && self.fetch.is_news(&query),
         };
-        if !needed {
-            return None;
-        }
-        self.stale = false;
-        self.asked = Some(query.clone());
-        Some(query)
+        needed.then(|| self.fetch.ask(query))
     }
 
     fn covers(&self, anchor: LineAnchor, height: usize) -> bool {
@@ -127,17 +116,15 @@ impl OutputPane {
 
     /// The answer came; none when it went wrong. Whether it says that there is nothing where one wanted to go.
     pub(in crate::tui) fn take(&mut self, query: &OutputQuery, page: Option<OutputPage>) -> bool {
-        if self.asked.as_ref() != Some(query) {
+        if !self.fetch.answered(query, page.is_some()) {
             return false;
         }
-        self.answered = self.asked.take();
         let going = matches!(self.at, At::Going(to) if to == query.at);
         let Some(page) = page.filter(|_| query.stream == self.stream) else {
             self.let_go(going);
             return going;
         };
         let first = page.lines.first().map(|line| line.anchor);
-        self.loaded = true;
         if !going {
             // The answer to an old question (a place left meanwhile) would throw away what is seen.
             let still = match (self.at, query.at) {
@@ -162,22 +149,20 @@ impl OutputPane {
 
     fn let_go(&mut self, going: bool) {
         if going {
-            self.at = At::Follow;
-            self.stale = true;
+            self.follow();
         }
     }
 
     /// Goes to a place.
     pub(in crate::tui) fn go(&mut self, to: OutputAt) {
         self.at = At::Going(to);
-        self.asked = None;
+        self.fetch.drop_question();
     }
 
     /// Follows again.
     pub(in crate::tui) fn follow(&mut self) {
         self.at = At::Follow;
-        self.stale = true;
-        self.asked = None;
+        self.fetch.drop_question();
     }
 
     /// Scrolls by rows: negative is up.
@@ -190,8 +175,7 @@ impl OutputPane {
         let at_end = by > 0 && self.page.at_end && to == view.last(&lines);
         let anchor = self.page.lines.get(to.line).map(|line| line.anchor);
         if at_end {
-            self.at = At::Follow;
-            self.stale = true;
+            self.follow();
         } else if let Some(anchor) = anchor.filter(|_| to != from || !matches!(self.at, At::Follow)) {
             self.at = At::Anchored { anchor, row: to.row };
         }
@@ -222,10 +206,7 @@ impl OutputPane {
             None => {}
         }
         self.page = OutputPage::default();
-        self.loaded = false;
-        self.asked = None;
-        self.answered = None;
-        self.stale = true;
+        self.fetch = Fetch::default();
     }
 
     /// The choice of streams, for the title.
@@ -257,19 +238,24 @@ impl Lines for Shown<'_> {
         self.lines.len()
     }
 
-    fn line(&self, at: usize) -> Line<'static> {
+    fn margin(&self, at: usize) -> Line<'static> {
         let Some(line) = self.lines.get(at) else { return Line::default() };
-        let mut styled = Line::default();
+        let mut margin = Line::default();
         if self.times {
-            styled.push_span(Span::styled(self.stamp(line.wall), self.theme.dim()));
+            margin.push_span(Span::styled(self.stamp(line.wall), self.theme.dim()));
         }
         if self.marked {
-            styled.push_span(match line.anchor.stream {
+            margin.push_span(match line.anchor.stream {
                 Stream::Stdout => Span::raw("  "),
                 Stream::Stderr => Span::styled("▎ ", self.theme.bad()),
             });
         }
-        styled.spans.extend(ansi::styled(&line.text, self.theme.text(), self.theme.colour).spans);
+        margin
+    }
+
+    fn line(&self, at: usize) -> Line<'static> {
+        let Some(line) = self.lines.get(at) else { return Line::default() };
+        let mut styled = ansi::styled(&line.text, self.theme.text(), self.theme.colour);
         if line.cut {
             let rest = line.length.saturating_sub(line.text.len() as u64);
             styled.push_span(Span::styled(format!(" … +{}", text::bytes(rest)), self.theme.dim()));

@@ -1,5 +1,11 @@
 //! A session that is not there: plausible data, a fixed clock, and what was asked of it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the numbers are small and made here"
+)]
+
 use crate::api::{ApiError, Link, SessionView};
 use crate::model::child::Application;
 use crate::model::proto::{
@@ -65,7 +71,7 @@ impl Fake {
     pub(super) fn change(&self, change: impl FnOnce(&mut Summary)) {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut world.summary);
-        self.link.send_replace(Link::Live(Box::new(world.summary.clone())));
+        self.publish(&mut world);
     }
 
     pub(super) fn print(&self, text: &str) {
@@ -73,7 +79,22 @@ impl Fake {
         let mut next = line(world.lines.len() as u64);
         next.text = text.into();
         world.lines.push(next);
+        self.publish(&mut world);
+    }
+
+    fn publish(&self, world: &mut World) {
+        world.summary.seq = world.summary.seq.next();
+        world.summary.output.stdout = world.lines.len() as u64 * 200;
         self.link.send_replace(Link::Live(Box::new(world.summary.clone())));
+    }
+
+    /// A pulse that says that nothing but the time has changed.
+    pub(super) fn beat(&self) {
+        self.link.send_modify(|link| {
+            if let Link::Live(summary) = link {
+                summary.now = Micros(summary.now.0 + 1_000_000);
+            }
+        });
     }
 
     pub(super) fn lose(&self, link: Link) {
@@ -128,12 +149,12 @@ impl Fake {
             Request::Hold => {
                 world.summary.held =
                     Some(Hold { by: Some(Origin { user: "ann".into(), ..Origin::default() }), since: at(60.0) });
-                self.link.send_replace(Link::Live(Box::new(world.summary.clone())));
+                self.publish(&mut world);
                 Response::Done { said: String::new() }
             }
             Request::Release => {
                 world.summary.held = None;
-                self.link.send_replace(Link::Live(Box::new(world.summary.clone())));
+                self.publish(&mut world);
                 Response::Done { said: String::new() }
             }
             Request::Items { verb: ItemVerb::Retry, names } => {

@@ -3,7 +3,7 @@
 use super::fake::{NOON, at};
 use super::harness::Window;
 use crate::api::Link;
-use crate::model::proto::{ItemVerb, Request, Summary};
+use crate::model::proto::{ItemVerb, Request};
 use crate::model::{CommandId, StopMode};
 use crate::tui::Ended;
 use crate::tui::layout::Pane;
@@ -191,7 +191,7 @@ fn detaching_is_not_stopping() {
     let mut window = Window::open(80, 24);
     window.session.end(1, "an item failed");
     window.settle(Vec::new());
-    window.sees("the session is over: an item failed (exit code 1)");
+    window.sees("the session is over (exit code 1): an item failed");
     assert_eq!(window.keys("q"), Some(Ended::SessionOver(1)));
 }
 
@@ -322,13 +322,15 @@ fn a_lost_link_is_told_and_what_was_known_stays() {
     window.session.lose(Link::Over { last: None, reason: "it was killed".into(), since: at(61.0) });
     window.settle(Vec::new());
     window.sees("the engine is gone: it was killed");
+    window.keys("home");
+    window.sees("frame 0001");
     assert_eq!(window.keys("q"), Some(Ended::EngineGone("it was killed".into())));
 }
 
 #[test]
 fn a_session_that_has_just_begun_is_shown() {
     let mut window = Window::open(80, 24);
-    window.session.lose(Link::Live(Box::new(Summary::default())));
+    window.session.lose(Link::Live(Box::default()));
     window.settle(Vec::new());
     window.sees("no child yet");
     window.sees("no agenda");
@@ -341,4 +343,41 @@ fn what_is_not_seen_asks_for_nothing() {
     window.session.print("more");
     window.settle(Vec::new());
     assert_eq!(window.session.asked() - before, 1, "the agenda only");
+}
+
+#[test]
+fn a_pulse_that_says_nothing_new_asks_for_nothing() {
+    let mut window = Window::open(160, 50);
+    let before = window.session.asked();
+    for _ in 0..5 {
+        window.session.beat();
+        window.settle(Vec::new());
+    }
+    assert_eq!(window.session.asked(), before);
+}
+
+#[test]
+fn a_window_on_an_idle_session_does_not_tick() {
+    let mut window = Window::open(80, 24);
+    assert!(window.driver.model.is_ticking());
+    window.session.change(|summary| {
+        summary.running = None;
+        summary.item = None;
+    });
+    window.settle(Vec::new());
+    window.sees("● idle");
+    assert!(!window.driver.model.is_ticking());
+}
+
+#[test]
+fn silence_is_told_however_narrow_it_is() {
+    let mut window = Window::open(80, 24);
+    window.session.change(|summary| {
+        summary.last_output = Some(at(-20.0));
+        summary.last_word = Some(at(-20.0));
+    });
+    window.settle(Vec::new());
+    window.sees("► item frame 0013 1m 01s");
+    window.sees("silent 1m 01s");
+    window.sees("no heartbeat 1m 01s");
 }

@@ -86,7 +86,7 @@ fn draw(model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn any_sequence_of_messages_is_taken_and_drawn(

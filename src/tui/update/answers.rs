@@ -12,18 +12,18 @@ use crate::tui::panes::prompt::{self, Fate};
 /// Takes an answer. One of another kind than was asked for counts as none.
 pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Response, String>) -> Vec<Effect> {
     match purpose {
-        Purpose::Agenda => model.agenda.take(page(model_page(answer, |response| match response {
-            Response::Agenda(page) => Some(page),
-            _ => None,
-        }))),
-        Purpose::Commands => model.commands.take(page(model_page(answer, |response| match response {
-            Response::Commands(page) => Some(page),
-            _ => None,
-        }))),
-        Purpose::Exceptions => model.exceptions.take(page(model_page(answer, |response| match response {
-            Response::Exceptions(page) => Some(page),
-            _ => None,
-        }))),
+        Purpose::Agenda(window) => {
+            let right = |response| if let Response::Agenda(page) = response { Some(page) } else { None };
+            model.agenda.take(window, page(answer, right));
+        }
+        Purpose::Commands(window) => {
+            let right = |response| if let Response::Commands(page) = response { Some(page) } else { None };
+            model.commands.take(window, page(answer, right));
+        }
+        Purpose::Exceptions(window) => {
+            let right = |response| if let Response::Exceptions(page) = response { Some(page) } else { None };
+            model.exceptions.take(window, page(answer, right));
+        }
         Purpose::Output(query) => {
             let page = match answer {
                 Ok(Response::Output(page)) => Some(page),
@@ -47,29 +47,23 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
             Err(why) => model.complain(why),
         },
         Purpose::Command(_) | Purpose::CommandOutput(_) | Purpose::Exception(_) | Purpose::Item(_) => {
-            detail(model, purpose, answer);
+            detail(model, &purpose, answer);
         }
     }
     Vec::new()
 }
 
-fn model_page<T>(answer: Result<Response, String>, right: impl Fn(Response) -> Option<Page<T>>) -> Option<Page<T>> {
-    answer.ok().and_then(right)
+/// The page of an answer, if it is of the right kind; rows that claim to lie past its own total are left out.
+fn page<T>(answer: Result<Response, String>, right: impl Fn(Response) -> Option<Page<T>>) -> Option<Page<T>> {
+    let mut page = answer.ok().and_then(right)?;
+    page.rows.truncate(page.total.saturating_sub(page.from) as usize);
+    Some(page)
 }
 
-/// A page whose rows claim to lie past its own total is cut: the list is not trusted either.
-fn page<T>(page: Option<Page<T>>) -> Option<Page<T>> {
-    page.map(|mut page| {
-        let most = page.total.saturating_sub(page.from) as usize;
-        page.rows.truncate(most);
-        page
-    })
-}
-
-fn detail(model: &mut Model, purpose: Purpose, answer: Result<Response, String>) {
+fn detail(model: &mut Model, purpose: &Purpose, answer: Result<Response, String>) {
     let Some(Overlay::Detail(detail)) = &mut model.overlay else { return };
     let (theme, zone) = (model.theme, &model.zone);
-    let asked = match &purpose {
+    let asked = match purpose {
         Purpose::Command(id) | Purpose::CommandOutput(id) => What::Command(*id),
         Purpose::Exception(place) => What::Exception(*place),
         Purpose::Item(name) => What::Item(name.clone()),
@@ -83,12 +77,11 @@ fn detail(model: &mut Model, purpose: Purpose, answer: Result<Response, String>)
         Ok(Response::Output(page)) => detail.take_output(page, theme, zone),
         Ok(Response::Exception { group, exception }) => detail.take_exception(&group, &exception, theme, zone),
         Ok(Response::Item(item)) => detail.take_item(&item, theme, zone),
-        Ok(_) => {}
         Err(why) if detail.lines.is_empty() => {
             model.overlay = None;
             model.complain(why);
         }
-        Err(_) => {}
+        Ok(_) | Err(_) => {}
     }
 }
 

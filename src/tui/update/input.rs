@@ -21,7 +21,8 @@ pub(super) fn input(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Resize(width, height) => {
             model.size = Size { width, height };
-            Vec::new()
+            // In a storm of sizes the last may be the first again, while the terminal has lost what it showed.
+            vec![Effect::Redraw]
         }
         Event::Key(key) if key.kind != KeyEventKind::Release => pressed(model, key),
         Event::Paste(pasted) => paste(model, &pasted),
@@ -133,14 +134,11 @@ fn menu_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             let chosen = menu.chosen();
             let back = contexts(model);
             model.overlay = None;
-            return match chosen {
-                Some(action) => perform(model, action),
-                None => {
-                    let here = back.first().map_or("here", |context| context.title());
-                    model.say(format!("that cannot be done from {here}"));
-                    Vec::new()
-                }
-            };
+            if let Some(action) = chosen {
+                return perform(model, action);
+            }
+            let here = back.first().map_or("here", |context| context.title());
+            model.say(format!("that cannot be done from {here}"));
         }
         KeyCode::Char(c) if keymap::writes_text(key.code, key.modifiers) => {
             type_text(&mut menu.filter, c.encode_utf8(&mut [0; 4]));

@@ -12,9 +12,8 @@ use super::model::Model;
 use super::msg::{Effect, Msg, Purpose};
 use super::overlay::Overlay;
 use super::panes::detail::{self, What};
-use super::panes::log;
 use crate::api::Link;
-use crate::model::proto::{OutputAt, OutputQuery, Request};
+use crate::model::proto::{OutputAt, OutputQuery, Request, Summary};
 
 pub(super) use input::contexts;
 pub(super) use perform::{enabled, moves_focus};
@@ -41,16 +40,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
     let mut effects = Vec::new();
     if let Some(summary) = link.summary() {
+        let before = model.summary.take().filter(|_| matches!(model.link, Link::Live(_)));
+        stir(model, before.as_deref(), summary);
         model.summary = Some(Box::new(summary.clone()));
         model.summary_at = model.clock;
-        model.agenda.stir();
-        model.commands.stir();
-        model.exceptions.stir();
-        model.output.stir();
-        model.log.stir();
-        if let Some(Overlay::Detail(detail)) = &mut model.overlay {
-            detail.stale |= detail.live;
-        }
         if model.prompt.application.as_deref() != Some(&summary.backend) && !summary.backend.is_empty() {
             model.prompt.application = Some(summary.backend.clone());
             effects.push(Effect::LoadHistory(summary.backend.clone()));
@@ -59,6 +52,25 @@ fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
     model.link = link;
     follow(model);
     effects
+}
+
+/// Marks what the engine may know more of: by what the pulse says has changed, or everything after a break.
+fn stir(model: &mut Model, before: Option<&Summary>, now: &Summary) {
+    let changed = |what: fn(&Summary) -> u64| before.is_none_or(|before| what(before) != what(now));
+    if changed(|summary| summary.seq.0) {
+        model.agenda.stir();
+        model.commands.stir();
+        if let Some(Overlay::Detail(detail)) = &mut model.overlay {
+            detail.stale |= detail.live;
+        }
+    }
+    if changed(|summary| summary.raised) || changed(|summary| u64::from(summary.exceptions)) {
+        model.exceptions.stir();
+    }
+    if changed(|summary| summary.output.stdout) || changed(|summary| summary.output.stderr) {
+        model.output.stir();
+    }
+    model.log.stir();
 }
 
 /// Selections that follow go along: the agenda's with the running item, the commands' with the newest.
@@ -81,27 +93,28 @@ fn follow(model: &mut Model) {
 /// The windows that the panes need.
 fn wanted(model: &mut Model) -> Vec<Effect> {
     let mut effects = Vec::new();
-    if !matches!(model.link, Link::Live(_)) {
+    // What is over may still be read where it was recorded; where not, the refusal is the answer.
+    if !matches!(model.link, Link::Live(_) | Link::Over { .. }) {
         return effects;
     }
     let layout = model.layout();
     let height = |pane| layout.inner(pane).map_or(0, |inner| inner.height);
     if let Some(window) = model.agenda.wanted(height(Pane::Agenda)) {
-        effects.push(Effect::Ask(Purpose::Agenda, Request::Agenda(window)));
+        effects.push(Effect::Ask(Purpose::Agenda(window), Request::Agenda(window)));
     }
     if let Some(window) = model.commands.wanted(height(Pane::Commands)) {
-        effects.push(Effect::Ask(Purpose::Commands, Request::Commands(window)));
+        effects.push(Effect::Ask(Purpose::Commands(window), Request::Commands(window)));
     }
     if let Some(window) = model.exceptions.wanted(height(Pane::Exceptions)) {
-        effects.push(Effect::Ask(Purpose::Exceptions, Request::Exceptions(window)));
+        effects.push(Effect::Ask(Purpose::Exceptions(window), Request::Exceptions(window)));
     }
     if let Some(query) = model.output.wanted(height(Pane::Output)) {
         effects.push(Effect::Ask(Purpose::Output(query.clone()), Request::Output(query)));
     }
     if height(Pane::Log) > 0
-        && let Some(from) = model.log.wanted()
+        && let Some(request) = model.log.wanted()
     {
-        effects.push(Effect::Ask(Purpose::Traces, Request::Traces { from, limit: log::LINES }));
+        effects.push(Effect::Ask(Purpose::Traces, request));
     }
     if let Some(Overlay::Detail(detail)) = &mut model.overlay
         && std::mem::take(&mut detail.stale)

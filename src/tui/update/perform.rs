@@ -271,12 +271,12 @@ fn motion(model: &mut Model, action: Action) {
     let focus = model.focus();
     let height =
         if detail { super::super::view::detail_room(model).1 } else { model.room(focus).map_or(1, |room| room.1) };
-    let page = i64::from(height.saturating_sub(1).max(1));
+    let screen = i64::from(height.saturating_sub(1).max(1));
     let by = match action {
         Action::Up => -1,
         Action::Down => 1,
-        Action::PageUp => -page,
-        Action::PageDown => page,
+        Action::PageUp => -screen,
+        Action::PageDown => screen,
         Action::Home => -EVERYTHING,
         Action::End => EVERYTHING,
         sideways => return scroll_sideways(model, sideways == Action::Right),

@@ -3,7 +3,7 @@
 
 use crate::api::Link;
 use crate::model::proto::Summary;
-use crate::model::{ChildState, ItemStatus, Micros};
+use crate::model::{ChildState, CommandState, ItemStatus, Micros, Phase};
 use crate::tui::layout::{Class, Layout};
 use crate::tui::model::{Alert, Kind, Model};
 use crate::tui::text;
@@ -35,7 +35,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         return;
     }
     let width = usize::from(layout.header.width);
-    let rows = [row(first(model, width), second_end(model), width), row(second(model), Vec::new(), width)];
+    let rows = [row(first(model), second_end(model), width), row(second(model), Vec::new(), width)];
     for (at, line) in (0u16..).zip(rows) {
         if at < layout.header.height {
             frame.render_widget(line, Rect { y: layout.header.y + at, height: 1, ..layout.header });
@@ -81,20 +81,22 @@ fn row(mut left: Vec<Part>, mut right: Vec<Part>, width: usize) -> Line<'static>
     line
 }
 
-fn first(model: &Model, width: usize) -> Vec<Part> {
+fn first(model: &Model) -> Vec<Part> {
     let theme = model.theme;
     let Some(summary) = &model.summary else {
-        return vec![part(9, "◆ childminder", theme.accent()), Part { weight: 8, spans: state(model, width).spans }];
+        return vec![part(9, "◆ childminder", theme.accent()), Part { weight: 8, spans: state(model).spans }];
     };
     let name = text::one_line(&summary.name).into_owned();
     let name = text::fit(if name.is_empty() { "unnamed" } else { &name }, 24).into_owned();
     let backend = text::fit(&text::one_line(&summary.backend), 16).into_owned();
-    vec![
+    let mut parts = vec![
         part(9, format!("◆ {name}"), theme.accent().patch(theme.strong())),
         part(4, backend, theme.dim()),
         part(2, text::fit(&text::one_line(&summary.session), 40).into_owned(), theme.dim()),
-        Part { weight: 8, spans: state(model, width.saturating_sub(60)).spans },
-    ]
+        Part { weight: 8, spans: state(model).spans },
+    ];
+    parts.extend(running(model));
+    parts
 }
 
 fn second_end(model: &Model) -> Vec<Part> {
@@ -115,8 +117,8 @@ fn second_end(model: &Model) -> Vec<Part> {
     parts
 }
 
-/// What the child does, with the head of its command if there is room for it.
-pub(super) fn state(model: &Model, room: usize) -> Line<'static> {
+/// What the child does.
+pub(super) fn state(model: &Model) -> Line<'static> {
     let theme = model.theme;
     let Some(summary) = &model.summary else {
         let since = match &model.link {
@@ -139,38 +141,41 @@ pub(super) fn state(model: &Model, room: usize) -> Line<'static> {
         ChildState::Connected { .. } => match &summary.running {
             None if summary.queued > 0 => Line::styled(format!("● idle, {} queued", summary.queued), theme.good()),
             None => Line::styled("● idle", theme.good()),
-            Some(_) => running(model, summary, now, room),
+            Some(running) => {
+                let what = match &summary.item {
+                    Some(item) if running.phase == Phase::Item => {
+                        format!("item {}", text::fit(&text::one_line(&item.name), 20))
+                    }
+                    _ => running.phase.word().to_owned(),
+                };
+                let verb = if running.state == CommandState::Sent { "→ sent" } else { "►" };
+                Line::from(vec![
+                    Span::styled(format!("{verb} {what}"), theme.busy()),
+                    Span::styled(format!(" {}", text::elapsed(now.since(running.since))), theme.strong()),
+                ])
+            }
         },
     }
 }
 
-fn running(model: &Model, summary: &Summary, now: Micros, room: usize) -> Line<'static> {
+/// How long nothing was heard of the running command, and its text.
+fn running(model: &Model) -> Vec<Part> {
     let theme = model.theme;
-    let Some(running) = &summary.running else { return Line::default() };
-    let what = match &summary.item {
-        Some(item) if running.phase == crate::model::Phase::Item => {
-            format!("item {}", text::fit(&text::one_line(&item.name), 20))
+    let Some(summary) = &model.summary else { return Vec::new() };
+    let Some(running) = &summary.running else { return Vec::new() };
+    let now = model.engine_now();
+    let mut parts = Vec::new();
+    let mut quiet = |weight, what: &str, last: Option<Micros>| {
+        let since = now.since(last.unwrap_or_default().max(running.since));
+        if since.0 >= SILENT {
+            parts.push(part(weight, format!("{what} {}", text::elapsed(since)), theme.warn()));
         }
-        _ => running.phase.word().to_owned(),
     };
-    let verb = if running.state == crate::model::CommandState::Sent { "→ sent" } else { "►" };
-    let mut line = Line::from(vec![
-        Span::styled(format!("{verb} {what}"), theme.busy()),
-        Span::styled(format!(" {}", text::elapsed(now.since(running.since))), theme.strong()),
-    ]);
-    let quiet = now.since(summary.last_output.unwrap_or_default().max(running.since));
-    if quiet.0 >= SILENT {
-        line.push_span(Span::styled(format!(" silent {}", text::elapsed(quiet)), theme.warn()));
-    }
-    let unheard = now.since(summary.last_word.unwrap_or_default().max(running.since));
-    if unheard.0 >= SILENT {
-        line.push_span(Span::styled(format!(" no heartbeat {}", text::elapsed(unheard)), theme.warn()));
-    }
-    if room > 12 {
-        let head = text::one_line(&running.head).into_owned();
-        line.push_span(Span::styled(format!("  {}", text::fit(&head, room)), theme.dim()));
-    }
-    line
+    quiet(7, "silent", summary.last_output);
+    quiet(6, "no heartbeat", summary.last_word);
+    let head = text::one_line(&running.head).into_owned();
+    parts.push(part(3, text::fit(&head, 48).into_owned(), theme.dim()));
+    parts
 }
 
 fn second(model: &Model) -> Vec<Part> {
@@ -278,7 +283,7 @@ fn status_row(model: &Model, width: u16) -> Paragraph<'static> {
         let said = text::left(&alert.said, width);
         return Paragraph::new(Line::styled(said, model.theme.banner(alert.kind == Kind::Good)));
     }
-    let mut left = vec![Part { weight: 9, spans: state(model, 0).spans }];
+    let mut left = vec![Part { weight: 9, spans: state(model).spans }];
     if let Some(summary) = &model.summary {
         left.push(Part { weight: 6, spans: short_counts(model, summary) });
         if summary.held.is_some() {

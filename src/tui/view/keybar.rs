@@ -41,19 +41,23 @@ fn hints(model: &Model, hints: &[(&str, &str)]) -> Line<'static> {
 fn keys(model: &Model, width: usize) -> Line<'static> {
     let contexts = contexts(model);
     let covered = |action| model.overlay.is_some() && moves_focus(action);
-    let shown = |right: bool| {
+    let shown = |right: bool, room: usize| {
         let mut line = Line::default();
         let listed = |info: &&Info| !info.bar.is_empty() && always(info.action) == right && !covered(info.action);
         for info in TABLE.iter().filter(listed) {
             if let Some(key) = key(info, &contexts) {
-                entry(model, info, key, &mut line);
+                let mut longer = line.clone();
+                entry(model, info, key, &mut longer);
+                if longer.width() <= room {
+                    line = longer;
+                }
             }
         }
         line
     };
-    let right = shown(true);
+    let right = shown(true, width);
     let room = width.saturating_sub(right.width());
-    let mut line = scroll::cut(&shown(false), 0, room.saturating_sub(1));
+    let mut line = shown(false, room);
     line.push_span(Span::raw(" ".repeat(room.saturating_sub(line.width()))));
     line.spans.extend(right.spans);
     line

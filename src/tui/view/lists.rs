@@ -13,7 +13,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 /// Cells of a progress bar.
-const BAR: usize = 10;
+const BAR: u8 = 10;
 /// Cells of a length of time.
 const LENGTH: usize = 7;
 
@@ -48,7 +48,7 @@ fn list<T>(
     row: impl Fn(&T, usize) -> Line<'static>,
 ) {
     if list.total == 0 {
-        empty(model, frame, area, if list.loaded { said } else { "…" });
+        empty(model, frame, area, if list.is_loaded() { said } else { "…" });
         return;
     }
     let width = usize::from(area.width);
@@ -78,7 +78,7 @@ fn item_row(model: &Model, item: &ItemView, width: usize) -> Line<'static> {
     let attempt = if item.row.attempt > 1 { format!("#{}", item.row.attempt) } else { String::new() };
     let word = if width >= 40 { text::left(item.row.status.word(), 9) } else { String::new() };
     let bar = width >= 30;
-    let fixed = 2 + text::width(&word) + if bar { BAR + 1 } else { 0 } + 4 + LENGTH + 1;
+    let fixed = 2 + text::width(&word) + if bar { usize::from(BAR) + 1 } else { 0 } + 4 + LENGTH + 1;
     let name = text::left(&text::one_line(&item.name), width.saturating_sub(fixed));
     let mut line =
         Line::from(vec![Span::styled(format!("{sign} "), style), Span::raw(name), Span::styled(word, style)]);
@@ -106,10 +106,11 @@ fn progress(model: &Model, item: &ItemView) -> [Span<'static>; 2] {
     let (_, style) = theme.item(item.row.status);
     match item.row.progress {
         Some(fraction) if fraction.is_finite() => {
-            let filled = ((fraction.clamp(0.0, 1.0) * BAR as f32).round() as usize).min(BAR);
-            [Span::styled("━".repeat(filled), style), Span::styled("─".repeat(BAR - filled), theme.dim())]
+            let filled = usize::from(((fraction.clamp(0.0, 1.0) * f32::from(BAR)).round() as u8).min(BAR));
+            let left = usize::from(BAR) - filled;
+            [Span::styled("━".repeat(filled), style), Span::styled("─".repeat(left), theme.dim())]
         }
-        _ => [Span::raw(" ".repeat(BAR)), Span::raw("")],
+        _ => [Span::raw(" ".repeat(usize::from(BAR))), Span::raw("")],
     }
 }
 

@@ -52,10 +52,9 @@ fn detail_area(layout: &Layout) -> Rect {
 }
 
 fn too_small(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let said = format!("too small: {}×{}, wants 20×5", area.width, area.height);
-    let state = model.summary.as_ref().map(|_| header::state(model, 0).to_string()).unwrap_or_default();
-    let lines =
-        vec![Line::styled(said, model.theme.warn()), Line::from("the session goes on; d detaches"), Line::from(state)];
+    let said = format!("too small: {}×{}", area.width, area.height);
+    let state = model.summary.as_ref().map(|_| header::state(model)).unwrap_or_default();
+    let lines = vec![Line::styled(said, model.theme.warn()), state, Line::from("d detaches")];
     frame.render_widget(Clear, area);
     frame.render_widget(Paragraph::new(lines), area);
 }

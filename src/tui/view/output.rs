@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let pane = &model.output;
     if pane.page.lines.is_empty() {
-        let said = if pane.loaded { "the child has printed nothing so far" } else { "…" };
+        let said = if pane.fetch.is_loaded() { "the child has printed nothing so far" } else { "…" };
         empty(model, frame, area, said);
         return;
     }

@@ -11,7 +11,7 @@ use crate::tui::{keymap, scroll, text};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Margin, Position, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
+use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
 
 /// Draws one.
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overlay: &Overlay) {
@@ -23,7 +23,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overla
     }
 }
 
-fn frame_of(model: &Model, title: String) -> Block<'static> {
+fn frame_of(model: &Model, title: &str) -> Block<'static> {
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(model.theme.accent())
@@ -33,7 +33,7 @@ fn frame_of(model: &Model, title: String) -> Block<'static> {
 fn detail(model: &Model, frame: &mut Frame<'_>, area: Rect, shown: &Detail) {
     frame.render_widget(Clear, area);
     let inner = area.inner(Margin::new(2, 1));
-    let mut block = frame_of(model, text::fit(&shown.title, usize::from(area.width).saturating_sub(6)).into_owned());
+    let mut block = frame_of(model, &text::fit(&shown.title, usize::from(area.width).saturating_sub(6)));
     if shown.live {
         block = block.title_bottom(Line::styled(" not ended yet ", model.theme.dim()).alignment(Alignment::Right));
     } else if !shown.lines.is_empty() {
@@ -64,8 +64,7 @@ fn menu(model: &Model, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
     frame.render_widget(Clear, area);
     let title = if menu.palette { "What can be done here" } else { "Help: all keys" };
     let position = format!(" {}/{} ", (menu.selected + 1).min(rows.len()), rows.len());
-    let block =
-        frame_of(model, title.into()).title_bottom(Line::styled(position, theme.dim()).alignment(Alignment::Right));
+    let block = frame_of(model, title).title_bottom(Line::styled(position, theme.dim()).alignment(Alignment::Right));
     frame.render_widget(block, area);
     let inner = area.inner(Margin::new(1, 1));
     if inner.height == 0 {
@@ -119,30 +118,53 @@ fn menu_row(model: &Model, menu: &Menu, info: &Info, selected: bool, width: usiz
 
 fn dialog(model: &Model, frame: &mut Frame<'_>, area: Rect, dialog: &Dialog) {
     let theme = model.theme;
-    let height = text::cells(dialog.lines.len() + 4);
     let widest =
         dialog.lines.iter().map(|line| text::width(line)).max().unwrap_or(0).max(text::width(&dialog.title) + 2);
-    let area = centred(area, text::cells(widest + 6).max(44), height);
+    let width = text::cells(widest + 6).clamp(44, area.width.max(44)).min(area.width);
+    let choices = choices(model, dialog, usize::from(width.saturating_sub(4)));
+    let inner = usize::from(width.saturating_sub(4)).max(1);
+    let rows = |line: &String| match text::width(line) {
+        cells if cells <= inner => 1,
+        // Words that do not fit leave room behind them.
+        cells => cells.div_ceil(inner) + 1,
+    };
+    let told = dialog.lines.iter().map(rows).sum::<usize>();
+    let area = centred(area, width, text::cells(told + choices.len() + 3));
     frame.render_widget(Clear, area);
     let block = Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(theme.warn())
         .title_top(Line::styled(format!(" {} ", dialog.title), theme.warn().patch(theme.strong())));
     frame.render_widget(block, area);
-    let inner = area.inner(Margin::new(2, 1));
-    let mut choices = Line::default();
-    for (at, choice) in dialog.choices.iter().enumerate() {
-        let style = if at == dialog.selected { theme.selected().patch(theme.strong()) } else { theme.text() };
-        let mark = if at == dialog.selected { "›" } else { " " };
-        choices.push_span(Span::styled(format!("{mark}[{}] {} ", choice.key, choice.label), style));
-        choices.push_span(Span::raw(" "));
-    }
-    let mut lines: Vec<Line<'static>> = dialog.lines.iter().cloned().map(Line::from).collect();
     // The choices must be seen even where the explanation has no room.
-    lines.truncate(usize::from(inner.height).saturating_sub(1));
-    lines.resize(usize::from(inner.height).saturating_sub(1), Line::default());
-    lines.push(choices);
-    frame.render_widget(Paragraph::new(lines), inner);
+    let inner = area.inner(Margin::new(2, 1));
+    let rows = text::cells(choices.len()).min(inner.height);
+    let above = Rect { height: inner.height - rows, ..inner };
+    let lines: Vec<Line<'static>> = dialog.lines.iter().cloned().map(Line::from).collect();
+    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }), above);
+    frame.render_widget(Paragraph::new(choices), Rect { y: above.bottom(), height: rows, ..inner });
+}
+
+/// The choices in one row, or one a row where that is too narrow.
+fn choices(model: &Model, dialog: &Dialog, width: usize) -> Vec<Line<'static>> {
+    let theme = model.theme;
+    let spans: Vec<Span<'static>> = (0..)
+        .zip(&dialog.choices)
+        .map(|(at, choice)| {
+            let (mark, style) = if at == dialog.selected {
+                ("›", theme.selected().patch(theme.strong()))
+            } else {
+                (" ", theme.text())
+            };
+            Span::styled(format!("{mark}[{}] {} ", choice.key, choice.label), style)
+        })
+        .collect();
+    let together: usize = spans.iter().map(|span| span.width() + 1).sum();
+    if together <= width {
+        let gap = || Span::raw(" ");
+        return vec![Line::from(spans.into_iter().flat_map(|span| [span, gap()]).collect::<Vec<_>>())];
+    }
+    spans.into_iter().map(Line::from).collect()
 }
 
 fn search(model: &Model, frame: &mut Frame<'_>, layout: &Layout, list: List, typed: &str) {

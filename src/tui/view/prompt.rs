@@ -24,9 +24,10 @@ pub(super) fn title(model: &Model, focused: bool) -> Line<'static> {
         None => "inject".into(),
     };
     let whom = if model.read_only { "read-only: nothing can be injected".into() } else { whom };
-    let style = match focused {
-        true => theme.inject().add_modifier(Modifier::REVERSED),
-        false => theme.strong().remove_modifier(Modifier::DIM),
+    let style = if focused {
+        theme.inject().add_modifier(Modifier::REVERSED)
+    } else {
+        theme.strong().remove_modifier(Modifier::DIM)
     };
     Line::from(vec![Span::styled(format!(" 6 {whom} "), style)])
 }
