@@ -5,6 +5,7 @@ use super::view::{Link, SessionView};
 use super::{ApiError, Welcome};
 use crate::model::Micros;
 use crate::model::proto::{ClientHello, Request, Response, ServerFrame, Summary};
+use crate::model::state::Ended;
 use futures_util::future::BoxFuture;
 use std::io;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct Target {
     pub paths: Box<dyn Fn() -> Vec<PathBuf> + Send + Sync>,
     /// Whether the engine is alive: it holds its folder's lock.
     pub alive: Box<dyn Fn() -> bool + Send + Sync>,
+    /// How the session ended, as recorded: an engine may be gone before it could tell. Reads files.
+    pub ended: Box<dyn Fn() -> Option<Ended> + Send + Sync>,
 }
 
 impl Target {
@@ -160,9 +163,8 @@ impl Keeper {
             };
             let since = *since.get_or_insert_with(now);
             let refused = matches!(error, ApiError::TurnedAway { .. } | ApiError::Version { .. });
-            let ended = self.last.as_ref().and_then(|last| last.ended.as_ref());
-            let over = match ended {
-                Some(ended) => Some(ended.reason.clone()),
+            let over = match self.ended() {
+                Some(ended) => Some(ended.reason),
                 None if refused => Some(error.to_string()),
                 None if !(self.target.alive)() => Some("the engine is gone".to_owned()),
                 None => None,
@@ -176,6 +178,15 @@ impl Keeper {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(BACKOFF.1);
         }
+    }
+
+    /// How the session ended; what the engine could not tell any more is in its files.
+    fn ended(&mut self) -> Option<Ended> {
+        let last = self.last.as_mut()?;
+        if last.ended.is_none() && !(self.target.alive)() {
+            last.ended = (self.target.ended)();
+        }
+        last.ended.clone()
     }
 
     /// Shows pulses until the connection is gone, and says why it is.

@@ -15,6 +15,13 @@ pub struct ProcessId {
     pub start_time: u64,
 }
 
+impl ProcessId {
+    /// This process's own.
+    pub fn own() -> Option<Self> {
+        Some(Stat::read(std::process::id())?.id)
+    }
+}
+
 /// The longest environment that is looked through, in bytes; the kernel's own limit is a quarter of the stack's.
 const ENVIRON_MAX: u64 = 8 << 20;
 

@@ -4,11 +4,21 @@
 //! terminal unless it was made safe or `--raw` was given; a reader of our output that goes away is no error.
 
 mod agenda;
+mod attach;
+mod demo;
+mod engine;
 mod exec;
 mod exit;
+mod follow;
 mod guardian;
+mod headless;
+mod host;
+mod inherited;
+mod lines;
+mod log;
 mod ls;
 mod out;
+mod run;
 mod stop;
 mod target;
 
@@ -23,7 +33,9 @@ use std::time::Duration;
 2 wrong usage or job file, 3 no such session, 4 refused, 69 the child could not be started,
 70 the child was lost, 124 a time-out of this program's own, 130 and 143 cancelled.
 
-CHILDMINDER_DATA_DIR says where sessions are kept, instead of the user's data folder.")]
+CHILDMINDER_DATA_DIR says where sessions are kept, instead of the user's data folder;
+CHILDMINDER_LOG what an engine writes into its engine.log (info unless set);
+CHILDMINDER_MINIMUM_FREE how much of the disk is left free (2G).")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,10 +43,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
+    // By far the largest.
+    Run(Box<run::Args>),
+    Attach(attach::Args),
     Ls(ls::Args),
     Exec(exec::Args),
     Agenda(agenda::Args),
+    Log(log::Args),
     Stop(stop::Args),
+    #[command(name = "__engine", hide = true)]
+    Engine(engine::Args),
     #[command(name = "__guardian", hide = true)]
     Guardian(guardian::Args),
 }
@@ -50,6 +69,11 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(*args),
+        Command::Attach(args) => attach::run(&args),
+        Command::Log(args) => log::run(&args),
+        Command::Engine(args) => engine::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Exec(args) => exec::run(args),
         Command::Agenda(args) => agenda::run(args),
@@ -77,6 +101,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
 }
 
+/// A number of bytes: `500M`, `2G`.
+fn size(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +122,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!([size("0"), size("2G"), size("500M")], [Some(0), Some(2 << 30), Some(500 << 20)]);
+        assert_eq!([size(""), size("G"), size("-1"), size("99999999999G")], [None; 4]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::exit::Failure;
 use crate::api::socket::Places;
 use crate::api::{Client, live::Target};
 use crate::model::proto::{ClientHello, VERSION};
-use crate::store::{Folder, Purpose, find};
+use crate::store::{Folder, Purpose, find, recover};
 use std::path::PathBuf;
 
 /// The session's folder, by name or by what is the case.
@@ -25,8 +25,12 @@ fn whence() -> String {
 
 /// The way to a session's engine.
 pub(super) fn engine(folder: &Folder) -> Target {
-    let (paths, alive) = (folder.clone(), folder.clone());
-    Target { paths: Box::new(move || sockets(&paths)), alive: Box::new(move || alive.is_running()) }
+    let (paths, alive, ended) = (folder.clone(), folder.clone(), folder.clone());
+    Target {
+        paths: Box::new(move || sockets(&paths)),
+        alive: Box::new(move || alive.is_running()),
+        ended: Box::new(move || recover(&ended).ok()?.state.ended),
+    }
 }
 
 fn sockets(folder: &Folder) -> Vec<PathBuf> {

@@ -1,0 +1,184 @@
+//! An engine in this process: its socket, its signals, its log, and how it tells that it is ready.
+
+use super::exit::{Failure, LOST, NOT_STARTED};
+use crate::api::socket::Places;
+use crate::api::{Bound, Server, Sources};
+use crate::backend::{self, Recipe};
+use crate::child::ProcessId;
+use crate::model::Job;
+use crate::session::engine::{Engine, Options};
+use crate::session::{Handle, Message};
+use crate::store::{EngineFile, Folder, SessionFile};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+/// Less free space than this, and output is not kept; in bytes.
+const MINIMUM_FREE: u64 = 2 << 30;
+
+/// A session's engine, here.
+pub(super) struct Hosted {
+    engine: Engine,
+    server: Server,
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
+}
+
+/// What comes from outside. Taken before anything is started, so that none ends this process in between.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// Swallowed: losing a terminal changes nothing for a session.
+    hangup: Signal,
+}
+
+impl Hosted {
+    /// Starts it. When this returns, clients can come.
+    ///
+    /// With `linger`, an ended session stays until the last client has gone.
+    pub(super) fn start(folder: &Folder, linger: bool) -> Result<Self, Failure> {
+        log_to(&folder.engine_log())?;
+        let session = folder.read_session()?;
+        let recipe = recipe(&session)?;
+        let job = Arc::new(session.job.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _on = runtime.enter();
+            Signals::take()?
+        };
+        let started = |error: &dyn std::error::Error| Failure::new(NOT_STARTED, error.to_string());
+        let options = Options {
+            folder: folder.clone(),
+            recipe: Arc::new(recipe),
+            runtime: launch_folder(folder)?,
+            minimum_free: minimum_free()?,
+            guardian: (PathBuf::from("/proc/self/exe"), vec!["__guardian".to_owned()]),
+            linger,
+        };
+        let engine = Engine::start(options).map_err(engine_failure)?;
+        // Only the holder of the folder's lock may take the socket's place, and that is us from here on.
+        let served = Bound::new(Places::from_env(), folder.id()).map_err(|error| started(&error)).and_then(|bound| {
+            record_engine(folder, session, bound.path())?;
+            let sources = Sources::of(folder, job)?;
+            Server::start(engine.handle.clone(), sources, bound, None).map_err(|error| started(&error))
+        });
+        match served {
+            Ok(server) => Ok(Self { engine, server, runtime, signals }),
+            Err(failure) => {
+                // Nobody could reach it; the child is ended in the proper way.
+                runtime.block_on(engine.handle.send(Message::Signal(libc::SIGTERM)));
+                engine.wait();
+                Err(failure)
+            }
+        }
+    }
+
+    /// Waits until the session is over, passing on the signals that come; its exit code.
+    pub(super) fn wait(self) -> Result<u8, Failure> {
+        let Self { engine, server, runtime, signals } = self;
+        let handle = engine.handle.clone();
+        let (over, ended) = oneshot::channel();
+        std::thread::Builder::new().name("wait".into()).spawn(move || {
+            // Nobody waits for it only if this process is going down already.
+            let _ = over.send(engine.wait());
+        })?;
+        let code = runtime.block_on(async {
+            let code = tokio::select! {
+                code = ended => code.unwrap_or(i32::from(LOST)),
+                () = signals.pass_on(&handle) => i32::from(LOST),
+            };
+            server.stop().await;
+            code
+        });
+        Ok(u8::try_from(code).unwrap_or(LOST))
+    }
+}
+
+impl Signals {
+    /// Must be called on the runtime.
+    fn take() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn pass_on(mut self, handle: &Handle) {
+        loop {
+            let number = tokio::select! {
+                Some(()) = self.interrupt.recv() => libc::SIGINT,
+                Some(()) = self.terminate.recv() => libc::SIGTERM,
+                Some(()) = self.hangup.recv() => continue,
+                else => return std::future::pending().await,
+            };
+            handle.send(Message::Signal(number)).await;
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn engine_failure(error: crate::session::engine::EngineError) -> Failure {
+    use crate::session::engine::EngineError;
+    let code = match error {
+        EngineError::Store(_) | EngineError::Over { .. } => super::exit::REFUSED,
+        EngineError::Io(_) => NOT_STARTED,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// The recipe as it was when the session was made.
+fn recipe(session: &SessionFile) -> Result<Recipe, Failure> {
+    let wrong = |error: String| Failure::new(super::exit::USAGE, error);
+    match &session.recipe_text {
+        Some(text) => Recipe::parse("(the session's backend)", text).map_err(|error| wrong(error.to_string())),
+        None => backend::find(&session.job.backend).map_err(|error| wrong(error.to_string())),
+    }
+}
+
+/// A private folder for what the child is started with, beside the socket.
+fn launch_folder(folder: &Folder) -> Result<PathBuf, Failure> {
+    let socket = Places::from_env().prepare(folder.id());
+    let socket = socket.map_err(|error| Failure::new(NOT_STARTED, error.to_string()))?;
+    Ok(socket.with_extension("d"))
+}
+
+fn record_engine(folder: &Folder, session: SessionFile, socket: &Path) -> Result<(), Failure> {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+    let engine = ProcessId::own().map(|own| EngineFile {
+        pid: own.pid,
+        start_time: own.start_time,
+        socket: socket.to_owned(),
+        boot_id,
+    });
+    Ok(folder.write_session(&SessionFile { engine, ..session })?)
+}
+
+fn minimum_free() -> Result<u64, Failure> {
+    let Some(said) = std::env::var_os("CHILDMINDER_MINIMUM_FREE") else { return Ok(MINIMUM_FREE) };
+    let bytes = said.to_str().and_then(super::size);
+    bytes.ok_or_else(|| {
+        let message = format!("CHILDMINDER_MINIMUM_FREE is {}, not a size such as 500M or 2G", said.display());
+        Failure::new(super::exit::USAGE, message)
+    })
+}
+
+/// Sends this process's traces to the session's `engine.log`.
+fn log_to(path: &Path) -> Result<(), Failure> {
+    let file: File = OpenOptions::new().append(true).create(true).open(path)?;
+    let filter = EnvFilter::try_from_env("CHILDMINDER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // Fails when this process has a log already, which then stays.
+    let _ = tracing_subscriber::fmt().with_ansi(false).with_env_filter(filter).with_writer(Mutex::new(file)).try_init();
+    Ok(())
+}
+
+/// A new session's folder for a job.
+pub(super) fn create(job: Job) -> Result<Folder, Failure> {
+    let recipe = backend::find(&job.backend).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
+    let session = SessionFile::new(job, Some(recipe.text));
+    Ok(Folder::create(&crate::store::sessions_dir()?, &session)?)
+}

@@ -1,0 +1,223 @@
+//! Events as lines for people.
+
+use crate::model::{
+    CommandOutcome, Event, EventKind, Exception, ItemIndex, ItemStatus, Job, Micros, Origin, Phase, SessionPhase,
+    StopMode,
+};
+use crate::store::plain_safe;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// The most characters of a child's text in a line.
+const MOST: usize = 300;
+
+/// A line for an event, or nothing for what people need not read.
+pub(super) fn line(event: &Event, job: &Job, zone: &TimeZone) -> Option<String> {
+    Some(format!("{} {}", time(event.wall, zone), words(&event.kind, job)?))
+}
+
+/// `20:56:39.123`, as the clock on the wall says.
+pub(super) fn time(wall: Micros, zone: &TimeZone) -> String {
+    let stamp = i64::try_from(wall.0).ok().and_then(|wall| Timestamp::from_microsecond(wall).ok()).unwrap_or_default();
+    stamp.to_zoned(zone.clone()).strftime("%H:%M:%S%.3f").to_string()
+}
+
+/// A text of anybody's: one line, safe, not too long.
+fn safe(text: &str) -> String {
+    let whole = plain_safe(text.lines().next().unwrap_or_default().as_bytes());
+    let mut short: String = whole.chars().take(MOST).collect();
+    if short.len() < whole.len() || text.lines().nth(1).is_some() {
+        short.push_str(" …");
+    }
+    short
+}
+
+fn words(kind: &EventKind, job: &Job) -> Option<String> {
+    match kind {
+        EventKind::EngineStarted { .. }
+        | EventKind::Phase { .. }
+        | EventKind::Held { .. }
+        | EventKind::Released { .. }
+        | EventKind::StopRequested { .. }
+        | EventKind::SessionEnded { .. }
+        | EventKind::Note { .. } => session(kind),
+        EventKind::ChildStarting { .. }
+        | EventKind::ChildSpawned { .. }
+        | EventKind::ChildConnected { .. }
+        | EventKind::ChildFailed { .. }
+        | EventKind::ChildExited { .. }
+        | EventKind::ChildSignalled { .. }
+        | EventKind::PeerRefused(_)
+        | EventKind::TimedOut { .. }
+        | EventKind::OutputLost { .. } => child(kind),
+        EventKind::CommandQueued { .. }
+        | EventKind::CommandSent { .. }
+        | EventKind::CommandStarted { .. }
+        | EventKind::CommandEnded { .. }
+        | EventKind::InterruptRequested { .. }
+        | EventKind::InterruptAnswered { .. }
+        | EventKind::ThreadException { .. } => command(kind),
+        EventKind::ItemStarted { .. }
+        | EventKind::ItemProgress { .. }
+        | EventKind::ItemSaid { .. }
+        | EventKind::ItemOutput { .. }
+        | EventKind::ItemFault { .. }
+        | EventKind::ItemEnded { .. }
+        | EventKind::ItemChanged { .. } => item(kind, job),
+    }
+}
+
+fn session(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::EngineStarted { name, backend, items, held, resumed, .. } => {
+            let again = if *resumed { "goes on" } else { "begins" };
+            let held = if *held { ", held" } else { "" };
+            format!("session {} {again}: backend {}, {items} items{held}", safe(name), safe(backend))
+        }
+        EventKind::Phase { to: SessionPhase::Starting | SessionPhase::Ended } => return None,
+        EventKind::Phase { to } => {
+            let word = match to {
+                SessionPhase::Init => "init",
+                SessionPhase::Setup => "setup",
+                SessionPhase::Agenda => "agenda",
+                SessionPhase::Teardown => "teardown",
+                SessionPhase::Starting | SessionPhase::Ended => return None,
+            };
+            format!("phase {word}")
+        }
+        EventKind::Held { by } => format!("agenda held{}", whom(by.as_ref())),
+        EventKind::Released { by } => format!("agenda released{}", whom(by.as_ref())),
+        EventKind::StopRequested { mode, by } => {
+            let when = match mode {
+                StopMode::AfterItem => "after the item that runs",
+                StopMode::Now => "now",
+            };
+            format!("stop {when}{}", whom(by.as_ref()))
+        }
+        EventKind::SessionEnded { code, reason } => format!("session ended, exit code {code}: {}", safe(reason)),
+        EventKind::Note { text } => format!("note: {}", safe(text)),
+        _ => return None,
+    })
+}
+
+fn child(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::ChildStarting { generation, argv, .. } => {
+            format!("child {generation} starts: {}", safe(&argv.join(" ")))
+        }
+        EventKind::ChildSpawned { pid, .. } => format!("child has pid {pid}"),
+        EventKind::ChildConnected { hello } => {
+            let application = [&hello.application.name, &hello.application.version].map(|text| safe(text)).join(" ");
+            let python = safe(&format!("{} {}", hello.implementation, hello.python));
+            format!("child says hello: {} ({python}, pid {})", application.trim(), hello.pid)
+        }
+        EventKind::ChildFailed { reason } => format!("child failed: {}", safe(reason)),
+        EventKind::ChildExited { exit, asked } => {
+            format!("child ended: {exit}{}", if *asked { "" } else { ", and nobody had asked for it" })
+        }
+        EventKind::ChildSignalled { signal, reason } => {
+            format!("{} sent to the child: {}", crate::model::SignalName(*signal), safe(reason))
+        }
+        EventKind::PeerRefused(peer) => format!("stranger {} refused: {}", safe(&peer.address), safe(&peer.reason)),
+        EventKind::TimedOut { what, action } => {
+            let what = serde_json::to_string(what).unwrap_or_default();
+            format!("time-out ({}): {}", what.trim_matches('"'), safe(action))
+        }
+        EventKind::OutputLost { bytes, reason, .. } => format!("{bytes} bytes of output lost: {}", safe(reason)),
+        _ => return None,
+    })
+}
+
+fn command(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::CommandQueued { id, phase: Phase::Operator, source, by, .. } => {
+            format!("command {id} injected{}: {}", whom(by.as_ref()), safe(source))
+        }
+        EventKind::CommandQueued { id, phase, source, .. } => {
+            format!("command {id} ({}): {}", phase.word(), safe(source))
+        }
+        EventKind::CommandEnded { id, outcome, took, .. } => {
+            let took = super::out::length(*took);
+            match outcome {
+                CommandOutcome::Finished { value: None, .. } => format!("command {id} finished in {took}"),
+                CommandOutcome::Finished { value: Some(value), .. } => {
+                    format!("command {id} finished in {took}: {}", safe(value))
+                }
+                CommandOutcome::Raised { exception, .. } => {
+                    format!("command {id} raised after {took}: {}", raised(exception))
+                }
+                CommandOutcome::Lost { reason } => format!("command {id} lost: {}", safe(reason)),
+                CommandOutcome::Skipped { reason } => format!("command {id} skipped: {}", safe(reason)),
+            }
+        }
+        EventKind::InterruptRequested { id, by } => format!("interrupt of command {id}{}", whom(by.as_ref())),
+        EventKind::InterruptAnswered { id, ok: false, reason } => {
+            format!("command {id} was not interrupted: {}", safe(reason))
+        }
+        EventKind::ThreadException { thread, exception } => {
+            format!("exception in thread {}: {}", safe(thread), raised(exception))
+        }
+        _ => return None,
+    })
+}
+
+fn item(kind: &EventKind, job: &Job) -> Option<String> {
+    let name = |item: ItemIndex| safe(&job.agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name));
+    Some(match kind {
+        EventKind::ItemStarted { item, attempt: 1 } => format!("item {} running", name(*item)),
+        EventKind::ItemStarted { item, attempt } => format!("item {} running, attempt {attempt}", name(*item)),
+        EventKind::ItemSaid { text, .. } => format!("status: {}", safe(text)),
+        EventKind::ItemOutput { item, path } => format!("item {} wrote {}", name(*item), safe(path)),
+        EventKind::ItemFault { item, message } => format!("item {} fails: {}", name(*item), safe(message)),
+        EventKind::ItemEnded { item, status, reason, took, .. } => {
+            let took = super::out::length(*took);
+            let reason = reason.as_ref().filter(|_| *status != ItemStatus::Complete);
+            let reason = reason.map(|reason| format!(": {}", safe(reason))).unwrap_or_default();
+            format!("item {} {} after {took}{reason}", name(*item), status.word())
+        }
+        EventKind::ItemChanged { item, status, by } => {
+            format!("item {} {}{}", name(*item), status.word(), whom(by.as_ref()))
+        }
+        _ => return None,
+    })
+}
+
+fn raised(exception: &Exception) -> String {
+    let place = exception.innermost().map(|frame| format!(" ({}:{})", frame.file, frame.line)).unwrap_or_default();
+    safe(&(exception.headline(MOST) + &place))
+}
+
+fn whom(by: Option<&Origin>) -> String {
+    by.map(|by| safe(&format!(" by {}@{} ({})", by.user, by.host, by.client))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CommandId, Marks, Seq};
+
+    fn said(kind: EventKind) -> Option<String> {
+        let event = Event { seq: Seq(1), wall: Micros(1_000_000), mono: Micros(0), kind };
+        line(&event, &Job::default(), &TimeZone::UTC)
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_safe_whatever_the_child_says() {
+        let text = "one\x1b]52;c;eA==\x07\nitem 1 complete".to_owned();
+        let line = said(EventKind::ItemSaid { item: None, text }).expect("a line");
+        assert!(line.starts_with("00:00:01.000 status: one"), "{line}");
+        assert!(!line.contains(['\n', '\x1b', '\x07']), "{line}");
+    }
+
+    #[test]
+    fn what_people_need_not_read_is_left_out() {
+        assert_eq!(said(EventKind::CommandStarted { id: CommandId(1) }), None);
+        let ended = EventKind::CommandEnded {
+            id: CommandId(3),
+            outcome: CommandOutcome::Finished { value: Some("42".into()), cut: None },
+            took: Micros(1500),
+            to: Marks::default(),
+        };
+        assert_eq!(said(ended).as_deref(), Some("00:00:01.000 command 3 finished in 1ms: 42"));
+    }
+}

@@ -1,0 +1,161 @@
+//! `run`: a job from a file, from flags, or what is left of one.
+
+use super::exit::{Failure, REFUSED, USAGE};
+use super::host::{self, Hosted};
+use super::{attach, engine, headless};
+use crate::job::{self, Flags};
+use crate::model::Job;
+use crate::store::{Folder, Purpose, find};
+use std::path::PathBuf;
+
+/// Run a job, and open a window on it.
+///
+/// The engine is a process of its own: it goes on when the window is left. With --headless there is no window and the
+/// engine runs here, in the foreground.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  childminder run shots.toml
+  childminder run shots.toml --headless --json > events.jsonl
+  childminder run --backend blender --set scene=/shots/a.blend --frames 1-100x2 \\
+      --command 'import bpy; bpy.context.scene.frame_set({frame})' \\
+      --command 'bpy.ops.render.render(write_still=True)'
+  childminder run --backend python --hold        an interpreter to work in
+  childminder run --resume shots                 the rest of a session whose engine died
+
+With --headless, the first SIGINT stops after the item that runs; the second, or SIGTERM, stops now.")]
+pub(super) struct Args {
+    /// A job file, TOML or JSON.
+    #[arg(conflicts_with_all = ["resume", "backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd"])]
+    job: Option<PathBuf>,
+    /// Go on with a session whose engine died: its stored job, its finished items stay finished.
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd", "set", "hold"])]
+    resume: Option<String>,
+    /// No window: print what happens, and exit with the session's exit code.
+    #[arg(long)]
+    headless: bool,
+    /// With --headless: print the journal, one JSON event a line.
+    #[arg(long, requires = "headless")]
+    json: bool,
+    /// Let the agenda wait until it is released, and stay when it is done.
+    #[arg(long)]
+    hold: bool,
+    /// A backend's key or a job's parameter; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Which backend: python, blender, one of your own, or a path to a recipe.
+    #[arg(long)]
+    backend: Option<String>,
+    /// Frames to run, an item each: 1-100x2,200.
+    #[arg(long, allow_hyphen_values = true)]
+    frames: Option<String>,
+    /// Frames an item.
+    #[arg(long)]
+    chunk: Option<u32>,
+    /// A command to run once the child is there; may be given many times, as all that follow.
+    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+    init: Vec<String>,
+    /// A command that loads what the items need.
+    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+    setup: Vec<String>,
+    /// A command of every item; {frame}, {start}, {end} and {name} stand for the item's.
+    #[arg(long = "command", value_name = "CODE", allow_hyphen_values = true)]
+    commands: Vec<String>,
+    /// A command to run at the end.
+    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+    teardown: Vec<String>,
+    /// The job's name.
+    #[arg(long)]
+    name: Option<String>,
+    /// The child's working folder.
+    #[arg(long)]
+    cwd: Option<PathBuf>,
+}
+
+/// How a session is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shown {
+    /// In a window; the engine is a process of its own.
+    Window,
+    /// As lines; the engine is this process.
+    Lines {
+        /// As they stand in the journal.
+        json: bool,
+    },
+}
+
+/// Runs it; the exit code.
+pub(super) fn run(args: Args) -> Result<u8, Failure> {
+    let shown = if args.headless { Shown::Lines { json: args.json } } else { Shown::Window };
+    if let Shown::Window = shown {
+        attach::need_terminal("use --headless without one")?;
+    }
+    let folder = match &args.resume {
+        Some(session) => left_over(session)?,
+        None => host::create(job(args)?)?,
+    };
+    show(&folder, shown)
+}
+
+/// Runs the session and shows it; the exit code.
+pub(super) fn show(folder: &Folder, shown: Shown) -> Result<u8, Failure> {
+    match shown {
+        Shown::Window => {
+            engine::start(folder)?;
+            attach::window(folder, false)
+        }
+        Shown::Lines { json } => {
+            let printer = headless::Printer::start(folder, json)?;
+            let code = Hosted::start(folder, false).and_then(Hosted::wait);
+            printer.finish();
+            code
+        }
+    }
+}
+
+fn job(args: Args) -> Result<Job, Failure> {
+    let wrong = |errors: job::JobErrors| Failure::new(USAGE, errors.to_string());
+    if let Some(path) = &args.job {
+        let mut job = job::read(path, &args.set).map_err(wrong)?;
+        job.hold |= args.hold;
+        return Ok(job);
+    }
+    let nothing = args.backend.is_none() && args.commands.is_empty() && args.frames.is_none() && !args.hold;
+    if nothing {
+        return Err(Failure::new(
+            USAGE,
+            "run what? Name a job file, or describe a job by flags; see childminder run --help",
+        ));
+    }
+    let flags = Flags {
+        name: args.name,
+        backend: args.backend,
+        frames: args.frames,
+        chunk: args.chunk,
+        init: args.init,
+        setup: args.setup,
+        commands: args.commands,
+        teardown: args.teardown,
+        set: args.set,
+        cwd: args.cwd,
+        hold: args.hold,
+    };
+    job::from_flags(&flags).map_err(wrong)
+}
+
+/// A session whose engine is gone.
+fn left_over(session: &str) -> Result<Folder, Failure> {
+    let folder = find(Some(session), Purpose::Read)?;
+    if folder.is_running() {
+        let message = format!("{id} is running; `childminder attach {id}` opens a window on it", id = folder.id());
+        return Err(Failure::new(REFUSED, message));
+    }
+    Ok(folder)
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE")?;
+    if key.is_empty() {
+        return Err("the key is missing before the =".to_owned());
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
