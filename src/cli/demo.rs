@@ -1,6 +1,5 @@
 //! `demo`: the built-in job.
 
-use super::attach;
 use super::exit::{FAILED, Failure, USAGE};
 use super::host;
 use super::run::{Shown, show};
@@ -26,9 +25,7 @@ pub(super) struct Args {
 /// Runs it; the exit code.
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let shown = if args.headless { Shown::Lines { json: args.json } } else { Shown::Window };
-    if let Shown::Window = shown {
-        attach::need_terminal("use --headless without one")?;
-    }
+    shown.check()?;
     let folder = args.folder.map_or_else(new_folder, Ok)?;
     let unpacked = job::demo::unpack(&folder);
     let file = unpacked

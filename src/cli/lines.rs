@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 /// The most characters of a child's text in a line.
 const MOST: usize = 300;
 
-/// A line for an event, or nothing for what people need not read.
+/// A line for an event (more for a child that failed), or nothing for what people need not read.
 pub(super) fn line(event: &Event, job: &Job, zone: &TimeZone) -> Option<String> {
     Some(format!("{} {}", time(event.wall, zone), words(&event.kind, job)?))
 }
@@ -30,6 +30,12 @@ fn safe(text: &str) -> String {
         short.push_str(" …");
     }
     short
+}
+
+/// All of a text of several lines; those after the first are indented, so that none looks like a line of its own.
+fn whole(text: &str) -> String {
+    const LINES: usize = 100;
+    text.lines().take(LINES).map(safe).collect::<Vec<_>>().join("\n    ")
 }
 
 fn words(kind: &EventKind, job: &Job) -> Option<String> {
@@ -111,7 +117,7 @@ fn child(kind: &EventKind) -> Option<String> {
             let python = safe(&format!("{} {}", hello.implementation, hello.python));
             format!("child says hello: {} ({python}, pid {})", application.trim(), hello.pid)
         }
-        EventKind::ChildFailed { reason } => format!("child failed: {}", safe(reason)),
+        EventKind::ChildFailed { reason } => format!("child failed: {}", whole(reason)),
         EventKind::ChildExited { exit, asked } => {
             format!("child ended: {exit}{}", if *asked { "" } else { ", and nobody had asked for it" })
         }

@@ -67,7 +67,8 @@ fn state(session: &Listed) -> Cell {
             SessionPhase::Setup => "setup",
             SessionPhase::Agenda => "running",
             SessionPhase::Teardown => "teardown",
-            SessionPhase::Ended => "ending",
+            // Its engine stays while somebody looks at it.
+            SessionPhase::Ended => "over",
         };
         return Cell::new(word, Tone::Busy);
     }

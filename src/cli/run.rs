@@ -83,15 +83,33 @@ pub(super) enum Shown {
     },
 }
 
+impl Shown {
+    /// Refuses what cannot be done, before anything is started.
+    pub(super) fn check(self) -> Result<(), Failure> {
+        match self {
+            Self::Window => attach::need_terminal("use --headless without one"),
+            Self::Lines { .. } => Ok(()),
+        }
+    }
+}
+
+/// What is to be run.
+enum What {
+    New(Box<Job>),
+    Rest(Folder),
+}
+
 /// Runs it; the exit code.
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let shown = if args.headless { Shown::Lines { json: args.json } } else { Shown::Window };
-    if let Shown::Window = shown {
-        attach::need_terminal("use --headless without one")?;
-    }
-    let folder = match &args.resume {
-        Some(session) => left_over(session)?,
-        None => host::create(job(args)?)?,
+    let what = match &args.resume {
+        Some(session) => What::Rest(left_over(session)?),
+        None => What::New(Box::new(job(args)?)),
+    };
+    shown.check()?;
+    let folder = match what {
+        What::Rest(folder) => folder,
+        What::New(job) => host::create(*job)?,
     };
     show(&folder, shown)
 }

@@ -1,0 +1,367 @@
+//! The command line with real engines and a real `python3`: exit codes, what is printed, and what survives what.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A user with no sessions yet.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(tempfile::tempdir().expect("a folder"));
+        std::fs::create_dir(home.0.path().join("run")).expect("a folder");
+        home
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_childminder"));
+        command.args(args).current_dir(self.path()).stdin(Stdio::null());
+        command.env("CHILDMINDER_DATA_DIR", self.path().join("data"));
+        command.env("XDG_RUNTIME_DIR", self.path().join("run")).env_remove("SSH_CONNECTION");
+        // The disk of a test machine may be nearly full.
+        command.env("CHILDMINDER_MINIMUM_FREE", "0").env("TMPDIR", self.path());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("it runs")
+    }
+
+    /// What it prints when it goes well.
+    fn says(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.says(args)).expect("JSON")
+    }
+
+    /// A session that is held, in the foreground of a process of its own.
+    fn held(&self, args: &[&str]) -> Headless {
+        let all = [&["run", "--headless", "--hold", "--backend", "python"], args].concat();
+        let headless = Headless::start(&mut self.command(&all));
+        headless.until("phase agenda");
+        headless
+    }
+
+    fn folder(&self) -> PathBuf {
+        let sessions = self.path().join("data").join("sessions");
+        let mut folders = std::fs::read_dir(sessions).expect("sessions");
+        folders.next().expect("a session").expect("a folder").path()
+    }
+}
+
+struct Headless {
+    child: Child,
+    lines: std::cell::RefCell<BufReader<ChildStdout>>,
+}
+
+impl Headless {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts");
+        let lines = std::cell::RefCell::new(BufReader::new(child.stdout.take().expect("a pipe")));
+        Self { child, lines }
+    }
+
+    /// Reads up to a line that contains this. The harness bounds the wait: the session has time-outs of its own.
+    fn until(&self, wanted: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        for line in self.lines.borrow_mut().by_ref().lines() {
+            seen.push(line.expect("text"));
+            if seen.last().is_some_and(|line| line.contains(wanted)) {
+                return seen;
+            }
+        }
+        panic!("it ended without {wanted:?}: {seen:#?}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")), signal).expect("sent");
+    }
+
+    fn code(mut self) -> Option<i32> {
+        let mut rest = String::new();
+        self.lines.borrow_mut().read_to_string(&mut rest).expect("text");
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_job_from_flags_runs_and_its_trouble_is_its_exit_code() {
+    let home = Home::new();
+    let run =
+        |command| home.run(&["run", "--headless", "--backend", "python", "--frames", "1-3", "--command", command]);
+    let good = run("print('frame', {frame})");
+    let said = text(&good.stdout);
+    assert_eq!(good.status.code(), Some(0), "{said}{}", text(&good.stderr));
+    assert_eq!(said.lines().filter(|line| line.starts_with("out| frame ")).count(), 3, "{said}");
+    assert!(said.lines().last().expect("lines").contains("session ended, exit code 0"), "{said}");
+    let bad = run("1/({frame}-2)");
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(text(&bad.stdout).contains("item 2 failed"), "{}", text(&bad.stdout));
+    let listed = home.json(&["ls", "--json"]);
+    assert_eq!(listed.as_array().expect("a list").len(), 2);
+    assert_eq!(listed[0]["ended"]["code"], 1);
+    assert_eq!(listed[0]["counts"]["failed"], 1);
+    assert_eq!(listed[0]["running"], false);
+}
+
+#[test]
+fn json_is_the_journal() {
+    let home = Home::new();
+    let frames = ["--frames", "1-5", "--command", "print({frame})"];
+    let printed = home.says(&[&["run", "--headless", "--json", "--backend", "python"], &frames[..]].concat());
+    let journal = std::fs::read_to_string(home.folder().join("events.jsonl")).expect("a journal");
+    assert_eq!(printed, journal);
+    let last: Value = serde_json::from_str(printed.lines().last().expect("lines")).expect("JSON");
+    assert_eq!(last["event"], "session_ended");
+}
+
+#[test]
+fn no_line_of_the_child_looks_like_ours_or_drives_the_terminal() {
+    let home = Home::new();
+    let forged = "import sys; print('12:00:00.000 session ended, exit code 0: fine\\n\\x1b]0;title\\x07\\x1b[2Jx')";
+    let said = home.says(&["run", "--headless", "--backend", "python", "--frames", "1", "--command", forged]);
+    assert!(said.lines().any(|line| line.starts_with("out| 12:00:00.000 session ended")), "{said}");
+    assert!(!said.contains('\x1b') && !said.contains('\x07'), "{said:?}");
+    let log = home.says(&["log"]);
+    assert!(!log.contains('\x1b'), "{log:?}");
+    let raw = home.run(&["log", "--raw", "--stream", "stdout"]).stdout;
+    assert_eq!(raw, std::fs::read(home.folder().join("stdout.log")).expect("a log"));
+}
+
+#[test]
+fn commands_are_injected_and_answered() {
+    let home = Home::new();
+    let session = home.held(&["--frames", "1-2", "--command", "print('item', {frame})"]);
+    assert_eq!(home.says(&["exec", "6*7"]), "42\n");
+    assert_eq!(home.says(&["exec", "x = 1"]), "");
+    let raised = home.run(&["exec", "1/0"]);
+    assert_eq!(raised.status.code(), Some(1));
+    assert!(text(&raised.stderr).contains("ZeroDivisionError"), "{}", text(&raised.stderr));
+    let told = home.json(&["exec", "--json", "x + 1"]);
+    assert_eq!((&told["outcome"], &told["value"]), (&"finished".into(), &"2".into()));
+    let late = home.run(&["exec", "--timeout", "50ms", "import time; time.sleep(0.5); late = 1"]);
+    assert_eq!(late.status.code(), Some(124), "{}", text(&late.stderr));
+    assert_eq!(home.says(&["exec", "late"]), "1\n", "only the waiting had ended");
+    let mut stdin = home.command(&["exec", "-"]);
+    let mut stdin = stdin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    stdin.stdin.take().expect("a pipe").write_all(b"def f():\n    return 'f'\nf()\n").expect("written");
+    assert_eq!(text(&stdin.wait_with_output().expect("it ends").stdout), "'f'\n");
+    let unsafe_value = "class C:\n    def __repr__(self): return '\\x1b[2J'\nC()";
+    assert!(!home.says(&["exec", unsafe_value]).contains('\x1b'));
+
+    let agenda = home.json(&["agenda", "--json"]);
+    assert_eq!((&agenda["held"], &agenda["items"][0]["status"]), (&true.into(), &"pending".into()));
+    home.says(&["agenda", "block", "2"]);
+    home.says(&["agenda", "release"]);
+    session.until("item 1 complete");
+    assert_eq!(home.run(&["agenda", "retry", "nonsense"]).status.code(), Some(4));
+    assert_eq!(home.says(&["log", "--item", "1"]), "item 1\n");
+    home.says(&["stop"]);
+    assert_eq!(session.code(), Some(130));
+    assert_eq!(home.run(&["exec", "1"]).status.code(), Some(3), "nothing runs any more");
+    let table = home.says(&["agenda"]);
+    assert!(table.lines().any(|line| line.starts_with('2') && line.contains("blocked")), "{table}");
+}
+
+#[test]
+fn the_first_interrupt_waits_for_the_item_and_the_second_does_not() {
+    let home = Home::new();
+    let slow = ["run", "--headless", "--backend", "python", "--frames", "1-9", "--command"];
+    let item = "import time, os\nwhile not os.path.exists('go'): time.sleep(0.01)";
+    let session = Headless::start(&mut home.command(&[&slow[..], &[item]].concat()));
+    session.until("command 1 (item)");
+    session.signal(Signal::SIGINT);
+    session.until("stop after the item");
+    std::fs::write(home.path().join("go"), "").expect("written");
+    let seen = session.until("session ended");
+    assert!(seen.iter().any(|line| line.contains("item 1 complete")), "{seen:#?}");
+    assert_eq!(session.code(), Some(130));
+
+    let session = Headless::start(&mut home.command(&[&slow[..], &["import time; time.sleep(600)"]].concat()));
+    session.until("command 1 (item)");
+    session.signal(Signal::SIGINT);
+    session.until("stop after the item");
+    session.signal(Signal::SIGINT);
+    session.until("stop now");
+    session.until("session ended");
+    assert_eq!(session.code(), Some(130));
+}
+
+#[test]
+fn an_output_that_nobody_reads_or_that_closes_holds_up_nothing() {
+    let home = Home::new();
+    let flood = "import sys\nfor n in range(20000): print('x' * 100)\nopen('done', 'w').close()";
+    let args = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", flood];
+    // Read up to the start, then never again.
+    let session = Headless::start(&mut home.command(&args));
+    session.until("command 1 (item)");
+    until("the item is done", || home.path().join("done").exists());
+    until("the session is recorded as ended", || home.json(&["ls", "--json"])[0]["ended"]["code"] == 0);
+    assert_eq!(session.code(), Some(0));
+    // Closed at once.
+    let mut closed = home.command(&args).stdout(Stdio::piped()).spawn().expect("it starts");
+    drop(closed.stdout.take());
+    assert_eq!(closed.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_killed_engines_session_is_gone_on_with() {
+    let home = Home::new();
+    let job = r#"
+        retry = { times = 1 }
+        agenda = { frames = "1-3" }
+        [phases]
+        commands = ["""
+import os, time
+print('run', {frame})
+if {frame} == 2 and not os.path.exists('again'): time.sleep(600)
+"""]
+    "#;
+    std::fs::write(home.path().join("job.toml"), job).expect("written");
+    let session = Headless::start(&mut home.command(&["run", "--headless", "job.toml"]));
+    session.until("out| run 2");
+    session.signal(Signal::SIGKILL);
+    session.code();
+    let id = home.folder().file_name().expect("a name").to_string_lossy().into_owned();
+    until("its lock is free", || home.json(&["ls", "--json"])[0]["running"] == false);
+    assert_eq!(home.json(&["ls", "--json"])[0]["ended"], Value::Null);
+    std::fs::write(home.path().join("again"), "").expect("written");
+    let resumed = home.says(&["run", "--headless", "--resume", &id]);
+    assert!(!resumed.contains("out| run 1"), "what is finished stays finished: {resumed}");
+    assert!(resumed.contains("out| run 2") && resumed.contains("out| run 3"), "{resumed}");
+    assert_eq!(home.json(&["agenda", "--json"])["counts"]["complete"], 3);
+    let over = home.run(&["run", "--headless", "--resume", &id]);
+    assert_eq!(over.status.code(), Some(4), "{}", text(&over.stderr));
+}
+
+#[test]
+fn wrong_usage_is_told_before_anything_is_started() {
+    let home = Home::new();
+    let cases: [(&[&str], i32, &str); 10] = [
+        (&[], 2, "Usage"),
+        (&["juggle"], 2, "juggle"),
+        (&["run"], 2, "job file"),
+        (&["run", "--headless"], 2, "job file"),
+        (&["run", "--headless", "missing.toml"], 2, "missing.toml"),
+        (&["run", "--headless", "--backend", "python", "--frames", "1-x", "--command", "1"], 2, "--frames"),
+        (&["run", "--backend", "python", "--hold"], 2, "--headless"),
+        (&["attach", "nothing"], 3, "nothing"),
+        (&["exec", "1"], 3, "session"),
+        (&["agenda", "hold", "1"], 2, "takes no items"),
+    ];
+    for (args, code, said) in cases {
+        let output = home.run(args);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {told}");
+        assert!(told.contains(said), "{args:?}: {told}");
+    }
+    assert_eq!(home.json(&["ls", "--json"]), Value::Array(Vec::new()));
+    std::fs::write(home.path().join("job.toml"), "backend = \"python\"\nfoo = 1\n[agenda]\nframes = \"1-\"\n")
+        .expect("written");
+    let output = home.run(&["run", "--headless", "job.toml"]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("job.toml:2:1") && told.contains("job.toml:4:"), "all at once, located: {told}");
+}
+
+#[test]
+fn a_child_that_cannot_be_started_is_told_of() {
+    let home = Home::new();
+    let set = "executable=/nonexistent/python";
+    let output = home.run(&["run", "--headless", "--backend", "python", "--set", set, "--hold"]);
+    assert_eq!(output.status.code(), Some(69), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(text(&output.stdout).contains("/nonexistent/python"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn help_and_versions_go_to_standard_output() {
+    let home = Home::new();
+    assert!(home.says(&["--version"]).starts_with("childminder "));
+    for command in ["demo", "run", "attach", "ls", "exec", "agenda", "log", "stop"] {
+        let help = home.says(&[command, "--help"]);
+        assert!(help.contains("Usage: childminder"), "{help}");
+    }
+    assert!(!home.says(&["--help"]).contains("__engine"));
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let home = Home::new();
+    home.says(&["run", "--headless", "--backend", "python", "--frames", "1-2000", "--command", "print('x' * 200)"]);
+    let mut log = home.command(&["log"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(log.stdout.take());
+    let output = log.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_log_is_followed_to_the_sessions_end() {
+    let home = Home::new();
+    let session = home.held(&["--frames", "1", "--command", "print('from the item')"]);
+    let mut follow = home.command(&["log", "--follow"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    home.says(&["exec", "print('injected')"]);
+    assert_eq!(lines.next().expect("a line").expect("text"), "injected");
+    home.says(&["agenda", "release"]);
+    assert_eq!(lines.next().expect("a line").expect("text"), "from the item");
+    session.until("item 1 complete");
+    home.says(&["stop"]);
+    assert!(lines.next().is_none(), "nothing more was printed");
+    assert_eq!(follow.wait().expect("it ends").code(), Some(0));
+    session.code();
+}
+
+#[test]
+#[cfg(feature = "tui")]
+fn a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone() {
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+    let home = Home::new();
+    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let terminal = native_pty_system().openpty(size).expect("a terminal");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_childminder"));
+    command.args(["run", "--backend", "python", "--hold"]);
+    for (name, value) in home.command(&[]).get_envs() {
+        value.map(|value| command.env(name, value));
+    }
+    command.env("TERM", "xterm-256color");
+    command.cwd(home.path());
+    let mut window = terminal.slave.spawn_command(command).expect("it starts");
+    until("the engine takes commands", || {
+        let listed = home.json(&["ls", "--json"]);
+        listed[0]["running"] == true && listed[0]["phase"] == "agenda"
+    });
+    window.kill().expect("killed");
+    window.wait().expect("it ends");
+    drop(terminal);
+    assert_eq!(home.says(&["exec", "6*7"]), "42\n");
+    home.says(&["stop"]);
+    until("the engine has gone", || home.json(&["ls", "--json"])[0]["running"] == false);
+    assert_eq!(home.json(&["ls", "--json"])[0]["ended"]["code"], 0);
+}
