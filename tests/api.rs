@@ -394,11 +394,8 @@ async fn a_socket_that_vanishes_is_made_again_with_its_folder() {
 async fn a_live_view_connects_again_and_says_when_the_engine_is_gone() {
     let engine = Engine::start();
     let (path, alive) = (engine.socket(), engine.alive());
-    let target = Target {
-        paths: Box::new(move || vec![path.clone()]),
-        alive: Box::new(move || alive()),
-        ended: Box::new(|| None),
-    };
+    let target =
+        Target { paths: Box::new(move || vec![path.clone()]), alive: Box::new(alive), ended: Box::new(|| None) };
     let live = Live::start(target, hello("tui")).expect("a thread");
     let mut link = live.pulses();
     within(link.wait_for(|link| matches!(link, Link::Live(_)))).await.expect("live");
