@@ -348,7 +348,9 @@ fn a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone() {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_childminder"));
     command.args(["run", "--backend", "python", "--hold"]);
     for (name, value) in home.command(&[]).get_envs() {
-        value.map(|value| command.env(name, value));
+        if let Some(value) = value {
+            command.env(name, value);
+        }
     }
     command.env("TERM", "xterm-256color");
     command.cwd(home.path());
