@@ -12,7 +12,7 @@ use super::theme::Theme;
 use crate::api::Link;
 use crate::model::proto::{CommandView, ItemView, Summary};
 use crate::model::state::ExceptionGroup;
-use crate::model::{ChildState, Micros, WaitFor};
+use crate::model::{ChildState, Micros, Wait, WaitFor};
 use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
 
@@ -197,10 +197,11 @@ impl Model {
             alerts.push(Alert::warn(format!("{} refused", text::plural(summary.refused, "stranger"))));
         }
         for wait in &summary.waits {
-            if wait.what == WaitFor::Release {
+            let waited = now.since(wait.since);
+            if !is_worth_a_word(wait, waited) {
                 continue;
             }
-            let since = text::elapsed(now.since(wait.since));
+            let since = text::elapsed(waited);
             let until = wait.until.map(|until| format!(" of {}", text::elapsed(until.since(wait.since))));
             alerts.push(Alert {
                 said: format!("{} {since}{}", waiting_for(wait.what), until.unwrap_or_default()),
@@ -258,6 +259,18 @@ pub(super) enum Kind {
     Warn,
     /// Something is lost.
     Bad,
+}
+
+/// The bounds of what runs as it should are seen once a tenth of them has passed; else a row would come and go with every
+/// command. That an agenda is held, and silence without a bound, are told elsewhere.
+fn is_worth_a_word(wait: &Wait, waited: Micros) -> bool {
+    match (wait.what, wait.until) {
+        (WaitFor::Release, _) | (WaitFor::Command | WaitFor::Item | WaitFor::Silence, None) => false,
+        (WaitFor::Command | WaitFor::Item | WaitFor::Silence, Some(until)) => {
+            waited.0 >= until.since(wait.since).0 / 10 && waited.0 >= 5_000_000
+        }
+        _ => true,
+    }
 }
 
 fn waiting_for(what: WaitFor) -> &'static str {

@@ -129,6 +129,11 @@ pub(super) fn length(of: Micros) -> String {
     }
 }
 
+/// How long something took: `41ms` below a second.
+pub(super) fn took(of: Micros) -> String {
+    if of.0 < 1_000_000 { format!("{}ms", of.0.div_ceil(1000)) } else { length(of) }
+}
+
 /// Time that passes on the screen: whole seconds, so that it does not flicker.
 pub(super) fn elapsed(of: Micros) -> String {
     let seconds = of.0 / 1_000_000;

@@ -143,7 +143,7 @@ impl Detail {
         told.fact("status", &format!("{sign} {}", item.view.row.status.word()), style);
         told.fact("attempts", &attempt.to_string(), theme.text());
         if item.view.row.took.0 > 0 {
-            told.fact("took", &text::length(item.view.row.took), theme.text());
+            told.fact("took", &text::took(item.view.row.took), theme.text());
         }
         if let Some(again) = item.view.again {
             told.fact("next try", &time::clock(again, zone), theme.warn());
@@ -181,7 +181,7 @@ impl Detail {
         told.fact("for", &text::one_line(&whose), theme.text());
         told.fact("queued", &time::day_and_clock(row.queued, zone), theme.text());
         if row.took.0 > 0 {
-            told.fact("took", &text::length(row.took), theme.text());
+            told.fact("took", &text::took(row.took), theme.text());
         }
         told.heading("source");
         told.source(&detail.source);

@@ -4,7 +4,7 @@ use super::fake::{NOON, at};
 use super::harness::Window;
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, Request};
-use crate::model::{CommandId, StopMode};
+use crate::model::{CommandId, StopMode, Wait, WaitFor};
 use crate::tui::Ended;
 use crate::tui::layout::Pane;
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -380,4 +380,17 @@ fn silence_is_told_however_narrow_it_is() {
     window.sees("► item frame 0013 1m 01s");
     window.sees("silent 1m 01s");
     window.sees("no heartbeat 1m 01s");
+}
+
+#[test]
+fn a_bound_is_told_once_a_part_of_it_has_passed() {
+    let mut window = Window::open(100, 30);
+    let wait = |what, since: f64| Wait { what, since: at(since), until: Some(at(since + 100.0)) };
+    window.session.change(|summary| summary.waits = vec![wait(WaitFor::Command, 60.0)]);
+    window.settle(Vec::new());
+    window.misses("command time-out");
+    window.session.change(|summary| summary.waits = vec![wait(WaitFor::Command, 40.0), wait(WaitFor::Teardown, 62.0)]);
+    window.settle(Vec::new());
+    window.sees("command time-out 23s of 1m 40s");
+    window.sees("tearing down 1s of 1m 40s");
 }

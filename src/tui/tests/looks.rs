@@ -57,7 +57,7 @@ fn held_stopping_and_waiting() {
             summary.stop = Some(StopMode::AfterItem);
             summary.lost_output = 3 << 20;
             summary.last_output = Some(at(-20.0));
-            let until = Some(Micros(at(40.0).0 + 300_000_000));
+            let until = Some(Micros(at(40.0).0 + 120_000_000));
             summary.waits = vec![Wait { what: WaitFor::Silence, since: at(40.0), until }];
         });
         window.settle(Vec::new());

@@ -154,6 +154,16 @@ impl Terminal {
     }
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // A failed test must not leave a window behind, least of all a stopped one.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill(self.pid(), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
 #[test]
 fn detaching_gives_the_terminal_back() {
     let mut terminal = Terminal::open(&[]);

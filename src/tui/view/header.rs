@@ -190,7 +190,8 @@ fn second(model: &Model) -> Vec<Part> {
         parts.push(part(5, pid, theme.dim()));
         let python = text::one_line(&format!("{} {}", hello.implementation, hello.python)).into_owned();
         parts.push(part(4, text::fit(&python, 24).into_owned(), theme.dim()));
-        let told = hello.application.version.is_empty() && hello.application.name == summary.backend;
+        let version = &hello.application.version;
+        let told = hello.application.name == summary.backend && (version.is_empty() || *version == hello.python);
         if !told && !hello.application.name.is_empty() {
             let application = format!("{} {}", hello.application.name, hello.application.version);
             let application = text::one_line(application.trim_end()).into_owned();

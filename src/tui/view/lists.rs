@@ -142,13 +142,9 @@ fn command_took(model: &Model, command: &CommandView) -> String {
     let running = model.summary.as_ref().and_then(|summary| summary.running.as_ref());
     match running.filter(|running| running.id == command.id) {
         Some(running) => text::elapsed(model.engine_now().since(running.since)),
-        None if command.row.took > Micros(0) => short(command.row.took),
+        None if command.row.took > Micros(0) => text::took(command.row.took),
         None => String::new(),
     }
-}
-
-fn short(took: Micros) -> String {
-    if took.0 < 1_000_000 { format!("{}ms", took.0.div_ceil(1000)) } else { text::length(took) }
 }
 
 fn exception_row(model: &Model, group: &ExceptionGroup, width: usize) -> Line<'static> {
