@@ -34,6 +34,8 @@ struct Signals {
     terminate: Signal,
     /// Swallowed: losing a terminal changes nothing for a session.
     hangup: Signal,
+    /// Swallowed: a file that may not grow is a full disk, no reason to die.
+    _file_size: Signal,
 }
 
 impl Hosted {
@@ -105,6 +107,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
         })
     }
 

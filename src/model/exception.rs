@@ -62,6 +62,23 @@ impl Exception {
         self.frames.last()
     }
 
+    /// Leaves out what lies deeper than so many causes, contexts and groups, and says so.
+    pub fn limit_depth(&mut self, depth: usize) {
+        if depth == 0 {
+            self.cut |= self.cause.is_some() || self.context.is_some() || !self.group.is_empty();
+            self.cause = None;
+            self.context = None;
+            self.group.clear();
+            return;
+        }
+        for inner in self.cause.iter_mut().chain(&mut self.context) {
+            inner.limit_depth(depth - 1);
+        }
+        for member in &mut self.group {
+            member.limit_depth(depth - 1);
+        }
+    }
+
     /// `TypeError: message`, on one line, cut to `limit` characters.
     pub fn headline(&self, limit: usize) -> String {
         let first = self.message.lines().next().unwrap_or_default();

@@ -19,6 +19,9 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Refusals at the back channel that are each recorded; after them only every hundredth is.
 const REFUSALS_TOLD: u64 = 100;
 
+/// How deep an exception's causes may be nested: a journal line nested much deeper could not be read again.
+const EXCEPTION_DEPTH: usize = 40;
+
 /// How a session will end, once that is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -362,7 +365,8 @@ impl<W: World> Actor<W> {
             FromChild::Finished { id, value, cut } if self.is_running(id) => {
                 self.command_ended(id, CommandOutcome::Finished { value, cut });
             }
-            FromChild::Raised { id, exception, exit } if self.is_running(id) => {
+            FromChild::Raised { id, mut exception, exit } if self.is_running(id) => {
+                exception.limit_depth(EXCEPTION_DEPTH);
                 self.command_ended(id, CommandOutcome::Raised { exception, exit });
             }
             FromChild::Started { id } | FromChild::Finished { id, .. } | FromChild::Raised { id, .. } => {
@@ -375,7 +379,8 @@ impl<W: World> Actor<W> {
             }
             FromChild::Output { path } => self.told_output(path),
             FromChild::Fail { message } => self.told_failure(message),
-            FromChild::ThreadException { thread, exception } => {
+            FromChild::ThreadException { thread, mut exception } => {
+                exception.limit_depth(EXCEPTION_DEPTH);
                 self.fact(EventKind::ThreadException { thread: cut(thread), exception });
             }
             FromChild::InterruptResult { id, ok, reason } => self.interrupt_answered(id, ok, &reason),

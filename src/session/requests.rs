@@ -14,7 +14,7 @@ use crate::model::{
     ChildState, CommandId, CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, Origin, Phase, SessionPhase,
     StopMode,
 };
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use tokio::sync::oneshot;
 
 /// An answer to a request.
@@ -22,24 +22,20 @@ pub type Answer = Result<Response, Refusal>;
 
 /// How many questions to the child may be open.
 const QUESTIONS: usize = 64;
-/// How many requests are remembered, so that a retry is not done again.
-const REMEMBERED: usize = 4096;
 /// How much of a command's text an answer carries.
 const SOURCE_SHOWN: usize = 1 << 20;
 
 type Reply = oneshot::Sender<Answer>;
 
-/// Who waits for what.
+/// Who waits for what. That a retried request is not done twice is the server's care.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     /// Those who wait for a command's end. Bounded by the operators' queue and the calls a client may have open.
-    execs: HashMap<CommandId, Vec<Reply>>,
+    execs: HashMap<CommandId, Reply>,
     /// Texts of the injected commands that somebody waits for.
     sources: HashMap<CommandId, (String, Origin)>,
     questions: HashMap<u64, Question>,
     last_question: u64,
-    remembered: HashMap<String, CommandId>,
-    order: VecDeque<String>,
 }
 
 #[derive(Debug)]
@@ -81,19 +77,6 @@ impl Desk {
             }
         }
     }
-
-    fn remember(&mut self, request: &str, id: CommandId) {
-        if request.is_empty() {
-            return;
-        }
-        if self.order.len() >= REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.remembered.remove(&oldest);
-        }
-        self.order.push_back(request.to_owned());
-        self.remembered.insert(request.to_owned(), id);
-    }
 }
 
 impl<W: World> Actor<W> {
@@ -130,20 +113,16 @@ impl<W: World> Actor<W> {
     // ---- commands -----------------------------------------------------------------------------------------------
 
     fn exec(&mut self, by: &Origin, source: String, wait: bool, reply: Reply) {
-        let known = self.desk.remembered.get(&by.request).copied();
-        let id = match known.map_or_else(|| self.inject(by, source), Ok) {
-            Ok(id) => id,
+        match self.inject(by, source) {
+            Ok(id) if wait => {
+                self.desk.execs.insert(id, reply);
+            }
+            Ok(id) => {
+                let _ = reply.send(Ok(Response::Queued { id }));
+            }
             Err(refusal) => {
                 let _ = reply.send(Err(refusal));
-                return;
             }
-        };
-        if !wait {
-            let _ = reply.send(Ok(Response::Queued { id }));
-        } else if known.is_some() && self.state.command(id).is_some_and(|row| row.state.is_final()) {
-            let _ = reply.send(Err(not_now(&format!("command {id} has already ended; look at it by its number"))));
-        } else {
-            self.desk.execs.entry(id).or_default().push(reply);
         }
         self.advance();
     }
@@ -171,7 +150,6 @@ impl<W: World> Actor<W> {
                 message: "the journal cannot be written just now".into(),
             });
         }
-        self.desk.remember(&by.request, id);
         self.desk.sources.insert(id, (command.source.clone(), by.clone()));
         self.queue.push(command);
         Ok(id)
@@ -180,15 +158,13 @@ impl<W: World> Actor<W> {
     /// A command's fate is known: those who waited for it are told.
     pub(super) fn answer_exec(&mut self, id: CommandId, outcome: &CommandOutcome) {
         let source = self.desk.sources.remove(&id);
-        let Some(replies) = self.desk.execs.remove(&id) else { return };
+        let Some(reply) = self.desk.execs.remove(&id) else { return };
         let (Some((source, by)), Some(row)) = (source, self.state.command(id).copied()) else { return };
         let cut = source.len() > SOURCE_SHOWN;
         let shown = if cut { source.chars().take(SOURCE_SHOWN / 4).collect() } else { source };
         let view = CommandView { id, row, item_name: None, head: head(&shown), by: Some(by) };
         let detail = CommandDetail { view, source: shown, cut, outcome: Some(outcome.clone()) };
-        for reply in replies {
-            let _ = reply.send(Ok(Response::Command(Box::new(detail.clone()))));
-        }
+        let _ = reply.send(Ok(Response::Command(Box::new(detail))));
     }
 
     fn interrupt(&mut self, by: Origin, command: Option<CommandId>, reply: Reply) {

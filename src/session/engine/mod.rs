@@ -80,8 +80,9 @@ impl Engine {
         let lock = options.folder.lock()?;
         let session = options.folder.read_session()?;
         let job = Arc::new(session.job);
+        let fresh = !options.folder.journal().exists();
         let recovered = store::recover(&options.folder)?;
-        for note in &recovered.notes {
+        for note in recovered.notes.iter().filter(|_| !fresh) {
             tracing::warn!("{note}");
         }
         refuse_if_over(options.folder.id(), &recovered.state, &job)?;

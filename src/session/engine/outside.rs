@@ -59,7 +59,8 @@ pub(super) struct Outside {
     script: RecipeBackEnd,
     folder: Folder,
     journal: Journal,
-    checkpointer: Checkpointer,
+    /// Until the session's end.
+    checkpointer: Option<Checkpointer>,
     feed: Feed,
     wanted: Option<Generation>,
     captures: Option<Captures>,
@@ -108,7 +109,7 @@ impl Outside {
             runtime: options.runtime,
             minimum_free: options.minimum_free,
             script,
-            checkpointer,
+            checkpointer: Some(checkpointer),
             folder: options.folder,
             journal,
             feed,
@@ -271,7 +272,9 @@ impl Outside {
 
     /// Writes everything out.
     pub(super) fn close(&mut self, state: &State) {
-        self.checkpointer.write(state, self.journal.end());
+        if let Some(checkpointer) = self.checkpointer.take() {
+            checkpointer.finish(state, self.journal.end());
+        }
         if let Err(error) = self.journal.sync_and_wait() {
             tracing::error!(%error, "the journal could not be synced");
         }
@@ -299,12 +302,14 @@ impl World for Outside {
     }
 
     fn publish(&mut self, recorded: &Recorded, state: &State) {
-        self.checkpointer.note(recorded);
         if matches!(recorded.event.kind, EventKind::ItemEnded { .. }) {
             self.journal.sync(clock::mono());
         }
-        if self.checkpointer.due() {
-            self.checkpointer.write(state, self.journal.end());
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.note(recorded);
+            if checkpointer.due() {
+                checkpointer.write(state, self.journal.end());
+            }
         }
         self.feed.push(Arc::clone(&recorded.event));
         self.stirred = true;
