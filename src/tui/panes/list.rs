@@ -88,6 +88,8 @@ impl<T> ListPane<T> {
         } else if self.selected >= self.top + height {
             self.top = self.selected + 1 - height;
         }
+        // The pane may have become higher, or was not shown before: no empty rows while there are others to show.
+        self.top = self.top.min(self.total.max(self.selected + 1).saturating_sub(height));
     }
 
     /// Where it stands: `12/240`, or nothing for an empty list.
@@ -121,6 +123,7 @@ mod tests {
                     prop_assert!(asked <= 2);
                 }
                 prop_assert!(list.selected < total.max(1));
+                prop_assert!(list.top == 0 || list.top + u32::from(height) <= total.max(list.selected + 1));
                 let end = total.min(list.top + u32::from(height));
                 for row in list.top..end {
                     prop_assert_eq!(list.row(row), Some(&row));
