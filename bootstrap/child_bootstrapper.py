@@ -676,7 +676,7 @@ class Describer(object):
         described = {
             "type": bounded(getattr(kind, "__qualname__", getattr(kind, "__name__", "?")), 500),
             "module": bounded(getattr(kind, "__module__", None) or "", 500),
-            "message": self.safely(string_of, value, "str", MAX_MESSAGE),
+            "message": self.safely(self.message_of, value, "str", MAX_MESSAGE),
             "frames": self.frames(self.walk(trace), True),
             "cause": None, "context": None, "group": [], "notes": self.notes(value), "text": u"", "cut": False,
         }
@@ -691,6 +691,13 @@ class Describer(object):
             described["group"].append(self.next(member, depth, seen))
         described["group"] = [member for member in described["group"] if member]
         return described
+
+    def message_of(self, value):
+        said = string_of(value)
+        text = as_text(said[:MAX_MESSAGE])
+        shown = shorten(text, MAX_MESSAGE)
+        self.cut = self.cut or len(said) > MAX_MESSAGE or len(shown) < len(text)
+        return shown
 
     def next(self, value, depth, seen):
         if not isinstance(value, BaseException):
