@@ -85,6 +85,7 @@ except ImportError:
     faulthandler = None
 
 PROTOCOL = 1
+MSG_MORE = getattr(socket, "MSG_MORE", 0x8000)  # Linux's number, for Python 2.7, which does not name it
 MAX_FRAME = 16 * 1024 * 1024
 EXIT_LOST = 70  # the engine is gone, or spoke nonsense
 EXIT_REFUSED = 71  # the engine could not prove itself
@@ -1110,7 +1111,7 @@ class Executor(object):
         # With what follows, if that follows soon: one packet and one wake-up instead of two, which more than halves
         # the round trip of a short command.  The kernel sends it by itself after 0.2 s, whoever holds the GIL, and
         # when the process dies.
-        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, socket.MSG_MORE)
+        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, MSG_MORE)
         reply = self.perform(number, source, message.get("value"))
         self.output.flush()
         if getpid() != self.channel.pid:
