@@ -85,6 +85,7 @@ except ImportError:
     faulthandler = None
 
 PROTOCOL = 1
+MSG_MORE = getattr(socket, "MSG_MORE", 0x8000)  # Linux's number, for Python 2.7, which does not name it
 MAX_FRAME = 16 * 1024 * 1024
 EXIT_LOST = 70  # the engine is gone, or spoke nonsense
 EXIT_REFUSED = 71  # the engine could not prove itself
@@ -676,7 +677,7 @@ class Describer(object):
         described = {
             "type": bounded(getattr(kind, "__qualname__", getattr(kind, "__name__", "?")), 500),
             "module": bounded(getattr(kind, "__module__", None) or "", 500),
-            "message": self.safely(string_of, value, "str", MAX_MESSAGE),
+            "message": self.safely(self.message_of, value, "str", MAX_MESSAGE),
             "frames": self.frames(self.walk(trace), True),
             "cause": None, "context": None, "group": [], "notes": self.notes(value), "text": u"", "cut": False,
         }
@@ -691,6 +692,13 @@ class Describer(object):
             described["group"].append(self.next(member, depth, seen))
         described["group"] = [member for member in described["group"] if member]
         return described
+
+    def message_of(self, value):
+        said = string_of(value)
+        text = as_text(said[:MAX_MESSAGE])
+        shown = shorten(text, MAX_MESSAGE)
+        self.cut = self.cut or len(said) > MAX_MESSAGE or len(shown) < len(text)
+        return shown
 
     def next(self, value, depth, seen):
         if not isinstance(value, BaseException):
@@ -1103,7 +1111,7 @@ class Executor(object):
         # With what follows, if that follows soon: one packet and one wake-up instead of two, which more than halves
         # the round trip of a short command.  The kernel sends it by itself after 0.2 s, whoever holds the GIL, and
         # when the process dies.
-        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, socket.MSG_MORE)
+        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, MSG_MORE)
         reply = self.perform(number, source, message.get("value"))
         self.output.flush()
         if getpid() != self.channel.pid:

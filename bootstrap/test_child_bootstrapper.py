@@ -567,6 +567,7 @@ class Errors(Case):
         error = ended["exception"]
         self.assertLessEqual(ended["frame_bytes"], 1048576 + 1000)
         self.assertLessEqual(len(error["message"]), 65536)
+        self.assertTrue(error["cut"])
         for name, text in error["frames"][-1]["locals"].items():
             self.assertLessEqual(len(text), 1024, name)
         child.run("src = 'def g():\\n' + ''.join('    v%d = u\"\\\\u20ac\" * 2000\\n' % i for i in range(300)) + '    g()'\nexec(src)")
