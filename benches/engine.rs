@@ -23,7 +23,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Commands in one round.
@@ -245,8 +245,24 @@ fn exec_round_trip() {
     row("`exec` through the API, request → answer", &format!("{:.1} µs", median(times)), "–", "–", "reported apart");
 }
 
+/// The interpreter that our engine runs, without whatever launcher stands before it on this machine's PATH.
+fn interpreter() -> &'static str {
+    static FOUND: OnceLock<String> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let session = session(supervised_interpreter());
+        session.until_idle();
+        let (folder, _data) = session.stop();
+        let journal = JournalReader::open(&folder.journal()).expect("a journal");
+        let starting = journal.iter_from(0).filter_map(Result::ok).find_map(|recorded| match &recorded.event.kind {
+            EventKind::ChildStarting { argv, .. } => argv.first().cloned(),
+            _ => None,
+        });
+        starting.expect("a child was started")
+    })
+}
+
 fn python(args: &[&str]) -> Child {
-    Command::new("python3").args(args).stdout(Stdio::null()).spawn().expect("python3 is there")
+    Command::new(interpreter()).args(args).stdout(Stdio::null()).spawn().expect("the interpreter is there")
 }
 
 // ---- launch -----------------------------------------------------------------------------------------------------------
@@ -278,8 +294,9 @@ fn launch() {
 fn bare_launch() -> f64 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
+    let program = interpreter();
     let begun = Instant::now();
-    let mut child = python(&["-u", "-c", IMPORTS, &port.to_string()]);
+    let mut child = Command::new(program).args(["-u", "-c", IMPORTS, &port.to_string()]).spawn().expect("started");
     let (mut stream, _) = listener.accept().expect("connected");
     let took = begun.elapsed().as_secs_f64() * 1e3;
     stream.write_all(b"x").expect("sent");
