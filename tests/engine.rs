@@ -77,7 +77,7 @@ fn a_stopped_session_is_resumed_with_what_is_left() {
         Session::start(job("[phases]\ncommands = ['print({frame})']\n[agenda]\nframes = '1-3'\n[env]\nX = '1'"));
     session.ask(Request::Items { verb: ItemVerb::Block, names: vec!["2".into()] }).expect("blocked");
     let first = session.wait();
-    assert_eq!(first.code, 0, "{}", first.tail());
+    assert_eq!(first.code, 1, "{}", first.tail());
     let again = Session::resume(&first);
     again.ask(Request::Items { verb: ItemVerb::Unblock, names: vec!["2".into()] }).expect("unblocked");
     let ended = again.wait();

@@ -44,7 +44,7 @@ pub(crate) fn job(root: &Node, sets: &[Set<'_>], base: &Path, name: &str, walk: 
     job.env = fields.get("env").map(|node| environment(node, walk)).unwrap_or_default();
     let (settings, parameters) = (fields.get("settings"), fields.get("parameters"));
     given(settings, parameters, sets, recipe.as_ref(), base, &mut job, walk);
-    job.timeouts = fields.get("timeouts").map(|node| timeouts(node, walk)).unwrap_or_default();
+    job.timeouts = fields.get("timeouts").map_or_else(usual_timeouts, |node| timeouts(node, walk));
     job.retry = fields.get("retry").map(|node| retry(node, walk)).unwrap_or_default();
     let mut commands = Commands::default();
     job.phases = fields.get("phases").map(|node| phases(node, &mut commands, walk)).unwrap_or_default();
@@ -106,9 +106,22 @@ fn environment(node: &Node, walk: &mut Walk<'_>) -> BTreeMap<String, String> {
     env
 }
 
+/// The bounds of a job that sets none. Qube's users set `QB_WAITING_TIMEOUT`, in seconds, for a whole farm.
+fn usual_timeouts() -> Timeouts {
+    let waiting = std::env::var("QB_WAITING_TIMEOUT").ok().and_then(|text| waiting_timeout(&text));
+    let usual = Timeouts::default();
+    Timeouts { waiting: waiting.unwrap_or(usual.waiting), ..usual }
+}
+
+/// `None` for what is no time to wait for, which Qube ignores too.
+fn waiting_timeout(text: &str) -> Option<Duration> {
+    let seconds = text.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero())
+}
+
 fn timeouts(node: &Node, walk: &mut Walk<'_>) -> Timeouts {
     let mut fields = Fields::of(node, "[timeouts]", walk);
-    let mut timeouts = Timeouts::default();
+    let mut timeouts = usual_timeouts();
     for (key, timeout) in [
         ("startup", &mut timeouts.startup),
         ("command", &mut timeouts.command),
@@ -273,4 +286,18 @@ pub(crate) fn is_identifier(key: &str) -> bool {
     !key.starts_with(|c: char| c.is_ascii_digit())
         && !key.is_empty()
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qubes_waiting_timeout_is_a_number_of_seconds() {
+        assert_eq!(waiting_timeout("2.5"), Some(Duration::from_millis(2500)));
+        assert_eq!(waiting_timeout(" 30 "), Some(Duration::from_secs(30)));
+        for wrong in ["", "soon", "0", "-1", "nan", "inf", "1e300"] {
+            assert_eq!(waiting_timeout(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -29,7 +29,7 @@
 //! silence = "none"                    # no word and no output while a command runs
 //! teardown = "60s"
 //! kill_grace = "10s"                  # between asking and forcing
-//! waiting = "5s"                      # until an agenda source that says "wait" is asked again
+//! waiting = "5s"                      # until an agenda source that says "wait" is asked again ($QB_WAITING_TIMEOUT)
 //!
 //! [retry]                             # of a failed item
 //! times = 1

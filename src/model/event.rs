@@ -94,6 +94,8 @@ pub enum WaitFor {
     Release,
     /// The disk, to take the journal again.
     Journal,
+    /// The child, to answer a question of an operator.
+    Answer,
 }
 
 /// Who was turned away from the back channel.

@@ -65,6 +65,8 @@ pub struct State {
     pub refused: u64,
     /// Bytes of output that could not be kept.
     pub lost_output: u64,
+    /// How far the streams had come at the last command's beginning or end, as far as the events tell.
+    pub reached: super::Marks,
     /// The last words of user code.
     pub said: String,
 }
@@ -253,7 +255,7 @@ impl State {
         self.enter(SessionPhase::Starting, wall);
         self.ended = None;
         self.stop = None;
-        self.held = held.then_some(Hold { by: None, since: wall });
+        self.held = if *held { self.held.take().or(Some(Hold { by: None, since: wall })) } else { None };
         while self.items.len() < *items as usize {
             self.items.push(ItemRow::default());
             *self.counts.entry(ItemStatus::Pending).or_default() += 1;
@@ -290,6 +292,7 @@ impl State {
             EventKind::CommandSent { id, from } => {
                 self.queued.retain(|waiting| waiting != id);
                 self.running = Some(RunningCommand { id: *id, since: wall, started: false });
+                self.reach(*from);
                 if let Some(row) = self.command_mut(*id) {
                     row.state = CommandState::Sent;
                     row.from = *from;
@@ -309,6 +312,7 @@ impl State {
                 }
             }
             EventKind::CommandEnded { id, outcome, took, to } => {
+                self.reach(*to);
                 self.queued.retain(|waiting| waiting != id);
                 if self.running.is_some_and(|running| running.id == *id) {
                     self.running = None;
@@ -325,6 +329,11 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    fn reach(&mut self, marks: super::Marks) {
+        self.reached.stdout = self.reached.stdout.max(marks.stdout);
+        self.reached.stderr = self.reached.stderr.max(marks.stderr);
     }
 
     fn command_queued(&mut self, id: CommandId, phase: super::Phase, item: Option<ItemIndex>, wall: Micros, at: u64) {

@@ -5,6 +5,7 @@ use super::queue::{CommandQueue, Waiting};
 use super::requests::Desk;
 use super::world::{Now, World};
 use crate::agenda::AgendaSource;
+use crate::dispatcher::channel::FRAME_LIMIT;
 use crate::dispatcher::{FromChild, ToChild};
 use crate::model::{
     ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemIndex, Job, Marks, Micros, Phase, RefusedPeer,
@@ -19,6 +20,8 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Refusals at the back channel that are each recorded; after them only every hundredth is.
 const REFUSALS_TOLD: u64 = 100;
 
+/// How long the end of a session is tried to be journalled on a disk that takes nothing.
+const LAST_WORD: Duration = Duration::from_secs(30);
 /// How deep an exception's causes may be nested: a journal line nested much deeper could not be read again.
 const EXCEPTION_DEPTH: usize = 40;
 
@@ -29,7 +32,27 @@ pub(super) struct Verdict {
     pub(super) reason: String,
 }
 
+/// The look for the files that an item told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Outputs {
+    /// Nobody has looked.
+    #[default]
+    Unseen,
+    /// The outside is looking.
+    Looking,
+    /// The outside has looked.
+    Seen,
+}
+
+/// A command while it runs, whatever of it is journalled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Current {
+    pub(super) id: CommandId,
+    pub(super) phase: Phase,
+}
+
 /// The one place where a session's state changes.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and no two exclude each other")]
 pub struct Actor<W: World> {
     pub(super) world: W,
     pub(super) job: Arc<Job>,
@@ -46,6 +69,20 @@ pub struct Actor<W: World> {
     /// Whether an operator ended the running item.
     pub(super) killed: bool,
     pub(super) verdict: Option<Verdict>,
+    /// The exit code, once the session has ended.
+    pub(super) code: Option<i32>,
+    /// Whether the end could not be journalled for so long that nobody waits for it any more.
+    pub(super) given_up: bool,
+    /// The command that was sent and has not ended.
+    pub(super) current: Option<Current>,
+    /// Whether a spawned process has not been seen to end.
+    pub(super) alive: bool,
+    /// How often this engine has started a child again.
+    pub(super) restarts: u32,
+    /// How somebody asked to stop, journalled or not.
+    pub(super) stop: Option<StopMode>,
+    /// Whether somebody has looked for the files that the running item told of.
+    pub(super) outputs: Outputs,
     /// Whether the child was asked to end.
     pub(super) asked: bool,
     /// Whether a child is wanted: none is there, and one has not been launched.
@@ -87,6 +124,13 @@ impl<W: World> Actor<W> {
             fault: None,
             killed: false,
             verdict: None,
+            code: None,
+            given_up: false,
+            current: None,
+            alive: false,
+            restarts: 0,
+            stop: None,
+            outputs: Outputs::default(),
             asked: false,
             launch_wanted: true,
             init: Vec::new(),
@@ -100,6 +144,11 @@ impl<W: World> Actor<W> {
     /// The outside.
     pub fn world(&mut self) -> &mut W {
         &mut self.world
+    }
+
+    /// The engine's exit code, once the session has ended.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.code
     }
 
     /// The fold.
@@ -116,7 +165,8 @@ impl<W: World> Actor<W> {
             name: self.job.name.clone(),
             backend: self.job.backend.clone(),
             items: u32::try_from(self.job.agenda.len()).unwrap_or(u32::MAX),
-            held: self.job.hold,
+            // What an operator held or released stays so.
+            held: if resumed { self.state.held.is_some() } else { self.job.hold },
             resumed,
         });
         if resumed {
@@ -130,7 +180,10 @@ impl<W: World> Actor<W> {
     fn settle(&mut self) {
         let mut facts = Vec::new();
         let reason = "the engine died".to_owned();
-        let running = self.state.running.map(|running| running.id);
+        let running = self.state.running;
+        let ended = self.world.boundary(None);
+        let ran = running.map_or(Micros(0), |running| self.state.wall.since(running.since));
+        let running = running.map(|running| running.id);
         for id in running.into_iter().chain(self.state.queued.iter().copied()) {
             let row = self.state.command(id);
             let operators = row.is_some_and(|row| row.phase == Phase::Operator);
@@ -139,10 +192,11 @@ impl<W: World> Actor<W> {
             } else {
                 CommandOutcome::Skipped { reason: reason.clone() }
             };
-            let to = row.map_or(Marks::default(), |row| row.from);
-            facts.push(EventKind::CommandEnded { id, outcome, took: Micros(0), to });
+            // What it printed before the engine died is its own, as far as it was read.
+            let (took, to) = if Some(id) == running { (ran, ended) } else { (Micros(0), Marks::default()) };
+            facts.push(EventKind::CommandEnded { id, outcome, took, to });
         }
-        if self.child_runs() {
+        if matches!(self.state.child, ChildState::Starting { .. } | ChildState::Connected { .. }) {
             facts.push(EventKind::ChildExited { exit: Exit::Unknown, asked: false });
         }
         self.record(facts);
@@ -200,6 +254,8 @@ impl<W: World> Actor<W> {
             // What was recorded meanwhile came later.
             facts.append(&mut self.facts);
             self.facts = facts;
+            let now = self.world.now().mono;
+            self.given_up = self.clocks.ended.is_some_and(|ended| now.since(ended.mono) > Micros::from(LAST_WORD));
         }
     }
 
@@ -232,6 +288,7 @@ impl<W: World> Actor<W> {
         }
         let recorded = self.intend(kinds);
         if recorded {
+            self.clocks.launched = Some(self.world.now());
             self.init = init;
             self.asked = false;
             self.ladder = None;
@@ -243,15 +300,16 @@ impl<W: World> Actor<W> {
 
     /// The child runs.
     pub fn child_spawned(&mut self, pid: u32, start_time: u64) {
+        self.alive = true;
         self.fact(EventKind::ChildSpawned { pid, start_time });
-        self.clocks.launched = Some(self.world.now());
-        if self.state.stop == Some(StopMode::Now) {
+        if self.stopping() == Some(StopMode::Now) {
             self.leave("asked to stop");
         }
     }
 
     /// No child could be made: the executable is missing, or the system refused.
     pub fn launch_failed(&mut self, reason: String) {
+        self.clocks.launched = None;
         self.child_failed(reason.clone());
         self.verdict.get_or_insert(Verdict { code: 69, reason });
         self.end();
@@ -263,7 +321,7 @@ impl<W: World> Actor<W> {
         self.clocks.word = Some(self.world.now());
         self.record(vec![EventKind::ChildConnected { hello }, EventKind::Phase { to: SessionPhase::Init }]);
         let init = std::mem::take(&mut self.init);
-        if self.state.stop == Some(StopMode::Now) {
+        if self.stopping() == Some(StopMode::Now) {
             self.leave("asked to stop");
         } else {
             let commands = self.commands(Phase::Init, None, init);
@@ -285,7 +343,7 @@ impl<W: World> Actor<W> {
     /// The child broke the protocol or left the channel: that ends it, and with it the item.
     pub fn channel_broken(&mut self, reason: &str) {
         self.world.hang_up();
-        if self.asked || !self.child_runs() {
+        if self.asked || !self.alive {
             return;
         }
         self.child_failed(reason.to_owned());
@@ -300,7 +358,7 @@ impl<W: World> Actor<W> {
 
     /// The process is gone. What it had said before was already handed in.
     pub fn child_exited(&mut self, exit: Exit) {
-        if !self.child_runs() {
+        if !std::mem::take(&mut self.alive) {
             return;
         }
         let connected = matches!(self.state.child, ChildState::Connected { .. });
@@ -308,7 +366,7 @@ impl<W: World> Actor<W> {
         self.world.hang_up();
         self.world.kill_everything();
         let mut facts = Vec::new();
-        if let Some(running) = self.state.running {
+        if let Some(running) = self.current {
             let outcome = CommandOutcome::Lost { reason: format!("the child ended: {exit}") };
             facts.push(EventKind::CommandEnded { id: running.id, outcome, took: self.ran_for(), to });
         }
@@ -319,28 +377,24 @@ impl<W: World> Actor<W> {
         self.clocks.launched = None;
         self.ladder = None;
         self.skip_all("the child ended");
-        if !connected && !self.asked {
-            let words = self.world.last_words();
-            if self.verdict.is_none() {
-                self.child_failed(format!("it ended before it said hello: {exit}{words}"));
-            }
+        if !connected && !self.asked && self.verdict.is_none() {
+            let reason = format!("it ended before it said hello: {exit}{}", self.world.last_words());
+            self.child_failed(reason.clone());
+            self.verdict = Some(Verdict { code: 69, reason: format!("the child could not be started: {reason}") });
         }
         if let Some(item) = self.state.running_item.as_ref().map(|item| item.item) {
             self.fault.get_or_insert_with(|| format!("the child ended: {exit}"));
             self.finish_item(item);
         }
-        self.after_exit(exit, connected);
+        self.after_exit(exit);
     }
 
-    fn after_exit(&mut self, exit: Exit, connected: bool) {
-        if !connected && !self.asked {
-            let reason = "the child could not be started".to_owned();
-            self.verdict.get_or_insert(Verdict { code: 69, reason });
-        }
-        let over = self.verdict.is_some() || self.asked || self.state.stop.is_some();
+    fn after_exit(&mut self, exit: Exit) {
+        let over = self.verdict.is_some() || self.asked || self.stopping().is_some();
         if over {
             self.end();
-        } else if self.state.generation.0 <= self.job.restarts {
+        } else if self.restarts < self.job.restarts {
+            self.restarts += 1;
             self.fact(EventKind::Note { text: format!("the child is started again ({exit})") });
             self.launch_wanted = true;
             self.advance();
@@ -394,7 +448,7 @@ impl<W: World> Actor<W> {
     }
 
     fn is_running(&self, id: CommandId) -> bool {
-        self.state.running.is_some_and(|running| running.id == id)
+        self.current.is_some_and(|running| running.id == id)
     }
 
     fn command_ended(&mut self, id: CommandId, outcome: CommandOutcome) {
@@ -425,7 +479,7 @@ impl<W: World> Actor<W> {
         }
         self.skip_planned("a command before it failed");
         // A stop interrupts whatever runs; that says nothing about the child or the job.
-        let stopped = self.state.stop == Some(StopMode::Now);
+        let stopped = self.stopping() == Some(StopMode::Now);
         match phase {
             Phase::Init | Phase::Setup | Phase::Teardown if stopped => {}
             Phase::Init => self.give_up(69, format!("an init command failed: {reason}")),
@@ -440,6 +494,8 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn command_is_over(&mut self) {
+        self.current = None;
+        self.clocks.command_told = false;
         self.clocks.sent = None;
         self.clocks.silence_told = false;
         self.running_source.clear();
@@ -450,8 +506,12 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn running_belongs_to_item(&self) -> bool {
-        let running = self.state.running.and_then(|running| self.state.command(running.id));
-        running.is_some_and(|row| row.phase == Phase::Item)
+        self.current.is_some_and(|running| running.phase == Phase::Item)
+    }
+
+    /// How the session is asked to stop. It counts before it is journalled: a full disk must not keep a session alive.
+    pub(super) fn stopping(&self) -> Option<StopMode> {
+        self.state.stop.max(self.stop)
     }
 
     // ---- what user code tells -----------------------------------------------------------------------------------
@@ -510,7 +570,8 @@ impl<W: World> Actor<W> {
         numbered.map(|(source, id)| Waiting { id: CommandId(id), phase, item, source, value: false }).collect()
     }
 
-    /// Enters a phase or begins an item, and queues its commands: all of it in one write, or nothing.
+    /// Enters a phase or begins an item, and queues its commands: all of it in one write, or nothing. `false` when that
+    /// could not be journalled; the caller has made sure that each command [fits](fits) a frame.
     pub(super) fn begin_phase(
         &mut self,
         lead: EventKind,
@@ -540,6 +601,7 @@ impl<W: World> Actor<W> {
         let Some(command) = self.queue.pop() else { return };
         let now = self.world.now();
         self.clocks.sent = Some(now);
+        self.current = Some(Current { id, phase: command.phase });
         self.clocks.sign = None;
         let item = command.item.and_then(|item| self.job.agenda.name(item));
         let frame = ToChild::Execute {
@@ -587,6 +649,15 @@ pub(super) fn queued(command: &Waiting, by: Option<crate::model::Origin>) -> Eve
         value: command.value,
         by,
     }
+}
+
+/// Whether a command can be sent in one frame, once it is JSON, in which a byte may become six.
+pub(super) fn fits(source: &str) -> Result<(), String> {
+    let limit = FRAME_LIMIT - 4096;
+    if source.len() <= limit / 6 || serde_json::to_string(source).is_ok_and(|text| text.len() <= limit) {
+        return Ok(());
+    }
+    Err(format!("a command of {} bytes is too long to be sent; write it to a file and run that", source.len()))
 }
 
 /// A word of user code, cut to what the child itself would send.

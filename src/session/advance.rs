@@ -1,25 +1,28 @@
 //! What comes next: the session's way through its phases, and the ends of items and of the session itself.
 
 use super::Actor;
-use super::actor::Verdict;
+use super::actor::{Outputs, Verdict, fits};
 use super::clocks::Rung;
 use super::world::World;
 use crate::agenda::Work;
 use crate::dispatcher::ToChild;
 use crate::model::{
-    ChildState, EventKind, ItemIndex, ItemStatus, Micros, Phase, ResultPackage, SessionPhase, StopMode,
+    ChildState, EventKind, ItemIndex, ItemSpec, ItemStatus, Micros, Phase, ResultPackage, SessionPhase, StopMode,
 };
 
 impl<W: World> Actor<W> {
     /// Whether the session is over.
     pub fn is_over(&self) -> bool {
-        self.state.phase == SessionPhase::Ended && self.facts.is_empty()
+        self.given_up || (self.state.phase == SessionPhase::Ended && self.facts.is_empty())
     }
 
     /// Does whatever can be done now: at most one command is under way at a time, and nothing is begun while the journal
     /// cannot be written.
     pub fn advance(&mut self) {
         while self.facts.is_empty() && self.step() {}
+        if self.stopping() == Some(StopMode::Now) && self.alive && self.current.is_none() {
+            self.leave("asked to stop");
+        }
     }
 
     /// One step; `false` when there is nothing to do but wait.
@@ -28,26 +31,32 @@ impl<W: World> Actor<W> {
             return self.launch();
         }
         let connected = matches!(self.state.child, ChildState::Connected { .. });
-        if !connected || self.asked || self.state.running.is_some() || self.state.phase == SessionPhase::Ended {
+        if !connected || self.asked || self.current.is_some() || self.state.phase == SessionPhase::Ended {
             return false;
         }
         if self.ladder.is_some() {
             return false;
         }
-        if self.state.stop == Some(StopMode::Now) {
-            self.leave("asked to stop");
+        if self.stopping() == Some(StopMode::Now) {
             return false;
         }
         if self.queue.front().is_some() {
             self.send_next();
-            return self.state.running.is_none() && self.clocks.journal.is_none();
+            return self.current.is_none() && self.clocks.journal.is_none();
         }
         self.next_phase()
     }
 
+    /// The commands of a phase; refused when one of them could not be sent.
+    fn phase_commands(&self, phase: Phase, item: Option<&ItemSpec>) -> Result<Vec<String>, String> {
+        let commands = self.world.commands(phase, item)?;
+        commands.iter().try_for_each(|command| fits(command))?;
+        Ok(commands)
+    }
+
     fn launch(&mut self) -> bool {
         self.launch_wanted = false;
-        if self.state.stop.is_some() {
+        if self.stopping().is_some() {
             self.end();
             return false;
         }
@@ -59,7 +68,7 @@ impl<W: World> Actor<W> {
     fn next_phase(&mut self) -> bool {
         match self.state.phase {
             SessionPhase::Init => {
-                let setup = match self.world.commands(Phase::Setup, None) {
+                let setup = match self.phase_commands(Phase::Setup, None) {
                     Ok(setup) => setup,
                     Err(reason) => {
                         self.give_up(1, reason);
@@ -70,6 +79,11 @@ impl<W: World> Actor<W> {
             }
             SessionPhase::Setup => self.intend(vec![EventKind::Phase { to: SessionPhase::Agenda }]),
             SessionPhase::Agenda => match self.state.running_item.as_ref().map(|item| item.item) {
+                Some(_) if self.outputs == Outputs::Looking => false,
+                Some(item) if self.must_look_for_outputs() => {
+                    self.look_for_outputs(item);
+                    false
+                }
                 Some(item) => {
                     self.finish_item(item);
                     true
@@ -87,7 +101,7 @@ impl<W: World> Actor<W> {
     // ---- items --------------------------------------------------------------------------------------------------
 
     fn next_item(&mut self) -> bool {
-        if self.state.stop.is_some() {
+        if self.stopping().is_some() {
             return self.begin_teardown();
         }
         if self.state.held.is_some() || self.clocks.source.is_some() {
@@ -115,7 +129,7 @@ impl<W: World> Actor<W> {
             return true;
         };
         let attempt = self.state.item(item).map_or(0, |row| row.attempt) + 1;
-        let (commands, fault) = match self.world.commands(Phase::Item, Some(&spec)) {
+        let (commands, fault) = match self.phase_commands(Phase::Item, Some(&spec)) {
             Ok(commands) => (commands, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
@@ -126,8 +140,42 @@ impl<W: World> Actor<W> {
         self.killed = false;
         self.clocks.item = Some(self.world.now());
         self.clocks.item_held = Micros(0);
+        self.clocks.item_told = false;
+        self.outputs = Outputs::Unseen;
         self.clocks.told = None;
         true
+    }
+
+    /// Whether the item could be complete but for files that it told of and that nobody has looked for.
+    fn must_look_for_outputs(&self) -> bool {
+        let Some(running) = &self.state.running_item else { return false };
+        let faultless = self.fault.is_none() && !self.killed && running.result.errors.is_empty();
+        self.job.outputs_required
+            && self.outputs == Outputs::Unseen
+            && faultless
+            && !running.result.output_paths.is_empty()
+    }
+
+    fn look_for_outputs(&mut self, item: ItemIndex) {
+        let Some(running) = self.state.running_item.as_ref().filter(|running| running.item == item) else { return };
+        self.outputs = Outputs::Looking;
+        self.world.look_for_outputs(running.result.output_paths.clone());
+    }
+
+    /// The outside has looked for the files that the item told of; these are not there.
+    pub fn outputs_looked_for(&mut self, missing: &[String]) {
+        if self.outputs != Outputs::Looking {
+            return;
+        }
+        self.outputs = Outputs::Seen;
+        if let Some(first) = missing.first() {
+            let more = match missing.len() {
+                1 => String::new(),
+                count => format!(", nor are {} others", count - 1),
+            };
+            self.fault.get_or_insert_with(|| format!("it told of the output {first}, which is not there{more}"));
+        }
+        self.advance();
     }
 
     /// The attempt is over: its verdict, in Qube's order.
@@ -138,7 +186,8 @@ impl<W: World> Actor<W> {
         let mut result = running.result;
         let fault = self.fault.take().or_else(|| result.errors.first().cloned());
         let no_output = self.job.outputs_required && result.output_paths.is_empty();
-        let stopped = self.state.stop == Some(StopMode::Now);
+        self.outputs = Outputs::Seen;
+        let stopped = self.stopping() == Some(StopMode::Now);
         let (status, reason) = match fault {
             _ if self.killed => (ItemStatus::Killed, Some("killed by an operator".to_owned())),
             Some(_) if stopped => (ItemStatus::Pending, Some("the session was stopped".to_owned())),
@@ -191,7 +240,9 @@ impl<W: World> Actor<W> {
 
     fn item_ran_for(&self) -> Micros {
         let Some(began) = self.clocks.item else { return Micros(0) };
-        self.world.now().mono.since(began.mono).since(self.clocks.item_held)
+        let now = self.world.now();
+        let held_now = self.state.held.as_ref().map_or(Micros(0), |hold| now.wall.since(hold.since.max(began.wall)));
+        now.mono.since(began.mono).since(self.clocks.item_held).since(held_now)
     }
 
     /// Retrying items whose time has come are pending again.
@@ -213,7 +264,7 @@ impl<W: World> Actor<W> {
     }
 
     fn begin_teardown(&mut self) -> bool {
-        let commands = self.world.commands(Phase::Teardown, None).unwrap_or_else(|reason| {
+        let commands = self.phase_commands(Phase::Teardown, None).unwrap_or_else(|reason| {
             self.verdict.get_or_insert(Verdict { code: 1, reason });
             Vec::new()
         });
@@ -240,11 +291,13 @@ impl<W: World> Actor<W> {
 
     /// No child is left, and none will come.
     pub(super) fn end(&mut self) {
-        if self.state.phase == SessionPhase::Ended {
+        if self.clocks.ended.is_some() {
             return;
         }
         self.skip_all("the session ended");
         let Verdict { code, reason } = self.verdict.clone().unwrap_or_else(|| self.tally());
+        self.code = Some(code);
+        self.clocks.ended = Some(self.world.now());
         self.fact(EventKind::SessionEnded { code, reason });
     }
 
@@ -255,12 +308,14 @@ impl<W: World> Actor<W> {
         let complete = count(ItemStatus::Complete);
         let total = u32::try_from(self.state.items.len()).unwrap_or(u32::MAX);
         let open = total - failed - complete;
-        if self.state.stop.is_some() && (open > 0 || self.signal.is_some()) {
+        if self.stopping().is_some() && open > 0 {
             let code = if self.signal == Some(libc::SIGTERM) { 143 } else { 130 };
             return Verdict { code, reason: format!("stopped with {open} of {total} items open") };
         }
         match failed {
-            0 if open > 0 => Verdict { code: 0, reason: format!("{complete} items complete, {open} blocked") },
+            0 if open > 0 => {
+                Verdict { code: 1, reason: format!("{complete} of {total} items complete, {open} blocked") }
+            }
             0 => Verdict { code: 0, reason: format!("all {total} items complete") },
             _ => Verdict { code: 1, reason: format!("{failed} of {total} items failed") },
         }

@@ -1,12 +1,16 @@
 //! Every wait of the session: what is awaited, since when, and until when at most.
 
 use super::Actor;
+use super::actor::Verdict;
 use super::world::{Now, World};
-use crate::model::{ChildState, EventKind, Generation, Micros, SessionPhase, Wait, WaitFor};
+use crate::model::{ChildState, EventKind, Generation, Micros, Phase, SessionPhase, StopMode, Wait, WaitFor};
 use std::time::Duration;
 
 /// Between two tries to write the journal.
 const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+
+/// How long the child may take to answer a question: its other thread does, unless something holds the GIL.
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// How hard the child was last asked to stop what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +51,12 @@ pub(super) struct Clocks {
     pub(super) word: Option<Now>,
     /// The silence time-out has passed and was told.
     pub(super) silence_told: bool,
+    /// The command's time-out has passed, and it was interrupted.
+    pub(super) command_told: bool,
+    /// The item's time-out has passed.
+    pub(super) item_told: bool,
+    /// The session ended.
+    pub(super) ended: Option<Now>,
     /// Teardown began.
     pub(super) teardown: Option<Now>,
     /// The agenda source said *waiting*.
@@ -94,10 +104,11 @@ impl<W: World> Actor<W> {
         add(WaitFor::AgendaSource, clocks.source.filter(|_| self.wants_work()), Some(limits.waiting));
         add(WaitFor::Journal, clocks.journal, Some(JOURNAL_RETRY));
         if self.ladder.is_none() {
-            add(WaitFor::Command, clocks.sent, limits.command);
+            add(WaitFor::Command, clocks.sent.filter(|_| !clocks.command_told), limits.command);
             add(WaitFor::Silence, self.silent_since().filter(|_| !clocks.silence_told), limits.silence);
             if let (Some(item), Some(limit)) = (clocks.item, limits.item)
                 && self.state.held.is_none()
+                && !clocks.item_told
             {
                 add(WaitFor::Item, Some(item), Some(limit + clocks.item_held.duration()));
             }
@@ -112,6 +123,9 @@ impl<W: World> Actor<W> {
                 until: None,
             });
         }
+        if let Some(asked) = self.desk.oldest_question() {
+            all.push(Deadline { what: WaitFor::Answer, since: asked, until: Some(after(asked, ANSWER)) });
+        }
         all.extend(self.next_retry());
         all
     }
@@ -123,7 +137,10 @@ impl<W: World> Actor<W> {
         let due = self.state.retry_at.values().min()?;
         let now = self.world.now();
         let until = Micros(now.mono.0 + due.since(now.wall).0);
-        Some(Deadline { what: WaitFor::Retry, since: now, until: Some(until) })
+        let waiting = self.state.retry_at.keys().filter_map(|item| self.state.item(*item));
+        let since = waiting.filter_map(|row| Some(Micros(row.started?.0 + row.took.0))).min().unwrap_or(now.wall);
+        let since = Now { wall: since, mono: now.mono };
+        Some(Deadline { what: WaitFor::Retry, since, until: Some(until) })
     }
 
     /// Since when nothing came from the running command: no output, no word but heartbeats.
@@ -155,21 +172,29 @@ impl<W: World> Actor<W> {
             WaitFor::Command | WaitFor::Item | WaitFor::Silence => self.work_timed_out(what),
             WaitFor::Teardown => {
                 self.fact(EventKind::TimedOut { what, action: "the child is terminated".into() });
+                self.asked = true;
                 self.climb("teardown took too long", Rung::Terminate);
             }
             WaitFor::KillGrace => self.climb_on(),
             WaitFor::Retry => self.retries_due(now),
             WaitFor::AgendaSource => self.clocks.source = None,
+            WaitFor::Answer => self.questions_overdue(now),
             WaitFor::Release => {}
         }
     }
 
     fn startup_timed_out(&mut self) {
         self.clocks.launched = None;
-        self.fact(EventKind::TimedOut { what: WaitFor::Startup, action: "the child is killed".into() });
-        let words = self.world.last_words();
         let limit = self.job.timeouts.startup.unwrap_or_default();
-        self.child_failed(format!("it did not say hello within {} s{words}", limit.as_secs()));
+        let reason = format!("it did not say hello within {} s{}", limit.as_secs_f64(), self.world.last_words());
+        if !self.alive {
+            self.world.give_up_launch();
+            return self.launch_failed(format!("{reason}: it has not even been spawned"));
+        }
+        self.fact(EventKind::TimedOut { what: WaitFor::Startup, action: "the child is terminated".into() });
+        self.child_failed(reason.clone());
+        self.verdict.get_or_insert(Verdict { code: 69, reason: format!("the child could not be started: {reason}") });
+        self.asked = true;
         self.climb("it never said hello", Rung::Terminate);
     }
 
@@ -180,29 +205,50 @@ impl<W: World> Actor<W> {
             _ => ("the child was silent", self.job.timeouts.silence),
         };
         let reason = format!("{word} longer than {} s", limit.unwrap_or_default().as_secs_f64());
-        self.clocks.silence_told = true;
-        self.fact(EventKind::TimedOut { what, action: "the command is interrupted".into() });
-        if self.running_belongs_to_item() || what == WaitFor::Item {
-            self.fault.get_or_insert(reason.clone());
+        match what {
+            WaitFor::Command => self.clocks.command_told = true,
+            WaitFor::Item => self.clocks.item_told = true,
+            _ => self.clocks.silence_told = true,
         }
-        self.interrupt_running(&reason);
+        let items = self.running_belongs_to_item();
+        if items || what == WaitFor::Item {
+            self.fault.get_or_insert(reason.clone());
+            self.skip_planned("the item ran out of time");
+        }
+        let spared = what == WaitFor::Item && !items;
+        let action = match self.current {
+            None => "the item fails",
+            Some(_) if spared => "the item fails; the operator's command goes on",
+            Some(_) if self.can_interrupt() => "the command is interrupted",
+            Some(running) if running.phase == Phase::Operator => "nothing: this child cannot be interrupted",
+            Some(_) => "the child is terminated: it cannot be interrupted",
+        };
+        self.fact(EventKind::TimedOut { what, action: action.into() });
+        if !spared {
+            self.interrupt_running(&reason);
+        }
     }
 
-    /// Interrupts the running command; when that does not end it in time, the child is terminated, then killed.
+    /// Interrupts the running command; when that does not end it in time, the child is terminated, then killed. For an
+    /// operator's command nothing but the interrupt is tried: it must not cost the loaded scene.
     pub(super) fn interrupt_running(&mut self, reason: &str) {
-        let Some(running) = self.state.running else { return };
+        let Some(running) = self.current else { return };
+        let stopped = self.stopping() == Some(StopMode::Now);
+        let mild = running.phase == Phase::Operator && !stopped;
         if self.can_interrupt() {
             self.fact(EventKind::InterruptRequested { id: running.id, by: None });
             self.ask_interrupt(running.id, None);
-            self.climb(reason, Rung::Interrupt);
-        } else {
+            if !mild {
+                self.climb(reason, Rung::Interrupt);
+            }
+        } else if !mild {
             self.climb(reason, Rung::Terminate);
         }
     }
 
     /// Puts the child on a rung, unless it is on a harder one already.
     pub(super) fn climb(&mut self, reason: &str, rung: Rung) {
-        if self.ladder.as_ref().is_some_and(|ladder| ladder.rung >= rung) || !self.child_runs() {
+        if self.ladder.as_ref().is_some_and(|ladder| ladder.rung >= rung) || !self.alive {
             return;
         }
         let signal = match rung {
@@ -238,11 +284,6 @@ impl<W: World> Actor<W> {
         }
     }
 
-    /// Whether a child is there that could be signalled.
-    pub(super) fn child_runs(&self) -> bool {
-        matches!(self.state.child, ChildState::Starting { pid: Some(_), .. } | ChildState::Connected { .. })
-    }
-
     /// Whether hello said that SIGINT raises in the main thread.
     pub(super) fn can_interrupt(&self) -> bool {
         matches!(&self.state.child, ChildState::Connected { hello, .. } if hello.signals.contains_key("SIGINT"))
@@ -253,7 +294,7 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn wants_work(&self) -> bool {
-        self.idle_at_agenda() && self.state.held.is_none() && self.state.stop.is_none()
+        self.idle_at_agenda() && self.state.held.is_none() && self.stopping().is_none()
     }
 
     /// The generation that the next child gets.

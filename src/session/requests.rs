@@ -1,12 +1,12 @@
 //! What people ask of the session: the verbs, and questions that only the child can answer.
 
 use super::Actor;
-use super::actor::queued;
+use super::actor::{fits, queued};
+use super::clocks::ANSWER;
 use super::queue::{OPERATORS, Waiting};
 use super::summary::head;
-use super::world::World;
+use super::world::{Now, World};
 use crate::dispatcher::ToChild;
-use crate::dispatcher::channel::FRAME_LIMIT;
 use crate::model::proto::{
     CommandDetail, CommandView, Completeness, ItemVerb, Refusal, RefusalKind, Request, Response,
 };
@@ -14,7 +14,7 @@ use crate::model::{
     ChildState, CommandId, CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, Origin, Phase, SessionPhase,
     StopMode,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
 
 /// An answer to a request.
@@ -22,6 +22,8 @@ pub type Answer = Result<Response, Refusal>;
 
 /// How many questions to the child may be open.
 const QUESTIONS: usize = 64;
+/// Why a question is not taken.
+const BUSY: &str = "too many questions to the child are open already";
 /// How much of a command's text an answer carries.
 const SOURCE_SHOWN: usize = 1 << 20;
 
@@ -34,7 +36,7 @@ pub(super) struct Desk {
     execs: HashMap<CommandId, Reply>,
     /// Texts of the injected commands that somebody waits for.
     sources: HashMap<CommandId, (String, Origin)>,
-    questions: HashMap<u64, Question>,
+    questions: BTreeMap<u64, (Now, Question)>,
     last_question: u64,
 }
 
@@ -44,18 +46,34 @@ enum Question {
     Child(Reply),
 }
 
+impl Question {
+    fn refuse(self, why: &str) {
+        if let Self::Child(reply) | Self::Interrupt { reply: Some(reply), .. } = self {
+            // Whoever asked may have gone.
+            let _ = reply.send(Err(not_now(why)));
+        }
+    }
+}
+
 impl Desk {
-    fn ask(&mut self, question: Question) -> Option<u64> {
-        if self.questions.len() >= QUESTIONS {
-            return None;
+    /// Takes a question down. The engine's own interrupts always find a place: there is one at a time.
+    fn ask(&mut self, question: Question, now: Now) -> Result<u64, Question> {
+        let own = matches!(question, Question::Interrupt { reply: None, .. });
+        if self.questions.len() >= QUESTIONS && !own {
+            return Err(question);
         }
         self.last_question += 1;
-        self.questions.insert(self.last_question, question);
-        Some(self.last_question)
+        self.questions.insert(self.last_question, (now, question));
+        Ok(self.last_question)
+    }
+
+    /// When the question was asked that has waited longest.
+    pub(super) fn oldest_question(&self) -> Option<Now> {
+        self.questions.values().next().map(|(asked, _)| *asked)
     }
 
     fn answer(&mut self, id: u64, answer: Response) {
-        if let Some(Question::Child(reply)) = self.questions.remove(&id) {
+        if let Some((_, Question::Child(reply))) = self.questions.remove(&id) {
             // Whoever asked may have gone.
             let _ = reply.send(Ok(answer));
         }
@@ -71,10 +89,8 @@ impl Desk {
 
     /// The child is gone: nobody will answer.
     pub(super) fn forget_questions(&mut self) {
-        for (_, question) in self.questions.drain() {
-            if let Question::Child(reply) | Question::Interrupt { reply: Some(reply), .. } = question {
-                let _ = reply.send(Err(not_now("the child ended before it answered")));
-            }
+        for (_, (_, question)) in std::mem::take(&mut self.questions) {
+            question.refuse("the child ended before it answered");
         }
     }
 }
@@ -134,21 +150,11 @@ impl<W: World> Actor<W> {
         if !self.queue.has_room() {
             return Err(not_now(&format!("{OPERATORS} injected commands are waiting already")));
         }
-        // In JSON a byte may become six, and the wire takes no longer frame than this.
-        let limit = FRAME_LIMIT - 4096;
-        if source.len() > limit / 6 && serde_json::to_string(&source).map_or(true, |text| text.len() > limit) {
-            return Err(invalid(&format!(
-                "the command is too long: {} bytes; write it to a file and run that",
-                source.len()
-            )));
-        }
+        fits(&source).map_err(|why| invalid(&why))?;
         let id = self.state.next_command();
         let command = Waiting { id, phase: Phase::Operator, item: None, source, value: true };
         if !self.intend(vec![queued(&command, Some(by.clone()))]) {
-            return Err(Refusal {
-                kind: RefusalKind::Failed,
-                message: "the journal cannot be written just now".into(),
-            });
+            return Err(disk_full());
         }
         self.desk.sources.insert(id, (command.source.clone(), by.clone()));
         self.queue.push(command);
@@ -168,7 +174,7 @@ impl<W: World> Actor<W> {
     }
 
     fn interrupt(&mut self, by: Origin, command: Option<CommandId>, reply: Reply) {
-        let refusal = match self.state.running {
+        let refusal = match self.current {
             None => Some("no command is running".to_owned()),
             Some(running) if command.is_some_and(|wanted| wanted != running.id) => {
                 Some(format!("command {} is not running; command {} is", command.unwrap_or_default(), running.id))
@@ -187,14 +193,18 @@ impl<W: World> Actor<W> {
 
     /// Asks the child to interrupt a command, if it still runs.
     pub(super) fn ask_interrupt(&mut self, command: CommandId, reply: Option<Reply>) {
-        let Some(id) = self.desk.ask(Question::Interrupt { command, reply }) else { return };
+        let now = self.world.now();
+        let id = match self.desk.ask(Question::Interrupt { command, reply }, now) {
+            Ok(id) => id,
+            Err(question) => return question.refuse(BUSY),
+        };
         if let Err(error) = self.world.send(&ToChild::Interrupt { id, command }) {
             self.interrupt_answered(id, false, &error.to_string());
         }
     }
 
     pub(super) fn interrupt_answered(&mut self, id: u64, ok: bool, reason: &str) {
-        let Some(Question::Interrupt { command, reply }) = self.desk.questions.remove(&id) else { return };
+        let Some((_, Question::Interrupt { command, reply })) = self.desk.questions.remove(&id) else { return };
         self.fact(EventKind::InterruptAnswered { id: command, ok, reason: reason.to_owned() });
         if let Some(reply) = reply {
             let said = format!("command {command} is interrupted");
@@ -207,11 +217,25 @@ impl<W: World> Actor<W> {
             let _ = reply.send(Err(not_now("no child is connected")));
             return;
         }
-        let Some(id) = self.desk.ask(Question::Child(reply)) else { return };
+        let now = self.world.now();
+        let id = match self.desk.ask(Question::Child(reply), now) {
+            Ok(id) => id,
+            Err(question) => return question.refuse(BUSY),
+        };
         if let Err(error) = self.world.send(&frame(id))
-            && let Some(Question::Child(reply)) = self.desk.questions.remove(&id)
+            && let Some((_, question)) = self.desk.questions.remove(&id)
         {
-            let _ = reply.send(Err(invalid(&error.to_string())));
+            question.refuse(&error.to_string());
+        }
+    }
+
+    /// The child has not answered in time.
+    pub(super) fn questions_overdue(&mut self, now: Now) {
+        while let Some(oldest) = self.desk.questions.first_entry() {
+            if now.mono.since(oldest.get().0.mono) < Micros::from(ANSWER) {
+                return;
+            }
+            oldest.remove().1.refuse("the child has not answered: something in it keeps Python from running");
         }
     }
 
@@ -222,7 +246,9 @@ impl<W: World> Actor<W> {
         if self.state.held.is_some() {
             return done("the agenda is held already");
         }
-        self.fact(EventKind::Held { by: Some(by) });
+        if !self.intend(vec![EventKind::Held { by: Some(by) }]) {
+            return Err(disk_full());
+        }
         done(match self.state.running_item {
             Some(_) => "the agenda is held; the running item goes on to its end",
             None => "the agenda is held",
@@ -232,9 +258,12 @@ impl<W: World> Actor<W> {
     fn release(&mut self, by: Origin) -> Answer {
         self.refuse_if_over()?;
         let Some(hold) = self.state.held.clone() else { return done("the agenda was not held") };
-        let length = self.world.now().wall.since(hold.since);
+        if !self.intend(vec![EventKind::Released { by: Some(by) }]) {
+            return Err(disk_full());
+        }
+        let since = self.clocks.item.map_or(hold.since, |item| hold.since.max(item.wall));
+        let length = self.world.now().wall.since(since);
         self.clocks.item_held = Micros(self.clocks.item_held.0 + length.0);
-        self.fact(EventKind::Released { by: Some(by) });
         done("the agenda goes on")
     }
 
@@ -248,17 +277,28 @@ impl<W: World> Actor<W> {
             })?;
             items.push((item, name));
         }
-        let mut said = Vec::new();
+        let (mut changes, mut running, mut refused) = (Vec::new(), None, Vec::new());
         for (item, name) in items {
             let status = self.state.item(item).map(|row| row.status).unwrap_or_default();
             match change(verb, status) {
-                Change::To(to) => self.fact(EventKind::ItemChanged { item, status: to, by: Some(by.clone()) }),
-                Change::EndRunning => self.kill_running_item(item),
-                Change::Refused(why) => said.push(format!("{name} {why}")),
+                Change::To(status) => changes.push(EventKind::ItemChanged { item, status, by: Some(by.clone()) }),
+                Change::EndRunning => running = Some(item),
+                Change::Refused(why) => refused.push(format!("{name} {why}")),
             }
         }
+        let done_so_far = changes.len() + usize::from(running.is_some());
+        if !changes.is_empty() && !self.intend(changes) {
+            return Err(disk_full());
+        }
+        if let Some(item) = running {
+            self.kill_running_item(item);
+        }
         self.clocks.source = None;
-        if said.is_empty() { done("") } else { Err(not_now(&said.join("; "))) }
+        match (refused.is_empty(), done_so_far) {
+            (true, _) => done(""),
+            (false, 0) => Err(not_now(&refused.join("; "))),
+            (false, count) => Err(not_now(&format!("done to {count} of {}, but {}", names.len(), refused.join("; ")))),
+        }
     }
 
     fn kill_running_item(&mut self, item: ItemIndex) {
@@ -287,20 +327,21 @@ impl<W: World> Actor<W> {
     }
 
     fn request_stop(&mut self, mode: StopMode, by: Option<Origin>) {
-        if self.state.stop >= Some(mode) || self.state.phase == SessionPhase::Ended {
+        if self.stopping() >= Some(mode) || self.state.phase == SessionPhase::Ended {
             return;
         }
+        self.stop = Some(mode);
         self.fact(EventKind::StopRequested { mode, by });
-        if self.state.stop != Some(StopMode::Now) {
+        if mode != StopMode::Now {
             return;
         }
         self.skip_all("the session is stopped");
         if self.state.running_item.is_some() {
             self.fault.get_or_insert_with(|| "the session was stopped".to_owned());
         }
-        if self.state.running.is_some() {
+        if self.current.is_some() {
             self.interrupt_running("asked to stop now");
-        } else if self.child_runs() {
+        } else if self.alive {
             self.leave("asked to stop now");
         }
     }
@@ -342,6 +383,11 @@ fn change(verb: ItemVerb, status: ItemStatus) -> Change {
 #[expect(clippy::unnecessary_wraps, reason = "every verb gives an answer, which may be a refusal")]
 fn done(said: &str) -> Answer {
     Ok(Response::Done { said: said.to_owned() })
+}
+
+fn disk_full() -> Refusal {
+    let message = "nothing can be changed while the journal cannot be written: the disk is full or failing".into();
+    Refusal { kind: RefusalKind::Failed, message }
 }
 
 fn not_now(message: &str) -> Refusal {

@@ -21,6 +21,7 @@ struct Script {
     launched: Vec<Generation>,
     signals: Vec<i32>,
     killed: u32,
+    looked_for: Vec<String>,
     job: Arc<Job>,
 }
 
@@ -51,6 +52,10 @@ impl World for Script {
     }
     fn launch(&mut self, generation: Generation) {
         self.launched.push(generation);
+    }
+    fn give_up_launch(&mut self) {}
+    fn look_for_outputs(&mut self, paths: Vec<String>) {
+        self.looked_for.extend(paths);
     }
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
         self.sent.push(serde_json::to_value(frame).unwrap());
@@ -226,10 +231,119 @@ fn user_code_and_a_missing_output_fail_an_item() {
     stage.finish_until("one 2");
     assert_eq!(stage.status(0), ItemStatus::Failed);
     stage.actor.heard(FromChild::Output { path: "/tmp/2.png".into() });
-    stage.finish_until("one 3");
+    stage.finish();
+    stage.finish();
+    assert_eq!(stage.actor.world().looked_for, ["/tmp/2.png"]);
+    assert_eq!(stage.status(1), ItemStatus::Running, "nobody has looked yet");
+    stage.actor.outputs_looked_for(&[]);
     assert_eq!(stage.status(1), ItemStatus::Complete);
     stage.finish_until("close");
     assert_eq!(stage.status(2), ItemStatus::Failed);
+}
+
+#[test]
+fn an_output_that_is_not_there_fails_its_item() {
+    let mut stage = Stage::new(Job { outputs_required: true, ..job(1) });
+    stage.connect();
+    stage.finish_until("one 1");
+    stage.actor.heard(FromChild::Output { path: "1.png".into() });
+    stage.finish();
+    stage.finish();
+    stage.actor.outputs_looked_for(&["1.png".into()]);
+    assert_eq!(stage.status(0), ItemStatus::Failed);
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_promised_but_a_stop_is_done() {
+    let mut stage = Stage::new(job(2));
+    stage.connect();
+    stage.finish_until("one 1");
+    stage.actor.world().disk_full = true;
+    let mut held = stage.ask(Request::Hold);
+    assert_eq!(held.try_recv().unwrap().unwrap_err().kind, RefusalKind::Failed);
+    stage.ask(Request::Stop { mode: StopMode::Now });
+    assert_eq!(stage.actor.world().sent.last().unwrap()["type"], "interrupt");
+    stage.raise();
+    assert_eq!(stage.actor.world().sent.last().unwrap()["type"], "shutdown");
+    stage.exit(0);
+    assert!(!stage.actor.is_over());
+    stage.pass(31);
+    stage.pass(1);
+    assert!(stage.actor.is_over(), "nobody waits for a disk for ever");
+}
+
+#[test]
+fn an_exit_is_not_forgotten_while_the_journal_cannot_be_written() {
+    let mut stage = Stage::new(Job { restarts: 0, ..job(1) });
+    stage.connect();
+    stage.finish_until("two 1");
+    stage.actor.world().disk_full = true;
+    stage.finish();
+    stage.exit(3);
+    stage.actor.world().disk_full = false;
+    stage.pass(1);
+    assert_eq!(stage.ended(), Some(70));
+    let ends = stage
+        .actor
+        .world()
+        .events
+        .iter()
+        .filter(|event| matches!(event.kind, EventKind::CommandEnded { id: CommandId(4), .. }));
+    assert_eq!(ends.count(), 1, "a command ends once");
+}
+
+#[test]
+fn an_item_out_of_time_spares_the_operators_command() {
+    let timeouts = Timeouts { item: Some(Duration::from_secs(30)), ..Timeouts::default() };
+    let mut stage = Stage::new(Job { timeouts, ..job(2) });
+    stage.connect();
+    stage.finish_until("one 1");
+    stage.ask(Request::Exec { source: "mine".into(), wait: false });
+    stage.finish();
+    let sent = stage.actor.world().sent.len();
+    stage.pass(30);
+    assert_eq!(stage.actor.world().sent.len(), sent, "it is not interrupted");
+    stage.finish();
+    assert_eq!(stage.status(0), ItemStatus::Failed);
+    assert_eq!(stage.running().as_deref(), Some("one 2"), "the item's other commands are not run");
+}
+
+#[test]
+fn an_operators_command_out_of_time_does_not_cost_the_child() {
+    let timeouts = Timeouts { command: Some(Duration::from_secs(5)), ..Timeouts::default() };
+    let mut stage = Stage::new(Job { timeouts, hold: true, ..job(0) });
+    stage.connect();
+    stage.finish();
+    stage.finish();
+    stage.ask(Request::Exec { source: "mine".into(), wait: false });
+    stage.pass(5);
+    assert_eq!(stage.actor.world().sent.last().unwrap()["type"], "interrupt");
+    stage.pass(60);
+    assert_eq!(stage.actor.world().signals, [0; 0]);
+}
+
+#[test]
+fn a_question_that_the_child_cannot_answer_is_refused_in_time() {
+    let mut stage = Stage::new(job(1));
+    stage.connect();
+    let mut answer = stage.ask(Request::Check { source: "1".into() });
+    stage.pass(9);
+    assert!(answer.try_recv().is_err());
+    stage.pass(1);
+    assert_eq!(answer.try_recv().unwrap().unwrap_err().kind, RefusalKind::NotNow);
+}
+
+#[test]
+fn a_hold_outlives_its_engine() {
+    let mut stage = Stage::new(job(1));
+    stage.connect();
+    stage.ask(Request::Hold);
+    let state = stage.actor.state().clone();
+    let stage = Stage::on(job(1), state);
+    assert_eq!(
+        stage.actor.state().held.as_ref().and_then(|hold| hold.by.as_ref()).map(|by| by.user.as_str()),
+        Some("op")
+    );
 }
 
 #[test]

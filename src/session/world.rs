@@ -47,6 +47,13 @@ pub trait World {
     /// A child is wanted. The outside calls [`super::Actor::child_starting`] and what follows it when it happens.
     fn launch(&mut self, generation: Generation);
 
+    /// The launch has taken too long; nothing of it is wanted any more.
+    fn give_up_launch(&mut self);
+
+    /// Looks, without keeping anybody waiting, for the files that an item told of. The outside calls
+    /// [`super::Actor::outputs_looked_for`] when it has, in bounded time.
+    fn look_for_outputs(&mut self, paths: Vec<String>);
+
     /// Writes a frame to the child.
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError>;
 

@@ -239,6 +239,7 @@ fn without_rows(state: &State) -> State {
         exceptions_uncounted: state.exceptions_uncounted,
         refused: state.refused,
         lost_output: state.lost_output,
+        reached: state.reached,
         said: state.said.clone(),
     }
 }

@@ -266,6 +266,7 @@ pub(super) enum Kind {
 fn is_worth_a_word(wait: &Wait, waited: Micros) -> bool {
     match (wait.what, wait.until) {
         (WaitFor::Release, _) | (WaitFor::Command | WaitFor::Item | WaitFor::Silence, None) => false,
+        (WaitFor::Answer, _) => waited.0 >= 2_000_000,
         (WaitFor::Command | WaitFor::Item | WaitFor::Silence, Some(until)) => {
             waited.0 >= until.since(wait.since).0 / 10 && waited.0 >= 5_000_000
         }
@@ -285,5 +286,6 @@ fn waiting_for(what: WaitFor) -> &'static str {
         WaitFor::AgendaSource => "the agenda has nothing yet, asking again",
         WaitFor::Release => "held",
         WaitFor::Journal => "the journal cannot be written",
+        WaitFor::Answer => "waiting for the child to answer",
     }
 }

@@ -1,6 +1,6 @@
 //! The end of what the child printed: evidence for a child that died or never came.
 
-use crate::model::Stream;
+use crate::model::{Marks, Stream};
 use crate::store::{Folder, make_safe};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,11 +10,12 @@ const TAIL: u64 = 4096;
 /// How many lines of each are shown.
 const LINES: usize = 12;
 
-/// The last lines of both streams, made safe, each stream under its name; nothing when nothing was printed.
-pub(super) fn of(folder: &Folder) -> String {
-    [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")]
+/// The last lines of both streams since the child was born, made safe, each stream under its name; nothing when nothing
+/// was printed.
+pub(super) fn of(folder: &Folder, born: Marks) -> String {
+    [(Stream::Stdout, "stdout", born.stdout), (Stream::Stderr, "stderr", born.stderr)]
         .into_iter()
-        .filter_map(|(stream, name)| Some((name, tail(folder, stream)?)))
+        .filter_map(|(stream, name, from)| Some((name, tail(folder, stream, from)?)))
         .fold(String::new(), |mut all, (name, lines)| {
             all.push_str("; the end of its ");
             all.push_str(name);
@@ -24,11 +25,12 @@ pub(super) fn of(folder: &Folder) -> String {
         })
 }
 
-fn tail(folder: &Folder, stream: Stream) -> Option<String> {
+fn tail(folder: &Folder, stream: Stream, from: u64) -> Option<String> {
     let file = File::open(folder.output(stream)).ok()?;
     let length = file.metadata().ok()?.len();
-    let mut bytes = vec![0; usize::try_from(length.min(TAIL)).ok()?];
-    file.read_exact_at(&mut bytes, length.saturating_sub(TAIL)).ok()?;
+    let from = from.max(length.saturating_sub(TAIL));
+    let mut bytes = vec![0; usize::try_from(length.checked_sub(from)?).ok()?];
+    file.read_exact_at(&mut bytes, from).ok()?;
     let lines: Vec<String> = bytes.split(|byte| *byte == b'\n').map(make_safe).collect();
     let shown: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
     (!shown.is_empty()).then(|| shown[shown.len().saturating_sub(LINES)..].join("\n"))

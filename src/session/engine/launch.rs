@@ -3,7 +3,7 @@
 use super::super::actor::Actor;
 use super::outside::Outside;
 use crate::backend::{ChildArgs, DispatcherSettings, PythonChildBackEnd, StdinMode};
-use crate::child::{MARKER, SpawnSpec, Spawned};
+use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned};
 use crate::dispatcher::{Listener, Secret, Welcome};
 use crate::model::Generation;
 
@@ -23,11 +23,16 @@ pub(super) async fn launch(actor: &mut Actor<Outside>, generation: Generation) {
     }
     tracing::info!(%generation, program = %args.program.display(), "starting the child");
     let spec = spec(args, actor.world().marker());
-    let spawned = actor.world().spawner.spawn(spec).await;
-    match spawned.map_err(|error| error.to_string()).and_then(|spawned| take(actor.world(), spawned)) {
+    actor.world().spawn(spec);
+}
+
+/// The child runs, or could not be spawned.
+pub(super) fn spawned(actor: &mut Actor<Outside>, spawned: Result<Spawned, SpawnError>) {
+    let world = actor.world();
+    match spawned.map_err(|error| error.to_string()).and_then(|spawned| take(world, spawned)) {
         Ok((pid, start_time)) => actor.child_spawned(pid, start_time),
         Err(reason) => {
-            actor.world().forget_child();
+            world.forget_child();
             actor.launch_failed(reason);
         }
     }
@@ -60,9 +65,7 @@ fn spec(args: ChildArgs, marker: &str) -> SpawnSpec {
 /// Begins to read its output, and has it guarded.
 fn take(world: &mut Outside, spawned: Spawned) -> Result<(u32, u64), String> {
     let (pid, start_time) = (spawned.process.pid(), spawned.process.start_time());
-    if let Err(error) = world.guardian.watch(pid, start_time) {
-        tracing::error!(%error, "the guardian is gone: a killed engine would leave its child behind");
-    }
+    world.guard(pid, start_time);
     let captured = world.capture(spawned.stdout, spawned.stderr);
     world.process = Some(spawned.process);
     captured.map_err(|error| format!("the child's output cannot be read: {error}")).map(|()| (pid, start_time))

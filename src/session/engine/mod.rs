@@ -13,9 +13,9 @@ use super::feed::Feed;
 use super::handle::{Handle, Message};
 use crate::agenda::StoredAgenda;
 use crate::backend::Recipe;
-use crate::child;
+use crate::child::{self, SpawnError, Spawned};
 use crate::dispatcher::{Arrival, ChannelError, FromChild};
-use crate::model::{Exit, Job, Micros, RefusedPeer, SessionPhase, State};
+use crate::model::{Exit, Job, Micros, RefusedPeer, State};
 use crate::store::{self, Folder, Journal, StoreError};
 use outside::Outside;
 use std::future::pending;
@@ -102,7 +102,7 @@ impl Engine {
                 }
             };
             runtime.block_on(async move {
-                match Outside::new(options, Arc::clone(&job), journal, checkpointer, feed) {
+                match Outside::new(options, Arc::clone(&job), journal, checkpointer, recovered.state.reached, feed) {
                     Ok(outside) => {
                         let source = Box::<StoredAgenda>::default();
                         run(Actor::new(outside, job, source, recovered.state, label), inbox, linger).await
@@ -137,6 +137,8 @@ fn refuse_if_over(id: &str, state: &State, job: &Job) -> Result<(), EngineError>
 /// What woke the loop.
 enum Input {
     Word(Result<FromChild, ChannelError>),
+    Spawned(Result<Spawned, SpawnError>),
+    LookedFor(Vec<String>),
     Exited(Exit),
     Arrived(Arrival),
     Refused(RefusedPeer),
@@ -158,6 +160,8 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
         let deadline = actor.next_deadline();
         match next_input(actor.world(), &mut inbox, deadline).await {
             Input::Word(word) => words(&mut actor, word),
+            Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
+            Input::LookedFor(missing) => actor.outputs_looked_for(&missing),
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Arrived(arrival) => {
                 actor.world().channel = Some(arrival.channel);
@@ -186,6 +190,14 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         }
         exit = async { match &world.process { Some(process) => process.exited().await, None => pending().await } } => {
             Input::Exited(exit)
+        }
+        spawned = async { match &mut world.spawning { Some(spawning) => spawning.await, None => pending().await } } => {
+            world.spawning = None;
+            Input::Spawned(spawned)
+        }
+        missing = async { match &mut world.looking { Some(looking) => looking.await, None => pending().await } } => {
+            world.looking = None;
+            Input::LookedFor(missing)
         }
         Some(arrival) = async { match &mut world.arrival { Some(arrival) => arrival.await.ok(), None => pending().await } } => {
             world.arrival = None;
@@ -246,6 +258,7 @@ async fn exited(actor: &mut Actor<Outside>, exit: Exit) {
             _ => break,
         }
     }
+    actor.world().drain().await;
     actor.child_exited(exit);
     actor.world().child_gone().await;
 }
@@ -261,10 +274,9 @@ fn message_came(actor: &mut Actor<Outside>, message: Message) {
 
 /// The session is over: everything is written out, and whoever is looking may go on looking for a while.
 async fn finish(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, linger: bool) -> i32 {
-    debug_assert_eq!(actor.state().phase, SessionPhase::Ended, "the loop ends with the session");
     actor.close().await;
     actor.world().turn_ended();
-    let code = actor.state().ended.as_ref().map_or(70, |ended| ended.code);
+    let code = actor.exit_code().unwrap_or(70);
     let looked_at = async {
         while actor.world().clients() > 0 {
             let Some(message) = inbox.recv().await else { return };

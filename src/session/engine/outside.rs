@@ -4,7 +4,7 @@ use super::super::feed::Feed;
 use super::super::world::{Now, Telemetry, World};
 use super::Options;
 use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
-use crate::child::{self, Capture, Guardian, Process, Sampler, Spawner, capture};
+use crate::child::{self, Capture, Guardian, Process, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture};
 use crate::dispatcher::{Arrival, Channel, ChannelError, Listener, Refusals, ToChild};
 use crate::model::proto::Usage;
 use crate::model::{CommandId, EventKind, Generation, ItemSpec, Job, Marks, Micros, Phase, State, Stream};
@@ -12,6 +12,7 @@ use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWr
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +25,16 @@ const SAMPLE_EVERY: Micros = Micros(1_000_000);
 const LOSSES_EVERY: Micros = Micros(1_000_000);
 /// How long the end of a session waits for the last output to reach its file.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long the end of a child waits for its last output to reach its file, before anybody looks there.
+const MOMENT: Duration = Duration::from_secs(1);
+/// How long the look for an item's files may take.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// A spawn on its way.
+pub(super) type Spawning = Pin<Box<dyn Future<Output = Result<Spawned, SpawnError>> + Send>>;
+/// A look for files on its way; gives those that are not there.
+pub(super) type Looking = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
 
 /// When output last came; written by the reading threads.
 #[derive(Debug, Default)]
@@ -40,8 +51,13 @@ struct Captures {
 
 /// What the actor works on.
 pub(super) struct Outside {
-    pub(super) spawner: Spawner,
-    pub(super) guardian: Guardian,
+    pub(super) spawner: Arc<Spawner>,
+    /// The spawn that is under way.
+    pub(super) spawning: Option<Spawning>,
+    /// The look for an item's files that is under way.
+    pub(super) looking: Option<Looking>,
+    guardian: Guardian,
+    guardian_command: (PathBuf, Vec<String>),
     pub(super) process: Option<Process>,
     pub(super) channel: Option<Channel>,
     pub(super) listener: Option<Listener>,
@@ -66,6 +82,8 @@ pub(super) struct Outside {
     captures: Option<Captures>,
     /// Where the streams stand while nobody reads them.
     marks: Marks,
+    /// Where the streams stood when this child was spawned.
+    born: Marks,
     last_output: Arc<LastOutput>,
     losses: Losses,
     loss_due: Option<Micros>,
@@ -84,19 +102,25 @@ impl Outside {
         job: Arc<Job>,
         journal: Journal,
         checkpointer: Checkpointer,
+        reached: Marks,
         feed: Feed,
     ) -> io::Result<Self> {
         child::become_subreaper()?;
-        let (program, args) = &options.guardian;
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let guardian = Guardian::start(program, &args, options.folder.id())?;
+        let guardian = start_guardian(&options.guardian, options.folder.id())?;
         let length = |stream| std::fs::metadata(options.folder.output(stream)).map_or(0, |file| file.len());
-        let marks = Marks { stdout: length(Stream::Stdout), stderr: length(Stream::Stderr) };
+        // A killed engine may have counted bytes that it never wrote: what comes next must not take their place.
+        let marks = Marks {
+            stdout: length(Stream::Stdout).max(reached.stdout),
+            stderr: length(Stream::Stderr).max(reached.stderr),
+        };
         let recipe = options.recipe;
         let script = RecipeBackEnd::new(Arc::clone(&job), Arc::clone(&recipe), options.runtime.clone(), "");
         Ok(Self {
-            spawner: Spawner::start()?,
+            spawner: Arc::new(Spawner::start()?),
+            spawning: None,
+            looking: None,
             guardian,
+            guardian_command: options.guardian,
             process: None,
             channel: None,
             listener: None,
@@ -116,6 +140,7 @@ impl Outside {
             wanted: None,
             captures: None,
             marks,
+            born: marks,
             last_output: Arc::default(),
             losses: Losses::default(),
             loss_due: None,
@@ -125,6 +150,25 @@ impl Outside {
             clients: 0,
             stirred: false,
         })
+    }
+
+    /// Begins to spawn; the loop takes delivery.
+    pub(super) fn spawn(&mut self, spec: SpawnSpec) {
+        let spawner = Arc::clone(&self.spawner);
+        self.spawning = Some(Box::pin(async move { spawner.spawn(spec).await }));
+    }
+
+    /// Has the guardian end this process's tree, should the engine die; starts another one if it is gone.
+    pub(super) fn guard(&mut self, pid: u32, start_time: u64) {
+        let Err(error) = self.guardian.watch(pid, start_time) else { return };
+        tracing::warn!(%error, "the guardian is gone; another one is started");
+        let again = start_guardian(&self.guardian_command, self.folder.id()).and_then(|guardian| {
+            self.guardian = guardian;
+            self.guardian.watch(pid, start_time)
+        });
+        if let Err(error) = again {
+            tracing::error!(%error, "there is no guardian: a killed engine would leave its child behind");
+        }
     }
 
     /// The session's id, by which its processes are known.
@@ -143,6 +187,7 @@ impl Outside {
     pub(super) fn capture(&mut self, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<()> {
         let output = Output::open(&self.folder, self.marks, self.minimum_free)
             .map_err(|error| io::Error::other(error.to_string()))?;
+        self.born = self.marks;
         self.losses = output.losses.clone();
         let stdout = self.read(Stream::Stdout, stdout, output.stdout)?;
         let stderr = self.read(Stream::Stderr, stderr, output.stderr)?;
@@ -192,9 +237,23 @@ impl Outside {
         RecipeBackEnd::new(Arc::clone(&self.job), Arc::clone(&self.recipe), self.runtime.clone(), secret)
     }
 
+    /// Waits a moment for what was read so far to reach its files.
+    pub(super) async fn drain(&mut self) {
+        let Some(captures) = &self.captures else { return };
+        let upto = captures.position();
+        let drained = async {
+            captures.stdout.drained(upto.stdout).await;
+            captures.stderr.drained(upto.stderr).await;
+        };
+        if tokio::time::timeout(MOMENT, drained).await.is_err() {
+            tracing::warn!("the disk is slow: the child's last output has not reached its files yet");
+        }
+    }
+
     /// The child is gone and its tree was ended: reads what is left in the pipes, and stops.
     pub(super) async fn child_gone(&mut self) {
         self.process = None;
+        self.usage = None;
         self.guardian.unwatch();
         if let Some(captures) = self.captures.take() {
             self.marks = captures.position();
@@ -213,6 +272,7 @@ impl Outside {
     /// What was made ready for a child that did not come to be.
     pub(super) fn forget_child(&mut self) {
         self.hang_up();
+        self.spawning = None;
         self.process = None;
     }
 
@@ -286,6 +346,11 @@ impl Outside {
     }
 }
 
+fn start_guardian((program, args): &(PathBuf, Vec<String>), marker: &str) -> io::Result<Guardian> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    Guardian::start(program, &args, marker)
+}
+
 impl Captures {
     fn position(&self) -> Marks {
         Marks { stdout: self.stdout.boundary(None), stderr: self.stderr.boundary(None) }
@@ -329,6 +394,24 @@ impl World for Outside {
         self.wanted = Some(generation);
     }
 
+    fn give_up_launch(&mut self) {
+        self.forget_child();
+    }
+
+    fn look_for_outputs(&mut self, paths: Vec<String>) {
+        let cwd = self.job.cwd.clone().unwrap_or_default();
+        // A file server that does not answer keeps one thread, and nobody else.
+        let look = tokio::task::spawn_blocking(move || {
+            paths.into_iter().filter(|path| !cwd.join(path).is_file()).collect::<Vec<_>>()
+        });
+        self.looking = Some(Box::pin(async move {
+            match tokio::time::timeout(LOOK, look).await {
+                Ok(Ok(missing)) => missing,
+                _ => vec![format!("(nobody could tell within {} s)", LOOK.as_secs())],
+            }
+        }));
+    }
+
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
         self.channel.as_mut().ok_or(ChannelError::Closed)?.send(frame)
     }
@@ -361,7 +444,7 @@ impl World for Outside {
     }
 
     fn last_words(&self) -> String {
-        super::last_words::of(&self.folder)
+        super::last_words::of(&self.folder, self.born)
     }
 
     fn telemetry(&self) -> Telemetry {
