@@ -327,7 +327,7 @@ fn a_full_disk_loses_output_and_holds_back_work_until_there_is_room() {
     assert_eq!(state.count(ItemStatus::Complete), 2);
     let row = state.command(CommandId(2)).expect("a command");
     assert_eq!(row.to.stdout - row.from.stdout, PRINTED, "a slice says what was printed, kept or not");
-    let kept = ended.output(Stream::Stdout).iter().filter(|byte| **byte == b'x').count() as u64;
+    let kept = ended.output(Stream::Stdout).iter().map(|byte| u64::from(*byte == b'x')).sum::<u64>();
     assert_eq!(kept + state.lost_output, PRINTED, "every byte is accounted for\n{}", ended.tail());
     assert!(state.lost_output > PRINTED / 2, "{kept} bytes were kept on a full disk");
     assert_eq!(ended.slice(3, Stream::Stdout), b"yyyyyyyyyy\n", "what is printed once there is room is kept");

@@ -71,7 +71,7 @@ impl Stranger {
     }
 
     /// Waits until it is thrown out.
-    fn is_thrown_out(mut self) {
+    fn must_be_thrown_out(mut self) {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
             Ok(_) => assert_eq!(rest, b"", "a stranger was told something"),
@@ -91,18 +91,18 @@ const KNOCK: &str = r#"{"type":"knock","protocol":1,"nonce":"00"}"#;
 fn strangers_before_the_proof_are_refused_and_recorded() {
     let (session, gate) = gated("");
     let port = port(&session);
-    Stranger::at(port).bytes(b"GET / HTTP/1.1\r\n\r\n").is_thrown_out();
-    Stranger::at(port).bytes(&[0, 0, 0x10, 1]).is_thrown_out();
-    Stranger::at(port).says("{]").is_thrown_out();
-    Stranger::at(port).says(r#"{"type":"prove","proof":"00"}"#).is_thrown_out();
-    Stranger::at(port).says(r#"{"type":"knock","protocol":99,"nonce":"00"}"#).is_thrown_out();
-    Stranger::at(port).says(r#"{"type":"anything else"}"#).is_thrown_out();
+    Stranger::at(port).bytes(b"GET / HTTP/1.1\r\n\r\n").must_be_thrown_out();
+    Stranger::at(port).bytes(&[0, 0, 0x10, 1]).must_be_thrown_out();
+    Stranger::at(port).says("{]").must_be_thrown_out();
+    Stranger::at(port).says(r#"{"type":"prove","proof":"00"}"#).must_be_thrown_out();
+    Stranger::at(port).says(r#"{"type":"knock","protocol":99,"nonce":"00"}"#).must_be_thrown_out();
+    Stranger::at(port).says(r#"{"type":"anything else"}"#).must_be_thrown_out();
     for proof in ["00", "", &"ab".repeat(32), "\u{e9}"] {
         let mut stranger = Stranger::at(port).says(KNOCK);
         let challenge: serde_json::Value = serde_json::from_str(&stranger.hears()).expect("JSON");
         // What we prove to it is not good for its own proof.
         let proof = if proof.is_empty() { challenge["proof"].as_str().expect("a proof") } else { proof };
-        stranger.says(&format!(r#"{{"type":"prove","proof":"{proof}"}}"#)).is_thrown_out();
+        stranger.says(&format!(r#"{{"type":"prove","proof":"{proof}"}}"#)).must_be_thrown_out();
     }
     drop(Stranger::at(port));
     session.until("eleven refusals", |state| state.refused >= 11);
@@ -126,7 +126,7 @@ fn twenty_at_once_and_slow_ones_cost_eight_places_for_five_seconds() {
     let port = port(&session);
     let slow: Vec<Stranger> = (0..20).map(|_| Stranger::at(port).bytes(&[0, 0])).collect();
     session.until("twelve refusals at once", |state| state.refused >= 12);
-    slow.into_iter().for_each(Stranger::is_thrown_out);
+    slow.into_iter().for_each(Stranger::must_be_thrown_out);
     session.until("the slow ones' refusals", |state| state.refused >= 20);
     drop(gate);
     let ended = session.wait();
@@ -144,7 +144,7 @@ fn after_the_proof_everybody_is_refused() {
     drop(gate);
     session.until_agenda();
     for _ in 0..3 {
-        Stranger::at(port).is_thrown_out();
+        Stranger::at(port).must_be_thrown_out();
     }
     session.until("three refusals", |state| state.refused >= 3);
     assert_eq!(session.value("6 * 7"), "42");

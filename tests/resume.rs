@@ -7,10 +7,11 @@
 mod session;
 
 use childminder::child::marked;
-use childminder::model::{CommandOutcome, EventKind, ItemIndex, ItemStatus};
+use childminder::model::{CommandOutcome, CommandState, EventKind, ItemIndex, ItemStatus};
 use childminder::store::{Folder, SessionFile, recover};
 use session::{events, job, quoted, tail, until};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -45,9 +46,16 @@ struct Engine(Child);
 
 impl Engine {
     fn start(folder: &Folder, runtime: &Path) -> Self {
-        let mut engine = Command::new(env!("CARGO_BIN_EXE_childminder"));
-        engine.arg("__engine").arg(folder.path()).env("XDG_RUNTIME_DIR", runtime).env("CHILDMINDER_MINIMUM_FREE", "0");
-        Self(engine.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("an engine"))
+        let mut engine = childminder(runtime);
+        engine.arg("__engine").arg(folder.path()).env("CHILDMINDER_MINIMUM_FREE", "0");
+        Self(engine.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("an engine"))
+    }
+
+    /// Waits until clients can come.
+    fn must_get_ready(&mut self) {
+        let mut word = String::new();
+        self.0.stdout.take().expect("a pipe").read_to_string(&mut word).expect("text");
+        assert_eq!(word, "ready\n");
     }
 
     fn has_ended(&mut self) -> bool {
@@ -59,6 +67,16 @@ impl Engine {
         self.0.kill().expect("killed");
         self.0.wait().expect("reaped");
     }
+}
+
+fn childminder(runtime: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_childminder"));
+    command.env("XDG_RUNTIME_DIR", runtime);
+    command
+}
+
+fn has_begun(folder: &Folder, command: u64) -> bool {
+    events(folder).iter().any(|event| matches!(event.kind, EventKind::CommandStarted { id } if id.0 == command))
 }
 
 #[test]
@@ -88,6 +106,59 @@ fn an_engine_killed_at_any_point_is_gone_on_with_and_repeats_nothing_that_was_re
     assert_eq!(state.count(ItemStatus::Complete), ITEMS);
     check_journal(&folder);
     check_trace(&folder, &std::fs::read_to_string(&trace).expect("a trace"));
+}
+
+#[test]
+fn an_item_in_flight_without_a_further_try_fails_and_the_others_run() {
+    let data = tempfile::tempdir().expect("a folder");
+    let text = "[phases]\nsetup = ['import time']\n[agenda]\nitems = [{ name = 'long', commands = ['time.sleep(1000)', 'print(1)'] }, { name = 'short', commands = ['print(2)'] }]";
+    let folder = Folder::create(data.path(), &SessionFile::new(job(text), None)).expect("a session folder");
+    let engine = Engine::start(&folder, data.path());
+    until("the long command", &folder, || has_begun(&folder, 2));
+    engine.kill();
+    let mut engine = Engine::start(&folder, data.path());
+    until("the engine's end", &folder, || engine.has_ended());
+    assert_eq!(engine.0.wait().expect("known").code(), Some(1), "{}", tail(&folder));
+    let state = recover(&folder).expect("readable").state;
+    let statuses: Vec<_> = state.items.iter().map(|row| row.status).collect();
+    assert_eq!(statuses, [ItemStatus::Failed, ItemStatus::Complete]);
+    let states: Vec<_> = state.commands.iter().map(|row| row.state).collect();
+    let [finished, lost, skipped] = [CommandState::Finished, CommandState::Lost, CommandState::Skipped];
+    assert_eq!(states, [finished, lost, skipped, finished, finished], "setup, the long item, setup, the short one");
+}
+
+#[test]
+fn an_operators_command_is_lost_with_its_engine_and_never_sent_again() {
+    let data = tempfile::tempdir().expect("a folder");
+    let file = SessionFile::new(job("hold = true\n[agenda]"), None);
+    let folder = Folder::create(data.path(), &file).expect("a session folder");
+    let exec = |code: &str| {
+        let mut exec = childminder(data.path());
+        exec.args(["exec", code, "--session"]).arg(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        exec
+    };
+    let mut engine = Engine::start(&folder, data.path());
+    engine.must_get_ready();
+    let waits = exec("import time; time.sleep(1000)").spawn().expect("a client");
+    until("the injected command", &folder, || has_begun(&folder, 1));
+    let queued = exec("print('never')").spawn().expect("a client");
+    until("one that waits", &folder, || recover(&folder).is_ok_and(|recovered| recovered.state.commands.len() == 2));
+    engine.kill();
+    for client in [waits, queued] {
+        let told = client.wait_with_output().expect("an end");
+        assert!(!told.status.success() && !told.stderr.is_empty(), "a client is told: {told:?}");
+    }
+    let mut engine = Engine::start(&folder, data.path());
+    engine.must_get_ready();
+    let answer = exec("6 * 7").output().expect("an answer");
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "42\n", "{}", String::from_utf8_lossy(&answer.stderr));
+    assert!(childminder(data.path()).arg("stop").arg(folder.path()).output().expect("a client").status.success());
+    until("the engine's end", &folder, || engine.has_ended());
+    let state = recover(&folder).expect("readable").state;
+    let states: Vec<_> = state.commands.iter().map(|row| row.state).collect();
+    assert_eq!(states, [CommandState::Lost, CommandState::Lost, CommandState::Finished], "{}", tail(&folder));
+    let sent = events(&folder).iter().filter(|event| matches!(event.kind, EventKind::CommandSent { .. })).count();
+    assert_eq!(sent, 2, "the first and the last only");
 }
 
 /// Each item is recorded complete once, and nothing of it comes after.
