@@ -155,6 +155,13 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Only a test that failed leaves an engine behind.
+        let _ = self.command(env!("CARGO_BIN_EXE_childminder"), &["stop", "--now"]).output();
+    }
+}
+
 /// A shell in which the lines of a block are run one after another.
 struct Shell<'h> {
     home: &'h Home,
@@ -170,7 +177,8 @@ impl<'h> Shell<'h> {
     fn block(&mut self, block: &Block) {
         let mut lines = block.lines.iter().peekable();
         while let Some(line) = lines.next() {
-            let mut line = line.strip_prefix("$ ").unwrap_or_else(|| panic!("{line:?} comes before any command")).to_owned();
+            let mut line =
+                line.strip_prefix("$ ").unwrap_or_else(|| panic!("{line:?} comes before any command")).to_owned();
             while line.ends_with('\\') {
                 line = format!("{line}\n{}", lines.next().expect("a line that goes on"));
             }
@@ -284,13 +292,11 @@ fn jobs_and_recipes_are_read_by_the_real_readers() {
 #[test]
 fn the_defaults_shown_are_the_defaults() {
     let home = Home::new();
-    let job = childminder::job::read(&home.path().join("every-key.toml"), &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    let job =
+        childminder::job::read(&home.path().join("every-key.toml"), &[]).unwrap_or_else(|errors| panic!("{errors}"));
     let plain = Job::default();
     assert_eq!((&job.timeouts, &job.retry), (&Timeouts::default(), &Retry::default()));
-    assert_eq!(
-        (job.hold, job.restarts, job.outputs_required),
-        (plain.hold, plain.restarts, plain.outputs_required)
-    );
+    assert_eq!((job.hold, job.restarts, job.outputs_required), (plain.hold, plain.restarts, plain.outputs_required));
 }
 
 #[test]
@@ -334,7 +340,7 @@ fn shell_examples_say_what_is_shown() {
 /// The demo's job with smaller pictures. The page's reader holds it in time; here it is held from the start, so that it
 /// stays when all is drawn.
 const DEMO: &str =
-    "childminder run demo/job.toml --hold --set width=24 --set height=12 --set samples=1 --set dawdle=0.1";
+    "childminder run demo/job.toml --hold --set width=24 --set height=16 --set samples=1 --set dawdle=0.1";
 
 #[test]
 fn the_tour_can_be_taken() {
@@ -368,7 +374,8 @@ fn the_tour_can_be_taken() {
 #[test]
 fn exit_codes_are_the_ones_listed() {
     let home = Home::new();
-    let item = |command| home.run(&["run", "--headless", "--backend", "python", "--frames", "1-2", "--command", command]);
+    let item =
+        |command| home.run(&["run", "--headless", "--backend", "python", "--frames", "1-2", "--command", command]);
     let mut seen = BTreeSet::new();
     let mut see = |output: &Output| {
         let code = output.status.code().expect("an exit code");
@@ -417,7 +424,8 @@ fn json_has_the_keys_listed() {
     let rows = table("| command | prints |");
     let keys = |command: &str| -> Vec<String> {
         let row = rows.iter().find(|row| code(&row[0])[0].starts_with(command)).expect("a row");
-        let optional = ["damaged", "outcome", "finished", "raised", "lost", "skipped", "exception", "reason", "code", "at"];
+        let optional =
+            ["damaged", "outcome", "finished", "raised", "lost", "skipped", "exception", "reason", "code", "at"];
         code(&row[1]).into_iter().filter(|key| !optional.contains(&key.as_str())).collect()
     };
     let has = |value: &Value, key: &str| value.get(key).is_some();
@@ -428,7 +436,10 @@ fn json_has_the_keys_listed() {
     for key in keys("ls") {
         assert!(has(&listed, &key), "ls: {key}: {listed}");
     }
-    assert!(has(&listed["ended"], "code") && has(&listed["ended"], "reason") && has(&listed["ended"], "at"), "{listed}");
+    assert!(
+        has(&listed["ended"], "code") && has(&listed["ended"], "reason") && has(&listed["ended"], "at"),
+        "{listed}"
+    );
     let agenda: Value = serde_json::from_slice(&home.run(&["agenda", "--json"]).stdout).expect("JSON");
     for key in keys("agenda") {
         assert!(has(&agenda, &key) || has(&agenda["items"][0], &key), "agenda: {key}: {agenda}");
