@@ -36,7 +36,7 @@ fn chosen() -> Vec<String> {
 }
 
 fn run(name: &str) -> Output {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("bootstrap/test_child_bootstrapper.py");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bootstrap/test_child_bootstrapper.py");
     let mut tests = Command::new("timeout");
     tests.arg(PATIENCE.as_secs().to_string()).arg("python3").arg(file).env("CHILDMINDER_TEST_PYTHONS", name);
     tests.output().expect("python3")

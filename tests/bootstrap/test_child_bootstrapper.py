@@ -1,6 +1,6 @@
 """Plays the engine's end of the wire against the bootstrapper, in every interpreter found.
 
-    python3 bootstrap/test_child_bootstrapper.py [unittest arguments]
+    python3 tests/bootstrap/test_child_bootstrapper.py [unittest arguments]
 
 CHILDMINDER_TEST_PYTHONS restricts the interpreters, e.g. "2.7,3.11,pypy,blender".  Nothing here sleeps:
 each wait is for something, and ends in a failure after LIMIT seconds.  Only the standard library is used.
@@ -24,7 +24,8 @@ import threading
 import time
 import unittest
 
-BOOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_bootstrapper.py")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BOOT = os.path.join(ROOT, "bootstrap", "child_bootstrapper.py")
 LIMIT = 30.0
 SECRET = "5a" * 32
 NONCE = "c3" * 32
