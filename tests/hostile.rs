@@ -168,6 +168,8 @@ fn a_lie_on_the_channel_ends_it_and_the_child_and_the_item() {
         ("malformed", "malformed frame"),
         ("not text", "malformed frame"),
         ("deep", "malformed frame"),
+        ("deep in the unknown", "recursion limit"),
+        ("deep causes", "recursion limit"),
         ("shape", "malformed frame"),
         ("oversize", "a frame of 4294967295 bytes is over the limit of 16777216"),
         ("another command", "it spoke of command 999, which does not run"),
