@@ -1097,7 +1097,7 @@ class Executor(object):
         except (KeyError, TypeError, ValueError):
             raise Gone("the engine sent a malformed execute")
         if self.echo:
-            # Before "started": the engine takes what arrives until then for echo.
+            # Before "started", so that what has come when that arrives can be told from the command's own output.
             self.output.echo(well_formed(u"%s%s\n" % (as_text(self.prompt), source[:MAX_ECHO].rstrip(u"\n"))))
         now = monotonic()
         with self.lock:
@@ -1110,8 +1110,8 @@ class Executor(object):
             self.unpark.release()
         # With what follows, if that follows soon: one packet and one wake-up instead of two, which more than halves
         # the round trip of a short command.  The kernel sends it by itself after 0.2 s, whoever holds the GIL, and
-        # when the process dies.
-        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, MSG_MORE)
+        # when the process dies.  After an echo it is sent at once, as the border between that and the output.
+        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, 0 if self.echo else MSG_MORE)
         reply = self.perform(number, source, message.get("value"))
         self.output.flush()
         if getpid() != self.channel.pid:

@@ -482,6 +482,13 @@ class Commands(Case):
         child = self.fresh(welcome={"echo": True}, env={"CHILDMINDER_PROMPT": "somePy> "})
         child.run("pass # echoed")
         child.stdout.wait_for(b"somePy> pass # echoed\n")
+        # "started" is then not held back for what follows: the kernel has sent all of it when the command looks.
+        child.run("import fcntl, os, struct\ndef unsent(fd, not_sent=0x894b):\n"
+                  "    try: return struct.unpack('i', fcntl.ioctl(fd, not_sent, b'\\0' * 4))[0]\n"
+                  "    except EnvironmentError: return 0\n"
+                  "fds = [fd for fd in range(3, 1000) if os.path.exists('/proc/self/fd/%d' % fd)]\n"
+                  "sockets = [fd for fd in fds if os.readlink('/proc/self/fd/%d' % fd).startswith('socket:')]")
+        self.assertEqual(child.value("(len(sockets) > 0, sum(map(unsent, sockets)))"), "(True, 0)")
 
 
 class Errors(Case):
