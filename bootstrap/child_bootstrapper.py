@@ -543,17 +543,38 @@ def string_of(value):
     return str(value)
 
 
+TRACEBACK = u"Traceback (most recent call last):\n"
+# Where a host ran us without a file name, user code may bear the same one; then the text shows our frames too.
+OUR_FILE = gate.__code__.co_filename if not gate.__code__.co_filename.startswith("<") else None
+
+
+def without_ours(summary):
+    """A traceback's lines but for those of this file: an interrupt is raised in it, and so is what `progress` refuses."""
+    return [line for line in summary if line[0] != OUR_FILE]
+
+
 @gate
 def formatted(kind, value, trace):
-    """What Python itself would have printed."""
-    return u"".join(as_text(line[:MAX_MESSAGE]) for line in traceback.format_exception(kind, value, trace, print_limit(trace)))
+    """What Python itself would have printed, had we not been there."""
+    if PY2:
+        lines = [TRACEBACK] + traceback.format_list(without_ours(traceback.extract_tb(trace)))
+        lines += traceback.format_exception_only(kind, value)
+    else:
+        whole = traceback.TracebackException(kind, value, trace, limit=print_limit(trace))
+        left = [whole]
+        while left:
+            one = left.pop()
+            one.stack[:] = without_ours(one.stack)
+            left += [other for other in [one.__cause__, one.__context__] + (getattr(one, "exceptions", None) or []) if other]
+        lines = whole.format()
+    return u"".join(as_text(line[:MAX_MESSAGE]) for line in lines)
 
 
 @gate
 def formatted_alone(trace, last_line):
     """The same without members and causes, which Python would follow however many there are."""
-    lines = traceback.format_tb(trace, print_limit(trace))
-    return u"Traceback (most recent call last):\n" + u"".join(as_text(line) for line in lines) + last_line
+    lines = traceback.format_list(without_ours(traceback.extract_tb(trace, print_limit(trace))))
+    return TRACEBACK + u"".join(as_text(line) for line in lines) + last_line
 
 
 def print_limit(trace):
@@ -712,7 +733,8 @@ class Describer(object):
     @staticmethod
     def walk(trace):
         while trace is not None:
-            yield trace.tb_frame, trace.tb_lineno
+            if trace.tb_frame.f_globals is not OURS:
+                yield trace.tb_frame, trace.tb_lineno
             trace = trace.tb_next
 
     def members(self, value):

@@ -628,6 +628,36 @@ class Busy(Case):
         self.assertEqual((ended["id"], ended["exception"]["type"], ended["exit"]), (number, "KeyboardInterrupt", None))
         self.assertEqual(self.child.ask("ping", "pong")["command"], None)
 
+    def assert_nothing_of_ours(self, error, *sources):
+        self.assertEqual([frame["source"] for frame in error["frames"]], list(sources))
+        for trace in ("child_bootstrapper.py", "on_sigint", "signum"):
+            self.assertNotIn(trace, json.dumps(error))
+        for source in sources:
+            self.assertIn(source, error["text"])
+        self.assertTrue(error["text"].startswith("Traceback (most recent call last):\n"), error["text"])
+
+    def test_an_interrupt_shows_where_user_code_was(self):
+        number = self.busy("def nap():\n    time.sleep(%d)\nnap()" % LIMIT)
+        self.interrupt(number)
+        error = self.child.until("raised")["exception"]
+        self.assert_nothing_of_ours(error, "nap()", "time.sleep(%d)" % LIMIT)
+        number = self.busy("try:\n    time.sleep(%d)\nexcept KeyboardInterrupt:\n    raise ValueError('late')" % LIMIT)
+        self.interrupt(number)
+        error = self.child.until("raised")["exception"]
+        self.assertEqual(error["type"], "ValueError")
+        self.assert_nothing_of_ours(error, "raise ValueError('late')")
+        if not self.python2:
+            self.assertEqual([frame["source"] for frame in error["context"]["frames"]], ["time.sleep(%d)" % LIMIT])
+
+    def test_what_the_user_module_refuses_shows_the_call(self):
+        child = self.child
+        child.run("import childminder")
+        for source in ("childminder.progress('much')", "childminder.progress(float('nan'))"):
+            self.assert_nothing_of_ours(child.error(source), source)
+        child.run("class Mute(object):\n    def __str__(self): raise ValueError('mute')")
+        self.assert_nothing_of_ours(child.error("childminder.status(Mute())"),
+                                    "childminder.status(Mute())", "def __str__(self): raise ValueError('mute')")
+
     def test_interrupt_twice(self):
         number = self.busy("try:\n    time.sleep(%d)\nexcept KeyboardInterrupt:\n    import childminder; "
                            "childminder.status('once')\n    time.sleep(%d)" % (LIMIT, LIMIT))
