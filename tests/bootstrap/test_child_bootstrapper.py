@@ -323,6 +323,40 @@ class Handshake(Case):
         self.assertEqual(child.ended(), 71)
         child.stderr.wait_for(b"could not prove")
 
+    def test_a_child_that_is_turned_away_tries_again(self):
+        child = self.fresh(hello=False)
+        nonces = []
+        for hears in (0, 1, 2):
+            child.accept()
+            if hears:
+                nonces.append(child.receive()["nonce"])
+            if hears == 2:
+                child.send(type="challenge", protocol=1, nonce=NONCE, proof=hmac_of("engine", nonces[-1]))
+                self.assertEqual(child.receive()["proof"], hmac_of("child", nonces[-1]))
+            child.sock.close()
+        self.assertNotEqual(*nonces)
+        child.accept()
+        self.assertEqual(child.shake_hands({})["type"], "hello")
+        self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_it_does_not_try_for_ever(self):
+        self.plain()
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        boot = os.path.join(folder, "boot.py")
+        with open(BOOT) as source, open(boot, "w") as copy:
+            text = source.read()
+            assert text.count("REACH_SECONDS = 60.0") == 1
+            copy.write(text.replace("REACH_SECONDS = 60.0", "REACH_SECONDS = 1.0"))
+        child = self.fresh(hello=False, boot=boot)
+        turned_away = 0
+        while child.process.poll() is None:
+            if select.select([child.listener], [], [], 0.05)[0]:
+                child.listener.accept()[0].close()
+                turned_away += 1
+        self.assertEqual(child.ended(), 70)
+        self.assertIn(turned_away, range(2, 8))
+
     def test_nobody_listens(self):
         child = self.fresh(hello=False, env={"CHILDMINDER_SECRET": None})
         self.assertEqual(child.ended(), 71)
@@ -362,7 +396,8 @@ class Handshake(Case):
                                        stderr=subprocess.DEVNULL)
             listener.settimeout(LIMIT)
             listener.accept()[0].close()
-            self.assertEqual(process.wait(LIMIT), 70)
+        # It tries again, until nobody listens any more.
+        self.assertEqual(process.wait(LIMIT), 70)
 
     def test_imported_or_run_without_a_port(self):
         self.plain()
