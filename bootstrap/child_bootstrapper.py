@@ -89,7 +89,8 @@ MSG_MORE = getattr(socket, "MSG_MORE", 0x8000)  # Linux's number, for Python 2.7
 MAX_FRAME = 16 * 1024 * 1024
 EXIT_LOST = 70  # the engine is gone, or spoke nonsense
 EXIT_REFUSED = 71  # the engine could not prove itself
-HANDSHAKE_SECONDS = 30.0
+REACH_SECONDS = 60.0  # for all tries to reach the engine together
+CONNECT_SECONDS = 5.0  # for one connection: where the port's queue is full, the system asks again ever more seldom
 GRACE = 0.02  # how long a command runs before the follower takes the lead
 EXIT_SECONDS = 2.0  # how long a host may sit on our SystemExit before the process is ended
 FLUSH_SECONDS = 1.0
@@ -209,6 +210,10 @@ class Gone(Exception):
     """The engine is gone or cannot be understood; there is nobody left to work for."""
 
 
+class HungUp(Gone):
+    """The channel was closed or broke; before the welcome, that need not be the end."""
+
+
 class Refused(Exception):
     """The other end is not our engine."""
 
@@ -266,11 +271,11 @@ class Channel(object):
         except EnvironmentError as problem:
             if problem.errno == errno.EINTR:  # Python 2.7, a signal while idle
                 return []
-            raise Gone("the channel to the engine failed: %s" % problem)
+            raise HungUp("the channel to the engine failed: %s" % problem)
         except ValueError as problem:
-            raise Gone("the channel to the engine failed: %s" % problem)
+            raise HungUp("the channel to the engine failed: %s" % problem)
         if not data:
-            raise Gone("the engine closed the channel")
+            raise HungUp("the engine closed the channel")
         if not self.buffer and len(data) >= 4 and unpack_length(data)[0] == len(data) - 4 <= MAX_FRAME:
             return [self.parse(data[4:])]
         self.buffer += data
@@ -305,8 +310,9 @@ class Channel(object):
             raise Gone("the engine sent a malformed frame: %s" % type(problem).__name__)
 
 
-def connect(port):
-    sock = socket.create_connection(("127.0.0.1", port), HANDSHAKE_SECONDS)
+def connect(port, seconds):
+    sock = socket.create_connection(("127.0.0.1", port), min(seconds, CONNECT_SECONDS))
+    sock.settimeout(seconds)
     close_on_exec(sock.fileno())
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -352,6 +358,25 @@ def shake_hands(channel, secret):
         raise Refused("the engine could not prove that it knows the session's secret")
     channel.send({"type": "prove", "proof": proof(secret, "child", mine, theirs)})
     return expect(channel, "welcome")
+
+
+def reach_engine(port, secret):
+    """(channel, welcome).  Anybody on this host may crowd the port and cost us our place: so it is tried again."""
+    deadline, pause = monotonic() + REACH_SECONDS, 0.05
+    while True:
+        sock = None
+        try:
+            sock = connect(port, max(1.0, deadline - monotonic()))
+            channel = Channel(sock)
+            return channel, shake_hands(channel, secret)
+        except (HungUp, EnvironmentError) as problem:
+            if sock is not None:
+                sock.close()
+            # Where nobody listens, there is no engine any more.
+            if getattr(problem, "errno", None) == errno.ECONNREFUSED or monotonic() + pause > deadline:
+                raise
+        sleep(pause)
+        pause = min(1.0, 2 * pause)
 
 
 # --- Output ------------------------------------------------------------------------------------------
@@ -543,17 +568,38 @@ def string_of(value):
     return str(value)
 
 
+TRACEBACK = u"Traceback (most recent call last):\n"
+# Where a host ran us without a file name, user code may bear the same one; then the text shows our frames too.
+OUR_FILE = gate.__code__.co_filename if not gate.__code__.co_filename.startswith("<") else None
+
+
+def without_ours(summary):
+    """A traceback's lines but for those of this file: an interrupt is raised in it, and so is what `progress` refuses."""
+    return [line for line in summary if line[0] != OUR_FILE]
+
+
 @gate
 def formatted(kind, value, trace):
-    """What Python itself would have printed."""
-    return u"".join(as_text(line[:MAX_MESSAGE]) for line in traceback.format_exception(kind, value, trace, print_limit(trace)))
+    """What Python itself would have printed, had we not been there."""
+    if PY2:
+        lines = [TRACEBACK] + traceback.format_list(without_ours(traceback.extract_tb(trace)))
+        lines += traceback.format_exception_only(kind, value)
+    else:
+        whole = traceback.TracebackException(kind, value, trace, limit=print_limit(trace))
+        left = [whole]
+        while left:
+            one = left.pop()
+            one.stack[:] = without_ours(one.stack)
+            left += [other for other in [one.__cause__, one.__context__] + (getattr(one, "exceptions", None) or []) if other]
+        lines = whole.format()
+    return u"".join(as_text(line[:MAX_MESSAGE]) for line in lines)
 
 
 @gate
 def formatted_alone(trace, last_line):
     """The same without members and causes, which Python would follow however many there are."""
-    lines = traceback.format_tb(trace, print_limit(trace))
-    return u"Traceback (most recent call last):\n" + u"".join(as_text(line) for line in lines) + last_line
+    lines = traceback.format_list(without_ours(traceback.extract_tb(trace, print_limit(trace))))
+    return TRACEBACK + u"".join(as_text(line) for line in lines) + last_line
 
 
 def print_limit(trace):
@@ -712,7 +758,8 @@ class Describer(object):
     @staticmethod
     def walk(trace):
         while trace is not None:
-            yield trace.tb_frame, trace.tb_lineno
+            if trace.tb_frame.f_globals is not OURS:
+                yield trace.tb_frame, trace.tb_lineno
             trace = trace.tb_next
 
     def members(self, value):
@@ -1097,7 +1144,7 @@ class Executor(object):
         except (KeyError, TypeError, ValueError):
             raise Gone("the engine sent a malformed execute")
         if self.echo:
-            # Before "started": the engine takes what arrives until then for echo.
+            # Before "started", so that what has come when that arrives can be told from the command's own output.
             self.output.echo(well_formed(u"%s%s\n" % (as_text(self.prompt), source[:MAX_ECHO].rstrip(u"\n"))))
         now = monotonic()
         with self.lock:
@@ -1110,8 +1157,8 @@ class Executor(object):
             self.unpark.release()
         # With what follows, if that follows soon: one packet and one wake-up instead of two, which more than halves
         # the round trip of a short command.  The kernel sends it by itself after 0.2 s, whoever holds the GIL, and
-        # when the process dies.
-        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, MSG_MORE)
+        # when the process dies.  After an echo it is sent at once, as the border between that and the output.
+        self.channel.send_bytes(b'{"type":"started","id":%d}' % number, 0 if self.echo else MSG_MORE)
         reply = self.perform(number, source, message.get("value"))
         self.output.flush()
         if getpid() != self.channel.pid:
@@ -1506,8 +1553,7 @@ def end_by(output, code):
 def serve(port, secret):
     """The whole life of the channel; the exit code."""
     occupy_standard_descriptors()
-    channel = Channel(connect(port))
-    welcome = shake_hands(channel, secret)
+    channel, welcome = reach_engine(port, secret)
     channel.sock.settimeout(None)
     silence_forks(channel)
     output = Output()

@@ -35,7 +35,7 @@ fn chosen() -> Vec<String> {
 }
 
 fn run(name: &str) -> Output {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("bootstrap/test_child_bootstrapper.py");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bootstrap/test_child_bootstrapper.py");
     let mut tests = Command::new("timeout");
     // There a bare version is one interpreter, and a word is all whose names begin like it.
     let only = name.strip_prefix("python").unwrap_or(name);

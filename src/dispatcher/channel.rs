@@ -5,6 +5,7 @@
 //! command is under way at a time, and questions are refused while more than a frame waits.
 
 use super::frames::{FromChild, ToChild};
+use super::incoming::Incoming;
 use bytes::{Buf, BufMut, BytesMut};
 use std::io;
 use tokio::io::Interest;
@@ -15,8 +16,9 @@ pub const FRAME_LIMIT: usize = 16 << 20;
 /// What a connection may say before it has proven itself, in bytes.
 pub const UNPROVEN_LIMIT: usize = 4 << 10;
 /// Capacity that an empty buffer may keep: a rare long frame must not cost memory for good.
-const KEPT: usize = 256 << 10;
-const HEADER: usize = 4;
+pub(super) const KEPT: usize = 256 << 10;
+/// Bytes of a frame's length.
+pub(super) const HEADER: usize = 4;
 
 /// Why a channel cannot be used any more.
 #[derive(Debug, thiserror::Error)]
@@ -47,21 +49,20 @@ pub enum ChannelError {
 #[derive(Debug)]
 pub struct Channel {
     stream: TcpStream,
-    incoming: BytesMut,
+    incoming: Incoming,
     outgoing: BytesMut,
-    limit: usize,
 }
 
 impl Channel {
     /// Takes over an accepted connection, of which nothing is believed yet.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream, incoming: BytesMut::new(), outgoing: BytesMut::new(), limit: UNPROVEN_LIMIT })
+        Ok(Self { stream, incoming: Incoming::default(), outgoing: BytesMut::new() })
     }
 
     /// Lifts the limit on frames: the other end has proven itself.
     pub fn believe(&mut self) {
-        self.limit = FRAME_LIMIT;
+        self.incoming.believe();
     }
 
     /// Queues a frame and writes what the socket takes at once.
@@ -92,7 +93,7 @@ impl Channel {
     /// The next frame. Can be dropped and called again without losing a byte.
     pub async fn next(&mut self) -> Result<FromChild, ChannelError> {
         loop {
-            if let Some(frame) = self.parse()? {
+            if let Some(frame) = self.incoming.parse()? {
                 return Ok(frame);
             }
             let interest =
@@ -109,19 +110,18 @@ impl Channel {
 
     /// The next frame that is already here, if there is one.
     pub fn try_next(&mut self) -> Result<Option<FromChild>, ChannelError> {
-        if let Some(frame) = self.parse()? {
+        if let Some(frame) = self.incoming.parse()? {
             return Ok(Some(frame));
         }
         if !self.fill()? {
             return Err(ChannelError::Closed);
         }
-        self.parse()
+        self.incoming.parse()
     }
 
     /// Reads once; `false` at the end of the stream.
     fn fill(&mut self) -> Result<bool, ChannelError> {
-        self.incoming.reserve(16 << 10);
-        match self.stream.try_read_buf(&mut self.incoming) {
+        match self.stream.try_read_buf(self.incoming.room()) {
             Ok(0) => Ok(false),
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
@@ -146,32 +146,5 @@ impl Channel {
             self.outgoing = BytesMut::new();
         }
         Ok(())
-    }
-
-    /// Takes whole frames off the buffer until one is known.
-    fn parse(&mut self) -> Result<Option<FromChild>, ChannelError> {
-        while self.incoming.len() >= HEADER {
-            let length = self.incoming[..HEADER].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-            if length > self.limit {
-                return Err(ChannelError::TooLong { length, limit: self.limit });
-            }
-            let whole = HEADER + length;
-            if self.incoming.len() < whole {
-                self.incoming.reserve(whole - self.incoming.len());
-                return Ok(None);
-            }
-            let frame = serde_json::from_slice(&self.incoming[HEADER..whole])
-                .map_err(|error| ChannelError::Malformed(error.to_string()));
-            self.incoming.advance(whole);
-            if self.incoming.is_empty() && self.incoming.capacity() > KEPT {
-                self.incoming = BytesMut::new();
-            }
-            match frame? {
-                // A stranger gets no patience: whatever it says out of turn is the end of its trial.
-                FromChild::Unknown if self.limit == FRAME_LIMIT => {}
-                frame => return Ok(Some(frame)),
-            }
-        }
-        Ok(None)
     }
 }

@@ -1,24 +1,33 @@
 //! The listening end: lets in the one child that proves the secret, refuses and reports everybody else.
 //!
-//! Strangers can cost little: at most [`UNPROVEN`] at a time, 4 KiB and [`PATIENCE`] each. After the proof the listener
-//! only refuses and records.
+//! Strangers can cost little: at most [`UNPROVEN`] at a time, 4 KiB and [`PATIENCE`] each. Nor can they keep the child
+//! out by sitting idle: when all places are taken, the next to come gets the place of the one that has had its own the
+//! longest. The child needs milliseconds, [`TENURE`] is everybody's, those who come meanwhile wait in the kernel's
+//! backlog, and a child that lost its place all the same knocks again. After the proof the listener only refuses and
+//! records.
 
 use super::channel::{Channel, ChannelError};
 use super::frames::{FromChild, PROTOCOL, ToChild, Welcome};
 use super::proof::{self, Nonces, Prover, Secret};
 use crate::model::{Hello, RefusedPeer};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 /// How many connections may try to prove themselves at a time.
 pub const UNPROVEN: usize = 8;
-/// How long each may take.
+/// How long each may take at most.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a place is safe from those who want one.
+const TENURE: Duration = Duration::from_millis(50);
+/// Why others are refused once there is a child.
+const TAKEN: &str = "a child is already connected";
 /// How many refusals may wait to be recorded; further ones are counted in the next one's reason.
 const REFUSALS: usize = 32;
 
@@ -75,41 +84,49 @@ struct Gate {
 
 impl Gate {
     async fn keep(mut self, socket: TcpListener, arrived: oneshot::Sender<Arrival>) {
-        let places = Arc::new(Semaphore::new(UNPROVEN));
-        let mut trials = JoinSet::new();
-        let mut arrived = Some(arrived);
+        let arrival = loop {
+            let (channel, peer) = self.find(&socket).await;
+            match self.turning_away(&socket, greet(channel, Arc::clone(&self.welcome))).await {
+                Ok(arrival) => break arrival,
+                Err(why) => self.refuse(peer, &why.to_string()),
+            }
+        };
+        let _ = arrived.send(arrival);
+        self.turning_away(&socket, std::future::pending()).await
+    }
+
+    /// Tries everybody until one has proven the secret; the others are then refused.
+    async fn find(&mut self, socket: &TcpListener) -> (Channel, SocketAddr) {
+        let mut trials = Trials::default();
+        loop {
+            let place_at = trials.place_at();
+            tokio::select! {
+                biased;
+                Some((peer, outcome)) = trials.next() => match outcome {
+                    Ok(channel) => {
+                        trials.open.drain(..).for_each(|trial| self.refuse(trial.peer, TAKEN));
+                        return (channel, peer);
+                    }
+                    Err(why) => self.refuse(peer, &why.to_string()),
+                },
+                (stream, peer) = async { sleep_until(place_at).await; accept(socket).await } => {
+                    if let Some(evicted) = trials.evict() {
+                        self.refuse(evicted, "too many connections at a time");
+                    }
+                    trials.begin(stream, peer, Arc::clone(&self.secret));
+                }
+            }
+        }
+    }
+
+    /// Waits for something else, and refuses all who come meanwhile.
+    async fn turning_away<T>(&mut self, socket: &TcpListener, until: impl Future<Output = T>) -> T {
+        tokio::pin!(until);
         loop {
             tokio::select! {
-                accepted = socket.accept() => match accepted {
-                    Ok((_, peer)) if arrived.is_none() => self.refuse(peer, "a child is already connected"),
-                    Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
-                        Ok(place) => {
-                            let (secret, welcome) = (Arc::clone(&self.secret), Arc::clone(&self.welcome));
-                            trials.spawn(async move {
-                                let outcome = tokio::time::timeout(PATIENCE, try_out(stream, &secret, &welcome)).await;
-                                drop(place);
-                                (peer, outcome.unwrap_or_else(|_| Err(Untrusted::Slow)))
-                            });
-                        }
-                        Err(_) => self.refuse(peer, "too many connections at a time"),
-                    },
-                    // Out of file descriptors, most likely: the pause keeps a full table from becoming a busy loop.
-                    Err(error) => {
-                        tracing::warn!(%error, "the back channel cannot accept");
-                        tokio::time::sleep(Duration::from_millis(200)).await;
-                    }
-                },
-                Some(ended) = trials.join_next() => match ended {
-                    Ok((_, Ok(arrival))) if arrived.is_some() => {
-                        if let Some(arrived) = arrived.take() {
-                            let _ = arrived.send(arrival);
-                        }
-                        trials.abort_all();
-                    }
-                    Ok((peer, Ok(_))) => self.refuse(peer, "a child is already connected"),
-                    Ok((peer, Err(why))) => self.refuse(peer, &why.to_string()),
-                    Err(_) => {}
-                },
+                biased;
+                done = &mut until => return done,
+                (_, peer) = accept(socket) => self.refuse(peer, TAKEN),
             }
         }
     }
@@ -123,6 +140,79 @@ impl Gate {
             Ok(()) => self.unsaid = 0,
             Err(_) => self.unsaid += 1,
         }
+    }
+}
+
+/// The next connection, however long the system refuses to give one.
+async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match socket.accept().await {
+            Ok(accepted) => return accepted,
+            // Out of file descriptors, most likely: the pause keeps a full table from becoming a busy loop.
+            Err(error) => {
+                tracing::warn!(%error, "the back channel cannot accept");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// A connection that is trying to prove itself.
+struct Trial {
+    peer: SocketAddr,
+    since: Instant,
+    task: AbortHandle,
+}
+
+/// All of them: [`UNPROVEN`] at most. Dropping this closes them.
+#[derive(Default)]
+struct Trials {
+    /// The oldest first.
+    open: VecDeque<Trial>,
+    tasks: JoinSet<Result<Channel, Untrusted>>,
+}
+
+impl Trials {
+    fn begin(&mut self, stream: TcpStream, peer: SocketAddr, secret: Arc<Secret>) {
+        let task = self.tasks.spawn(async move {
+            let outcome = tokio::time::timeout(PATIENCE, prove(stream, &secret)).await;
+            outcome.unwrap_or(Err(Untrusted::Slow))
+        });
+        self.open.push_back(Trial { peer, since: Instant::now(), task });
+    }
+
+    /// How the next one ends; `None` when none is open.
+    async fn next(&mut self) -> Option<(SocketAddr, Result<Channel, Untrusted>)> {
+        loop {
+            let (id, outcome) = match self.tasks.join_next_with_id().await? {
+                Ok((id, outcome)) => (id, outcome),
+                Err(error) => (error.id(), Err(Untrusted::Broken)),
+            };
+            // One that is not found was evicted, and has been refused already.
+            if let Some(place) = self.open.iter().position(|trial| trial.task.id() == id)
+                && let Some(trial) = self.open.remove(place)
+            {
+                return Some((trial.peer, outcome));
+            }
+        }
+    }
+
+    /// When there is a place, or one that may be taken from somebody.
+    fn place_at(&self) -> Instant {
+        match self.open.front() {
+            Some(oldest) if self.open.len() >= UNPROVEN => oldest.since + TENURE,
+            _ => Instant::now(),
+        }
+    }
+
+    /// Makes a place when there is none; who lost it.
+    fn evict(&mut self) -> Option<SocketAddr> {
+        if self.open.len() < UNPROVEN {
+            return None;
+        }
+        let oldest = self.open.pop_front()?;
+        oldest.task.abort();
+        Some(oldest.peer)
     }
 }
 
@@ -140,9 +230,11 @@ enum Untrusted {
     Channel(#[from] ChannelError),
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
+    #[error("its trial failed in the engine")]
+    Broken,
 }
 
-async fn try_out(stream: TcpStream, secret: &Secret, welcome: &Welcome) -> Result<Arrival, Untrusted> {
+async fn prove(stream: TcpStream, secret: &Secret) -> Result<Channel, Untrusted> {
     let mut channel = Channel::new(stream).map_err(ChannelError::from)?;
     let FromChild::Knock { protocol, nonce: theirs } = channel.next().await? else { return Err(Untrusted::OutOfTurn) };
     if protocol != PROTOCOL {
@@ -157,7 +249,12 @@ async fn try_out(stream: TcpStream, secret: &Secret, welcome: &Welcome) -> Resul
         return Err(Untrusted::Wrong);
     }
     channel.believe();
-    channel.send(&ToChild::Welcome(welcome))?;
+    Ok(channel)
+}
+
+/// Has the child say what it is. Bounded by the session's start-up time-out, at which the listener is dropped.
+async fn greet(mut channel: Channel, welcome: Arc<Welcome>) -> Result<Arrival, Untrusted> {
+    channel.send(&ToChild::Welcome(&welcome))?;
     let FromChild::Hello(hello) = channel.next().await? else { return Err(Untrusted::OutOfTurn) };
     Ok(Arrival { channel, hello })
 }

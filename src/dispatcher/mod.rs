@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod frames;
+mod incoming;
 pub mod listener;
 pub mod proof;
 

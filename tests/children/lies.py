@@ -81,6 +81,13 @@ elif LIE == "not text":
     send(b'{"type":"status","text":"\xff\xfe"}')
 elif LIE == "deep":
     send(b'{"type":"finished","id":' + b"[" * 100000 + b"]" * 100000 + b"}")
+elif LIE == "deep in the unknown":
+    send(b'{"type":"what is this","x":' + b'{"x":' * 200 + b"1" + b"}" * 200 + b"}")
+elif LIE == "deep causes":
+    exception = None
+    for number in range(200):
+        exception = {"type": "E", "cause": exception}
+    send({"type": "raised", "id": command, "exception": exception, "exit": None})
 elif LIE == "shape":
     send({"type": "finished", "id": "one"})
 elif LIE == "oversize":

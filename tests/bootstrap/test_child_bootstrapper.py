@@ -1,6 +1,6 @@
 """Plays the engine's end of the wire against the bootstrapper, in every interpreter found.
 
-    python3 bootstrap/test_child_bootstrapper.py [unittest arguments]
+    python3 tests/bootstrap/test_child_bootstrapper.py [unittest arguments]
 
 CHILDMINDER_TEST_PYTHONS restricts the interpreters, e.g. "2.7,3.11,pypy,blender".  Nothing here sleeps:
 each wait is for something, and ends in a failure after LIMIT seconds.  Only the standard library is used.
@@ -24,7 +24,8 @@ import threading
 import time
 import unittest
 
-BOOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child_bootstrapper.py")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BOOT = os.path.join(ROOT, "bootstrap", "child_bootstrapper.py")
 LIMIT = 30.0
 SECRET = "5a" * 32
 NONCE = "c3" * 32
@@ -322,6 +323,40 @@ class Handshake(Case):
         self.assertEqual(child.ended(), 71)
         child.stderr.wait_for(b"could not prove")
 
+    def test_a_child_that_is_turned_away_tries_again(self):
+        child = self.fresh(hello=False)
+        nonces = []
+        for hears in (0, 1, 2):
+            child.accept()
+            if hears:
+                nonces.append(child.receive()["nonce"])
+            if hears == 2:
+                child.send(type="challenge", protocol=1, nonce=NONCE, proof=hmac_of("engine", nonces[-1]))
+                self.assertEqual(child.receive()["proof"], hmac_of("child", nonces[-1]))
+            child.sock.close()
+        self.assertNotEqual(*nonces)
+        child.accept()
+        self.assertEqual(child.shake_hands({})["type"], "hello")
+        self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_it_does_not_try_for_ever(self):
+        self.plain()
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        boot = os.path.join(folder, "boot.py")
+        with open(BOOT) as source, open(boot, "w") as copy:
+            text = source.read()
+            assert text.count("REACH_SECONDS = 60.0") == 1
+            copy.write(text.replace("REACH_SECONDS = 60.0", "REACH_SECONDS = 1.0"))
+        child = self.fresh(hello=False, boot=boot)
+        turned_away = 0
+        while child.process.poll() is None:
+            if select.select([child.listener], [], [], 0.05)[0]:
+                child.listener.accept()[0].close()
+                turned_away += 1
+        self.assertEqual(child.ended(), 70)
+        self.assertIn(turned_away, range(2, 8))
+
     def test_nobody_listens(self):
         child = self.fresh(hello=False, env={"CHILDMINDER_SECRET": None})
         self.assertEqual(child.ended(), 71)
@@ -361,7 +396,8 @@ class Handshake(Case):
                                        stderr=subprocess.DEVNULL)
             listener.settimeout(LIMIT)
             listener.accept()[0].close()
-            self.assertEqual(process.wait(LIMIT), 70)
+        # It tries again, until nobody listens any more.
+        self.assertEqual(process.wait(LIMIT), 70)
 
     def test_imported_or_run_without_a_port(self):
         self.plain()
@@ -481,6 +517,13 @@ class Commands(Case):
         child = self.fresh(welcome={"echo": True}, env={"CHILDMINDER_PROMPT": "somePy> "})
         child.run("pass # echoed")
         child.stdout.wait_for(b"somePy> pass # echoed\n")
+        # "started" is then not held back for what follows: the kernel has sent all of it when the command looks.
+        child.run("import fcntl, os, struct\ndef unsent(fd, not_sent=0x894b):\n"
+                  "    try: return struct.unpack('i', fcntl.ioctl(fd, not_sent, b'\\0' * 4))[0]\n"
+                  "    except EnvironmentError: return 0\n"
+                  "fds = [fd for fd in range(3, 1000) if os.path.exists('/proc/self/fd/%d' % fd)]\n"
+                  "sockets = [fd for fd in fds if os.readlink('/proc/self/fd/%d' % fd).startswith('socket:')]")
+        self.assertEqual(child.value("(len(sockets) > 0, sum(map(unsent, sockets)))"), "(True, 0)")
 
 
 class Errors(Case):
@@ -619,6 +662,36 @@ class Busy(Case):
         ended = self.child.until("raised")
         self.assertEqual((ended["id"], ended["exception"]["type"], ended["exit"]), (number, "KeyboardInterrupt", None))
         self.assertEqual(self.child.ask("ping", "pong")["command"], None)
+
+    def assert_nothing_of_ours(self, error, *sources):
+        self.assertEqual([frame["source"] for frame in error["frames"]], list(sources))
+        for trace in ("child_bootstrapper.py", "on_sigint", "signum"):
+            self.assertNotIn(trace, json.dumps(error))
+        for source in sources:
+            self.assertIn(source, error["text"])
+        self.assertTrue(error["text"].startswith("Traceback (most recent call last):\n"), error["text"])
+
+    def test_an_interrupt_shows_where_user_code_was(self):
+        number = self.busy("def nap():\n    time.sleep(%d)\nnap()" % LIMIT)
+        self.interrupt(number)
+        error = self.child.until("raised")["exception"]
+        self.assert_nothing_of_ours(error, "nap()", "time.sleep(%d)" % LIMIT)
+        number = self.busy("try:\n    time.sleep(%d)\nexcept KeyboardInterrupt:\n    raise ValueError('late')" % LIMIT)
+        self.interrupt(number)
+        error = self.child.until("raised")["exception"]
+        self.assertEqual(error["type"], "ValueError")
+        self.assert_nothing_of_ours(error, "raise ValueError('late')")
+        if not self.python2:
+            self.assertEqual([frame["source"] for frame in error["context"]["frames"]], ["time.sleep(%d)" % LIMIT])
+
+    def test_what_the_user_module_refuses_shows_the_call(self):
+        child = self.child
+        child.run("import childminder")
+        for source in ("childminder.progress('much')", "childminder.progress(float('nan'))"):
+            self.assert_nothing_of_ours(child.error(source), source)
+        child.run("class Mute(object):\n    def __str__(self): raise ValueError('mute')")
+        self.assert_nothing_of_ours(child.error("childminder.status(Mute())"),
+                                    "childminder.status(Mute())", "def __str__(self): raise ValueError('mute')")
 
     def test_interrupt_twice(self):
         number = self.busy("try:\n    time.sleep(%d)\nexcept KeyboardInterrupt:\n    import childminder; "
