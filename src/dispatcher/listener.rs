@@ -92,7 +92,7 @@ impl Gate {
             }
         };
         let _ = arrived.send(arrival);
-        self.turning_away(&socket, std::future::pending()).await
+        let () = self.turning_away(&socket, std::future::pending()).await;
     }
 
     /// Tries everybody until one has proven the secret; the others are then refused.

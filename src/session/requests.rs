@@ -295,7 +295,8 @@ impl<W: World> Actor<W> {
         }
         self.clocks.source = None;
         match (refused.is_empty(), done_so_far) {
-            (true, _) => done(""),
+            (true, 1) => done(&format!("{} {}", names.join(" "), outcome(verb))),
+            (true, count) => done(&format!("{count} items {}", outcome(verb))),
             (false, 0) => Err(not_now(&refused.join("; "))),
             (false, count) => Err(not_now(&format!("done to {count} of {}, but {}", names.len(), refused.join("; ")))),
         }
@@ -351,6 +352,17 @@ impl<W: World> Actor<W> {
             SessionPhase::Ended => Err(not_now("the session is over")),
             _ => Ok(()),
         }
+    }
+}
+
+/// What a verb has done, said after the items' names.
+fn outcome(verb: ItemVerb) -> &'static str {
+    match verb {
+        ItemVerb::Retry => "will be tried again",
+        ItemVerb::Block => "blocked",
+        ItemVerb::Unblock => "unblocked",
+        ItemVerb::Kill => "killed",
+        ItemVerb::Complete => "marked complete",
     }
 }
 
