@@ -55,6 +55,8 @@ pub(super) struct Model {
     pub(super) search: Option<Search>,
     /// What is said at the bottom.
     pub(super) notice: Option<Notice>,
+    /// Whether a list is being searched: what is selected then is not what the operator means.
+    pub(super) finding: bool,
     /// The items.
     pub(super) agenda: ListPane<ItemView>,
     /// The commands.
@@ -88,6 +90,7 @@ impl Model {
             overlay: None,
             search: None,
             notice: None,
+            finding: false,
             agenda: ListPane::new(true),
             commands: ListPane::new(true),
             exceptions: ListPane::new(false),

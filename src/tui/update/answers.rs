@@ -138,6 +138,7 @@ pub(super) fn submit(model: &mut Model) -> Vec<Effect> {
 }
 
 fn found(model: &mut Model, search: Search, answer: Result<Response, String>) -> Vec<Effect> {
+    model.finding = false;
     let row = match answer {
         Ok(Response::Found { row }) => row,
         Ok(_) => None,
@@ -160,13 +161,14 @@ fn found(model: &mut Model, search: Search, answer: Result<Response, String>) ->
         }
         None => {
             let from = if search.forward { 0 } else { u32::MAX };
-            vec![find(Search { wrapped: true, ..search }, from)]
+            vec![find(model, Search { wrapped: true, ..search }, from)]
         }
     }
 }
 
 /// The question of a search.
-pub(super) fn find(search: Search, from: u32) -> Effect {
+pub(super) fn find(model: &mut Model, search: Search, from: u32) -> Effect {
+    model.finding = true;
     let request = Request::Find { list: search.list, text: search.text.clone(), from, forward: search.forward };
     Effect::Ask(Purpose::Find(search), request)
 }

@@ -188,7 +188,7 @@ fn search_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             }
             let from = perform::selected(model, search.list).saturating_add(1);
             model.search = Some(search.clone());
-            return vec![answers::find(search, from)];
+            return vec![answers::find(model, search, from)];
         }
         KeyCode::Backspace => {
             text.pop();

@@ -34,6 +34,9 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
     let running = model.summary.as_ref().is_some_and(|summary| summary.running.is_some());
     match action {
         Action::Interrupt if !running => Err("no command runs"),
+        Action::Retry | Action::Block | Action::Kill | Action::Complete | Action::Open if model.finding => {
+            Err("the search goes on; press it again when the row is found")
+        }
         Action::Retry | Action::Block | Action::Kill | Action::Complete if item.is_none() => Err("no item is selected"),
         Action::Block | Action::Complete if item.is_some_and(|item| item.row.status == ItemStatus::Running) => {
             Err("the item runs; hold the agenda or kill the item")
@@ -218,7 +221,7 @@ fn search(model: &mut Model, action: Action) -> Vec<Effect> {
     let at = selected(model, list);
     let from = if forward { at.checked_add(1) } else { at.checked_sub(1) };
     let search = Search { list, text, forward, wrapped: from.is_none() };
-    vec![find(search, from.unwrap_or(if forward { 0 } else { u32::MAX }))]
+    vec![find(model, search, from.unwrap_or(if forward { 0 } else { u32::MAX }))]
 }
 
 fn selected_what(model: &Model) -> Option<What> {
