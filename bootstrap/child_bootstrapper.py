@@ -94,6 +94,7 @@ CONNECT_SECONDS = 5.0  # for one connection: where the port's queue is full, the
 GRACE = 0.02  # how long a command runs before the follower takes the lead
 EXIT_SECONDS = 2.0  # how long a host may sit on our SystemExit before the process is ended
 FLUSH_SECONDS = 1.0
+UNSEEN_SECONDS = 0.1  # after which an interrupt that Python has not noticed is sent once more
 
 KIB = 1024
 MAX_TEXT = 4 * KIB  # of a status, path, failure, note
@@ -1076,6 +1077,9 @@ class Executor(object):
         for fd in (self.recall, self.recalling):
             close_on_exec(fd)
         self.interrupt_pending = False
+        # When to send an interrupt again: Python looks for signals between byte codes, and one that comes after the
+        # look and before a system call does not end that call.
+        self.unseen_at = None
         self.sigint = False
         self.pthread_kill = find_pthread_kill()
         self.former_sigint = None
@@ -1150,7 +1154,7 @@ class Executor(object):
         with self.lock:
             self.began, self.beat_due = now, now + self.period
             self.count += 1
-            self.interrupt_pending = False
+            self.interrupt_pending, self.unseen_at = False, None
             self.running = number
             wake, self.parked = self.parked, False
         if wake:
@@ -1211,6 +1215,7 @@ class Executor(object):
     # Interrupts
 
     def on_sigint(self, signum, frame):
+        self.unseen_at = None
         if self.running is None:
             return
         if user_code_on_top(frame):
@@ -1236,6 +1241,7 @@ class Executor(object):
             elif self.running is None or self.running != message["command"]:
                 reason = u"command %s is not running" % message["command"]
             else:
+                self.unseen_at = monotonic() + UNSEEN_SECONDS
                 self.signal_main()
             # Under the lock, which the command's end needs as well: so this is told before "raised".
             self.channel.send({"type": "interrupt_result", "id": message["id"], "ok": not reason, "reason": reason})
@@ -1320,14 +1326,20 @@ class Executor(object):
     def until_beat(self):
         if self.interrupt_pending:
             return 0.02
-        return max(0.0, min(self.period, self.beat_due - monotonic()))
+        # Read once: the main thread may forget it at any moment.
+        due = [moment for moment in (self.beat_due, self.unseen_at) if moment is not None]
+        return max(0.0, min(self.period, min(due) - monotonic()))
 
     def beat(self):
         due = False
         with self.lock:
             if self.running is None:
                 return
-            if self.interrupt_pending:
+            unseen_at = self.unseen_at
+            unseen = unseen_at is not None and monotonic() >= unseen_at
+            if unseen:
+                self.unseen_at = None
+            if unseen or self.interrupt_pending:
                 self.signal_main()
             elapsed = monotonic() - self.began
             if monotonic() >= self.beat_due:

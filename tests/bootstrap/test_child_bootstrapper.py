@@ -882,6 +882,17 @@ class Output(Case):
             self.assertEqual(ended["type"], "finished", ended)
             self.assertEqual(self.available(child.stdout), text)
 
+    def test_interrupt_that_python_did_not_notice_is_sent_again(self):
+        child = self.child
+        child.run("import signal, time, childminder")
+        number = child.started(
+            "ours = signal.getsignal(signal.SIGINT)\n"
+            "signal.signal(signal.SIGINT, lambda number, frame: signal.signal(signal.SIGINT, ours))\n"
+            "childminder.status('deaf')\nwhile True: time.sleep(1)")
+        child.until("status")
+        child.ask("interrupt", "interrupt_result", command=number)
+        self.assertEqual(child.until("raised")["exception"]["type"], "KeyboardInterrupt")
+
     def test_lines_arrive_while_the_command_runs(self):
         child = self.child
         child.run("import time, sys")
