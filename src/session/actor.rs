@@ -248,9 +248,11 @@ impl<W: World> Actor<W> {
 
     pub(super) fn retry_journal(&mut self) {
         let mut facts = std::mem::take(&mut self.facts);
+        facts.push(EventKind::Note { text: "the journal can be written again".into() });
         if self.write(&mut facts) {
             tracing::info!("the journal can be written again");
         } else {
+            facts.pop();
             // What was recorded meanwhile came later.
             facts.append(&mut self.facts);
             self.facts = facts;
