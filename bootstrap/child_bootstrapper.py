@@ -1148,7 +1148,7 @@ class Executor(object):
         except (KeyError, TypeError, ValueError):
             raise Gone("the engine sent a malformed execute")
         if self.echo:
-            # Before "started", so that what has come when that arrives can be told from the command's own output.
+            # Before "started", and so before anything that the command prints.
             self.output.echo(well_formed(u"%s%s\n" % (as_text(self.prompt), source[:MAX_ECHO].rstrip(u"\n"))))
         now = monotonic()
         with self.lock:
@@ -1161,7 +1161,7 @@ class Executor(object):
             self.unpark.release()
         # With what follows, if that follows soon: one packet and one wake-up instead of two, which more than halves
         # the round trip of a short command.  The kernel sends it by itself after 0.2 s, whoever holds the GIL, and
-        # when the process dies.  After an echo it is sent at once, as the border between that and the output.
+        # when the process dies.  After an echo it is sent at once: it stands between that and the command's output.
         self.channel.send_bytes(b'{"type":"started","id":%d}' % number, 0 if self.echo else MSG_MORE)
         reply = self.perform(number, source, message.get("value"))
         self.output.flush()
