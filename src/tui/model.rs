@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
 
 /// A sentence on the bottom row, until the next key.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and no two exclude each other")]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Notice {
     /// What, made safe.
