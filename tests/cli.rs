@@ -64,6 +64,7 @@ impl Home {
     }
 }
 
+/// Ended, at the latest, when its test is over.
 struct Headless {
     child: Child,
     lines: std::cell::RefCell<BufReader<ChildStdout>>,
@@ -96,6 +97,14 @@ impl Headless {
         let mut rest = String::new();
         self.lines.borrow_mut().read_to_string(&mut rest).expect("text");
         self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Headless {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -366,4 +375,52 @@ fn a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone() {
     home.says(&["stop"]);
     until("the engine has gone", || home.json(&["ls", "--json"])[0]["running"] == false);
     assert_eq!(home.json(&["ls", "--json"])[0]["ended"]["code"], 0);
+}
+
+#[test]
+fn an_items_log_is_what_its_own_commands_printed_in_the_order_of_reading() {
+    let home = Home::new();
+    let job = r#"
+        hold = true
+        agenda = { frames = "1-2" }
+        [phases]
+        commands = ["""
+import os, sys, time
+print('first of', {frame}); print('wrong', file=sys.stderr); print('tail', end='')
+while not os.path.exists('go'): time.sleep(0.01)
+""", "print('last of', {frame})"]
+    "#;
+    std::fs::write(home.path().join("job.toml"), job).expect("written");
+    let session = Headless::start(&mut home.command(&["run", "--headless", "job.toml"]));
+    session.until("phase agenda");
+    home.says(&["agenda", "release"]);
+    session.until("out| first of 1");
+    let exec = home.command(&["exec", "print('an operator\\u0027s')"]).spawn().expect("it starts");
+    session.until("injected");
+    std::fs::write(home.path().join("go"), "").expect("written");
+    assert!(exec.wait_with_output().expect("it ends").status.success());
+    session.until("item 2 complete");
+    let mut lines: Vec<String> = home.says(&["log", "--item", "1"]).lines().map(str::to_owned).collect();
+    assert_eq!(lines.iter().position(|line| line == "wrong").map(|place| lines.remove(place)), Some("wrong".into()));
+    assert_eq!(lines, ["first of 1", "tail", "last of 1"]);
+    assert_eq!(home.says(&["log", "--item", "1", "--stream", "stderr"]), "wrong\n");
+    let raw = home.run(&["log", "--item", "1", "--stream", "stdout", "--raw"]).stdout;
+    assert_eq!(text(&raw), "first of 1\ntaillast of 1\n");
+    assert_eq!(home.says(&["log", "--item", "2", "--stream", "stdout"]), "first of 2\ntaillast of 2\n");
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn a_line_without_an_end_is_shown_at_the_end_of_its_command() {
+    let home = Home::new();
+    let session = home.held(&["--frames", "1", "--command", "print(2 * 'no end ', end='')"]);
+    home.says(&["exec", "print('10%\\r20%', end='')"]);
+    session.until("out| ␍20%");
+    home.says(&["exec", "print(' done')"]);
+    assert_eq!(session.until(" done").pop().as_deref(), Some("out|  done"), "what is printed already is not again");
+    home.says(&["agenda", "release"]);
+    session.until("out| no end no end ");
+    home.says(&["stop"]);
+    session.code();
 }
