@@ -418,9 +418,36 @@ fn a_line_without_an_end_is_shown_at_the_end_of_its_command() {
     home.says(&["exec", "print('10%\\r20%', end='')"]);
     session.until("out| ␍20%");
     home.says(&["exec", "print(' done')"]);
-    assert_eq!(session.until(" done").pop().as_deref(), Some("out|  done"), "what is printed already is not again");
+    // What was printed already is not printed again.
+    session.until("out|  done");
     home.says(&["agenda", "release"]);
     session.until("out| no end no end ");
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn old_sessions_are_removed_when_one_is_made() {
+    let home = Home::new();
+    let print = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
+    home.says(&print);
+    let old = home.folder();
+    let then = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    for file in std::fs::read_dir(&old).expect("files").flatten() {
+        let file = std::fs::File::options().write(true).open(file.path()).expect("opened");
+        file.set_times(std::fs::FileTimes::new().set_modified(then)).expect("set");
+    }
+    let wrong = home.command(&print).env("CHILDMINDER_KEEP_DAYS", "ever").output().expect("it runs");
+    assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
+    assert!(text(&wrong.stderr).contains("CHILDMINDER_KEEP_DAYS"), "{}", text(&wrong.stderr));
+    assert!(old.exists());
+    let hold = ["run", "--headless", "--hold", "--backend", "python", "--name", "zz-next"];
+    let session = Headless::start(home.command(&hold).env("CHILDMINDER_KEEP_DAYS", "1"));
+    session.until("phase agenda");
+    until("the old session is gone", || !old.exists());
+    let running = home.json(&["ls", "--json"])[0]["folder"].as_str().expect("a folder").to_owned();
+    let log = || std::fs::read_to_string(Path::new(&running).join("engine.log")).expect("a log");
+    until("its removal is recorded", || log().contains("it was too old"));
     home.says(&["stop"]);
     session.code();
 }
