@@ -451,3 +451,44 @@ fn old_sessions_are_removed_when_one_is_made() {
     home.says(&["stop"]);
     session.code();
 }
+
+#[test]
+fn a_group_of_watchers_looks_and_changes_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    // Everybody may come as far as the folder that only the group can enter.
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711)).expect("opened");
+    let root = nix::unistd::geteuid().is_root();
+    // Debian's group games, of which nobody else is a member.
+    let gid = if root { 60 } else { nix::unistd::getegid().as_raw() };
+    let unknown = home.run(&["run", "--headless", "--hold", "--backend", "python", "--watchers", "no-such-group"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown.stderr));
+    let session = home.held(&["--frames", "1", "--command", "1", "--watchers", &gid.to_string()]);
+    let recorded = std::fs::read(home.folder().join("session.json")).expect("read");
+    let recorded: Value = serde_json::from_slice(&recorded).expect("JSON");
+    let socket = recorded["engine"]["watchers"].as_str().expect("a socket").to_owned();
+    assert_eq!(home.json(&["agenda", "--json", "--socket", &socket])["items"][0]["status"], "pending");
+    let verb = home.run(&["agenda", "release", "--socket", &socket]);
+    assert_eq!(verb.status.code(), Some(4), "{}", text(&verb.stderr));
+    assert_eq!(home.json(&["agenda", "--json"])["held"], true);
+    if root {
+        let program = home.path().join("childminder");
+        std::fs::copy(env!("CARGO_BIN_EXE_childminder"), &program).expect("copied");
+        let by = |gid: &str, args: &[&str]| {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid", gid, "--clear-groups"]).arg(&program).args(args);
+            command.args(["--socket", &socket]).current_dir("/").stdin(Stdio::null());
+            command.output().expect("setpriv runs")
+        };
+        let member = by("60", &["agenda", "--json"]);
+        assert_eq!(member.status.code(), Some(0), "{}", text(&member.stderr));
+        assert!(text(&member.stdout).contains("pending"), "{}", text(&member.stdout));
+        assert_eq!(by("60", &["agenda", "release"]).status.code(), Some(4));
+        assert_eq!(by("65534", &["agenda", "--json"]).status.code(), Some(3), "no member");
+    } else {
+        println!("skipped, for want of root: watching as another user");
+    }
+    home.says(&["stop"]);
+    session.code();
+    assert!(!Path::new(&socket).exists(), "it goes with the session");
+}

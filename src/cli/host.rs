@@ -2,7 +2,7 @@
 
 use super::exit::{Failure, LOST, NOT_STARTED};
 use crate::api::socket::Places;
-use crate::api::{Bound, Server, Sources};
+use crate::api::{Bound, Server, Sources, Watchers};
 use crate::backend::{self, Recipe};
 use crate::child::ProcessId;
 use crate::model::Job;
@@ -47,8 +47,9 @@ struct Signals {
 impl Hosted {
     /// Starts it. When this returns, clients can come.
     ///
-    /// With `linger`, an ended session stays until the last client has gone.
-    pub(super) fn start(folder: &Folder, linger: bool) -> Result<Self, Failure> {
+    /// With `linger`, an ended session stays until the last client has gone; with `watchers`, the members of that group
+    /// may watch.
+    pub(super) fn start(folder: &Folder, linger: bool, watchers: Option<u32>) -> Result<Self, Failure> {
         log_to(&folder.engine_log())?;
         let session = folder.read_session()?;
         let recipe = recipe(&session)?;
@@ -71,11 +72,16 @@ impl Hosted {
         let engine = Engine::start(options).map_err(engine_failure)?;
         remove_old(folder, limits)?;
         // Only the holder of the folder's lock may take the socket's place, and that is us from here on.
-        let served = Bound::new(Places::from_env(), folder.id()).map_err(|error| started(&error)).and_then(|bound| {
-            record_engine(folder, session, bound.path())?;
+        let serve = || {
+            let places = Places::from_env();
+            let bound = Bound::new(places.clone(), folder.id()).map_err(|error| started(&error))?;
+            let watchers = watchers.map(|gid| Watchers::of_session(&places, folder.id(), gid)).transpose();
+            let watchers = watchers.map_err(|error| started(&error))?;
+            record_engine(folder, session, &bound, watchers.as_ref())?;
             let sources = Sources::of(folder, job)?;
-            Server::start(engine.handle.clone(), sources, bound, None).map_err(|error| started(&error))
-        });
+            Server::start(engine.handle.clone(), sources, bound, watchers).map_err(|error| started(&error))
+        };
+        let served = serve();
         match served {
             Ok(server) => Ok(Self { engine, server, runtime, signals }),
             Err(failure) => {
@@ -158,12 +164,18 @@ fn launch_folder(folder: &Folder) -> Result<PathBuf, Failure> {
     Ok(socket.with_extension("d"))
 }
 
-fn record_engine(folder: &Folder, session: SessionFile, socket: &Path) -> Result<(), Failure> {
+fn record_engine(
+    folder: &Folder,
+    session: SessionFile,
+    bound: &Bound,
+    watchers: Option<&Watchers>,
+) -> Result<(), Failure> {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
     let engine = ProcessId::own().map(|own| EngineFile {
         pid: own.pid,
         start_time: own.start_time,
-        socket: socket.to_owned(),
+        socket: bound.path().to_owned(),
+        watchers: watchers.map(|watchers| watchers.path().to_owned()),
         boot_id,
     });
     Ok(folder.write_session(&SessionFile { engine, ..session })?)
