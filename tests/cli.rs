@@ -64,6 +64,7 @@ impl Home {
     }
 }
 
+/// Ended, at the latest, when its test is over.
 struct Headless {
     child: Child,
     lines: std::cell::RefCell<BufReader<ChildStdout>>,
@@ -96,6 +97,14 @@ impl Headless {
         let mut rest = String::new();
         self.lines.borrow_mut().read_to_string(&mut rest).expect("text");
         self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Headless {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -366,4 +375,120 @@ fn a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone() {
     home.says(&["stop"]);
     until("the engine has gone", || home.json(&["ls", "--json"])[0]["running"] == false);
     assert_eq!(home.json(&["ls", "--json"])[0]["ended"]["code"], 0);
+}
+
+#[test]
+fn an_items_log_is_what_its_own_commands_printed_in_the_order_of_reading() {
+    let home = Home::new();
+    let job = r#"
+        hold = true
+        agenda = { frames = "1-2" }
+        [phases]
+        commands = ["""
+import os, sys, time
+print('first of', {frame}); print('wrong', file=sys.stderr); print('tail', end='')
+while not os.path.exists('go'): time.sleep(0.01)
+""", "print('last of', {frame})"]
+    "#;
+    std::fs::write(home.path().join("job.toml"), job).expect("written");
+    let session = Headless::start(&mut home.command(&["run", "--headless", "job.toml"]));
+    session.until("phase agenda");
+    home.says(&["agenda", "release"]);
+    session.until("out| first of 1");
+    let exec = home.command(&["exec", "print('an operator\\u0027s')"]).spawn().expect("it starts");
+    session.until("injected");
+    std::fs::write(home.path().join("go"), "").expect("written");
+    assert!(exec.wait_with_output().expect("it ends").status.success());
+    session.until("item 2 complete");
+    let mut lines: Vec<String> = home.says(&["log", "--item", "1"]).lines().map(str::to_owned).collect();
+    assert_eq!(lines.iter().position(|line| line == "wrong").map(|place| lines.remove(place)), Some("wrong".into()));
+    assert_eq!(lines, ["first of 1", "tail", "last of 1"]);
+    assert_eq!(home.says(&["log", "--item", "1", "--stream", "stderr"]), "wrong\n");
+    let raw = home.run(&["log", "--item", "1", "--stream", "stdout", "--raw"]).stdout;
+    assert_eq!(text(&raw), "first of 1\ntaillast of 1\n");
+    assert_eq!(home.says(&["log", "--item", "2", "--stream", "stdout"]), "first of 2\ntaillast of 2\n");
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn a_line_without_an_end_is_shown_at_the_end_of_its_command() {
+    let home = Home::new();
+    let session = home.held(&["--frames", "1", "--command", "print(2 * 'no end ', end='')"]);
+    home.says(&["exec", "print('10%\\r20%', end='')"]);
+    session.until("out| ␍20%");
+    home.says(&["exec", "print(' done')"]);
+    // What was printed already is not printed again.
+    session.until("out|  done");
+    home.says(&["agenda", "release"]);
+    session.until("out| no end no end ");
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn old_sessions_are_removed_when_one_is_made() {
+    let home = Home::new();
+    let print = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
+    home.says(&print);
+    let old = home.folder();
+    let then = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    for file in std::fs::read_dir(&old).expect("files").flatten() {
+        let file = std::fs::File::options().write(true).open(file.path()).expect("opened");
+        file.set_times(std::fs::FileTimes::new().set_modified(then)).expect("set");
+    }
+    let wrong = home.command(&print).env("CHILDMINDER_KEEP_DAYS", "ever").output().expect("it runs");
+    assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
+    assert!(text(&wrong.stderr).contains("CHILDMINDER_KEEP_DAYS"), "{}", text(&wrong.stderr));
+    assert!(old.exists());
+    let hold = ["run", "--headless", "--hold", "--backend", "python", "--name", "zz-next"];
+    let session = Headless::start(home.command(&hold).env("CHILDMINDER_KEEP_DAYS", "1"));
+    session.until("phase agenda");
+    until("the old session is gone", || !old.exists());
+    let running = home.json(&["ls", "--json"])[0]["folder"].as_str().expect("a folder").to_owned();
+    let log = || std::fs::read_to_string(Path::new(&running).join("engine.log")).expect("a log");
+    until("its removal is recorded", || log().contains("it was too old"));
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn a_group_of_watchers_looks_and_changes_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    // Everybody may come as far as the folder that only the group can enter.
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711)).expect("opened");
+    let root = nix::unistd::geteuid().is_root();
+    // Debian's group games, of which nobody else is a member.
+    let gid = if root { 60 } else { nix::unistd::getegid().as_raw() };
+    let unknown = home.run(&["run", "--headless", "--hold", "--backend", "python", "--watchers", "no-such-group"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown.stderr));
+    let session = home.held(&["--frames", "1", "--command", "1", "--watchers", &gid.to_string()]);
+    let recorded = std::fs::read(home.folder().join("session.json")).expect("read");
+    let recorded: Value = serde_json::from_slice(&recorded).expect("JSON");
+    let socket = recorded["engine"]["watchers"].as_str().expect("a socket").to_owned();
+    assert_eq!(home.json(&["agenda", "--json", "--socket", &socket])["items"][0]["status"], "pending");
+    let verb = home.run(&["agenda", "release", "--socket", &socket]);
+    assert_eq!(verb.status.code(), Some(4), "{}", text(&verb.stderr));
+    assert_eq!(home.json(&["agenda", "--json"])["held"], true);
+    if root {
+        let program = home.path().join("childminder");
+        std::fs::copy(env!("CARGO_BIN_EXE_childminder"), &program).expect("copied");
+        let by = |gid: &str, args: &[&str]| {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid", gid, "--clear-groups"]).arg(&program).args(args);
+            command.args(["--socket", &socket]).current_dir("/").stdin(Stdio::null());
+            command.output().expect("setpriv runs")
+        };
+        let member = by("60", &["agenda", "--json"]);
+        assert_eq!(member.status.code(), Some(0), "{}", text(&member.stderr));
+        assert!(text(&member.stdout).contains("pending"), "{}", text(&member.stdout));
+        assert_eq!(by("60", &["agenda", "release"]).status.code(), Some(4));
+        assert_eq!(by("65534", &["agenda", "--json"]).status.code(), Some(3), "no member");
+    } else {
+        println!("skipped, for want of root: watching as another user");
+    }
+    home.says(&["stop"]);
+    session.code();
+    assert!(!Path::new(&socket).exists(), "it goes with the session");
 }

@@ -67,6 +67,16 @@ pub struct Watchers {
 }
 
 impl Watchers {
+    /// Binds it where the members of a group find it.
+    pub fn of_session(places: &Places, session: &str, gid: u32) -> Result<Self, SocketError> {
+        Self::new(&places.prepare_for_group(session, gid)?, gid)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Binds it, for the members of a group.
     pub fn new(path: &Path, gid: u32) -> Result<Self, SocketError> {
         let io = |source| SocketError::Io { path: path.to_owned(), source };

@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 
 /// How many clients there may be at once.
 pub const CLIENTS: usize = 64;
+/// How many of them may be watchers, so that these cannot keep the owner out.
+pub const WATCHERS: usize = CLIENTS / 2;
 /// How many threads read files at once; they are made when needed and end when idle.
 const READERS: usize = 64;
 /// How long clients have, once the session is over, to take the last words.
@@ -83,23 +85,28 @@ pub async fn serve(
     let mut watchers = watchers.map(WatchersListener::new).transpose()?;
     let uid = nix::unistd::geteuid().as_raw();
     let shared = Arc::new(Shared { handle, sources, once: Once::default(), stop: stop.clone(), uid });
-    let mut clients = JoinSet::new();
+    let mut clients: JoinSet<Door> = JoinSet::new();
+    let mut watching = Watching::default();
     loop {
         let (stream, door) = tokio::select! {
             () = stopped(&mut stop) => break,
             stream = owners.accept() => (stream, Door::Owner),
             stream = next_watcher(watchers.as_mut()) => (stream, Door::Watchers),
             Some(ended) = clients.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!("a client's connection ended by a fault of ours: {error}");
-                }
+                watching.left(ended);
                 continue;
             }
         };
-        if clients.len() < CLIENTS {
-            clients.spawn(connection::run(stream, door, shared.clone()));
+        if clients.len() >= CLIENTS {
+            turn_away(&stream, CLIENTS);
+        } else if door == Door::Watchers && !watching.comes() {
+            turn_away(&stream, WATCHERS);
         } else {
-            turn_away(&stream);
+            let shared = shared.clone();
+            clients.spawn(async move {
+                connection::run(stream, door, shared).await;
+                door
+            });
         }
     }
     drop((owners, watchers));
@@ -120,9 +127,30 @@ async fn next_watcher(watchers: Option<&mut WatchersListener>) -> UnixStream {
     }
 }
 
-fn turn_away(stream: &UnixStream) {
-    tracing::warn!("a client was refused: {CLIENTS} are connected");
-    let reason = format!("{CLIENTS} clients are connected already; close one of them");
+/// How many watchers are connected.
+#[derive(Default)]
+struct Watching(usize);
+
+impl Watching {
+    /// Whether there is room for one more, who then comes.
+    fn comes(&mut self) -> bool {
+        let room = self.0 < WATCHERS;
+        self.0 += usize::from(room);
+        room
+    }
+
+    fn left(&mut self, ended: Result<Door, tokio::task::JoinError>) {
+        match ended {
+            Ok(Door::Watchers) => self.0 = self.0.saturating_sub(1),
+            Ok(Door::Owner) => {}
+            Err(error) => tracing::error!("a client's connection ended by a fault of ours: {error}"),
+        }
+    }
+}
+
+fn turn_away(stream: &UnixStream, most: usize) {
+    tracing::warn!("a client was refused: {most} are connected");
+    let reason = format!("{most} clients are connected already; close one of them");
     if let Ok(frame) = super::frames::encode(&ServerHello::Refused { reason }) {
         // A new socket has room for so little; if not, the client sees the end of the connection.
         let _ = stream.try_write(&frame);

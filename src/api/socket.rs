@@ -2,7 +2,8 @@
 //!
 //! In `$XDG_RUNTIME_DIR/childminder`, else in a folder of ours under the system's temporary directory. Whoever could
 //! write into that folder could put a socket of their own there and get people's Python to run, so it must be a real
-//! directory, ours, and closed to everybody else. Paths of sockets end at 107 bytes; long ids are hashed.
+//! directory, ours, and closed to everybody else. A group's watchers have a folder of their own, which only the group
+//! can enter. Paths of sockets end at 107 bytes; long ids are hashed.
 
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, Permissions};
@@ -66,12 +67,22 @@ impl Places {
     pub fn prepare(&self, session: &str) -> Result<PathBuf, SocketError> {
         let mut last = None;
         for folder in self.folders() {
-            match self.claim(&folder).and_then(|()| fitting(&folder, session)) {
+            match self.claim(&folder, None).and_then(|()| fitting(&folder, session)) {
                 Ok(path) => return Ok(path),
                 Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or(SocketError::TooLong { path: self.temporary.clone() }))
+    }
+
+    /// The path of the session's socket for a group of watchers, in a folder that was made and checked: under the
+    /// temporary directory if everybody can get there, else under `/tmp`.
+    pub fn prepare_for_group(&self, session: &str, gid: u32) -> Result<PathBuf, SocketError> {
+        let is_open = |folder: &Path| folder.metadata().is_ok_and(|found| found.mode() & 0o001 != 0);
+        let temporary = if self.temporary.ancestors().all(is_open) { &self.temporary } else { Path::new("/tmp") };
+        let folder = temporary.join(format!("childminder-{}-{gid}", self.uid));
+        self.claim(&folder, Some(gid))?;
+        fitting(&folder, session)
     }
 
     /// Where a client looks for a session's socket, likeliest first: where the session says that it is, then wherever
@@ -96,7 +107,8 @@ impl Places {
         folders
     }
 
-    fn claim(&self, folder: &Path) -> Result<(), SocketError> {
+    /// Makes and checks a folder of ours, which nobody else can enter but a group.
+    fn claim(&self, folder: &Path, group: Option<u32>) -> Result<(), SocketError> {
         let io = |source| SocketError::Io { path: folder.to_owned(), source };
         match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => {}
@@ -109,8 +121,12 @@ impl Places {
         } else if found.uid() != self.uid {
             format!("it belongs to uid {}, not to {}", found.uid(), self.uid)
         } else {
-            if found.mode() & 0o777 != 0o700 {
-                std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(io)?;
+            let mode = if group.is_some() { 0o750 } else { 0o700 };
+            if group.is_some_and(|gid| gid != found.gid()) {
+                std::os::unix::fs::chown(folder, None, group).map_err(io)?;
+            }
+            if found.mode() & 0o777 != mode {
+                std::fs::set_permissions(folder, Permissions::from_mode(mode)).map_err(io)?;
             }
             return Ok(());
         };
@@ -165,11 +181,11 @@ mod tests {
         let places = places(None, folder.path());
         let ours = folder.path().join(format!("childminder-{}", places.uid));
         std::os::unix::fs::symlink(elsewhere.path(), &ours).expect("symlink");
-        let refused = places.claim(&ours).expect_err("a symlink").to_string();
+        let refused = places.claim(&ours, None).expect_err("a symlink").to_string();
         assert!(refused.contains("not a directory"), "{refused}");
         std::fs::remove_file(&ours).expect("removed");
         std::fs::write(&ours, "").expect("a file");
-        assert!(matches!(places.claim(&ours), Err(SocketError::Unsafe { .. })));
+        assert!(matches!(places.claim(&ours, Some(7)), Err(SocketError::Unsafe { .. })));
     }
 
     #[test]
@@ -179,10 +195,10 @@ mod tests {
         let ours = folder.path().join("childminder");
         std::fs::create_dir(&ours).expect("made");
         std::fs::set_permissions(&ours, Permissions::from_mode(0o777)).expect("opened");
-        places.claim(&ours).expect("ours");
+        places.claim(&ours, None).expect("ours");
         assert_eq!(ours.metadata().expect("there").mode() & 0o777, 0o700);
         places.uid += 1;
-        let refused = places.claim(&ours).expect_err("another's").to_string();
+        let refused = places.claim(&ours, None).expect_err("another's").to_string();
         assert!(refused.contains("belongs to uid"), "{refused}");
     }
 

@@ -2,13 +2,14 @@
 
 use super::exit::{Failure, LOST, OK, USAGE};
 use super::out::{Cell, Out, Table, Tone, length};
-use super::target;
+use super::target::{self, Way};
 use crate::api::Client;
 use crate::model::proto::{ItemVerb, ItemView, PAGE_LIMIT, Request, Response, Window};
 use crate::model::{ItemIndex, ItemStatus, State};
 use crate::store::{Folder, Purpose, clock, plain_safe, recover};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Show a session's agenda, or do something to it.
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,9 @@ pub(super) struct Args {
     /// The session, when its name could be taken for a verb.
     #[arg(short, long)]
     session: Option<String>,
+    /// Somebody else's session, by its socket for watchers.
+    #[arg(long, value_name = "PATH", conflicts_with = "session")]
+    socket: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -64,13 +68,21 @@ struct Listing {
 
 /// Runs it; the exit code.
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
-    let (session, wanted) = understand(args.session, args.words)?;
+    let way = args.socket.map(Way::Socket);
+    let (session, wanted) = match &way {
+        // There is no session to be named before the verb.
+        Some(way) => understand(Some(way.words()), args.words)?,
+        None => understand(args.session, args.words)?,
+    };
+    let way = |purpose| match way {
+        Some(way) => Ok::<_, Failure>(way),
+        None => Ok(Way::Session(target::folder(session.as_deref(), purpose)?)),
+    };
     let mut out = Out::stdout();
     match wanted {
         Wanted::Do(request) => {
-            let folder = target::folder(session.as_deref(), Purpose::Write)?;
-            let answer =
-                target::block_on(async { Ok(target::connect(&folder, "agenda", false).await?.ask(request).await?) })?;
+            let way = way(Purpose::Write)?;
+            let answer = target::block_on(async { Ok(way.connect("agenda", false).await?.0.ask(request).await?) })?;
             match answer {
                 Response::Done { said } if args.json => out.json(&serde_json::json!({ "done": said }))?,
                 Response::Done { said } if !said.is_empty() => out.line(&plain_safe(said.as_bytes()))?,
@@ -78,8 +90,10 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             }
         }
         Wanted::List => {
-            let folder = target::folder(session.as_deref(), Purpose::Read)?;
-            let listing = if folder.is_running() { target::block_on(ask(&folder))? } else { recorded(&folder)? };
+            let listing = match way(Purpose::Read)? {
+                Way::Session(folder) if !folder.is_running() => recorded(&folder)?,
+                way => target::block_on(ask(&way))?,
+            };
             if args.json { out.json(&listing)? } else { tell(&mut out, &listing)? }
         }
     }
@@ -127,12 +141,12 @@ fn verb(word: &str) -> Option<Verb> {
     })
 }
 
-async fn ask(folder: &Folder) -> Result<Listing, Failure> {
-    let client = target::connect(folder, "agenda", true).await?;
+async fn ask(way: &Way) -> Result<Listing, Failure> {
+    let (client, welcome) = way.connect("agenda", true).await?;
     let odd = || Failure::new(LOST, "the engine answered something else than was asked");
     let Response::Summary(summary) = client.ask(Request::Summary).await? else { return Err(odd()) };
     let items = items(&client).await?.ok_or_else(odd)?;
-    Ok(Listing { session: folder.id().to_owned(), held: summary.held.is_some(), counts: summary.counts, items })
+    Ok(Listing { session: welcome.session, held: summary.held.is_some(), counts: summary.counts, items })
 }
 
 async fn items(client: &Client) -> Result<Option<Vec<ItemView>>, Failure> {

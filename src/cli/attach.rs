@@ -1,32 +1,45 @@
 //! `attach`: a window on a session.
 
 use super::exit::{Failure, NO_SESSION};
-use super::target;
-use crate::store::{Folder, Purpose};
+use super::target::{self, Way};
+use crate::store::Purpose;
+use std::path::PathBuf;
 
 /// Open another window on a session. Leaving it changes nothing for the session.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   childminder attach
-  childminder attach shots --read-only")]
+  childminder attach shots --read-only
+  childminder attach --socket /tmp/childminder-1000-200/20261123-205639-shots-3f2a.sock
+
+A session of somebody else can be watched by the members of the group that `run --watchers GROUP` named: it says which
+socket is theirs.")]
 pub(super) struct Args {
     /// Which session: an id, the beginning of one, a job's name, or a folder. Without: the only one that runs.
     session: Option<String>,
     /// Only look; the engine refuses whatever would change something.
     #[arg(long)]
     read_only: bool,
+    /// Watch somebody else's session, by its socket for watchers.
+    #[arg(long, value_name = "PATH", conflicts_with = "session")]
+    socket: Option<PathBuf>,
 }
 
 /// Runs it; the exit code.
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
+    const ELSEWHERE: &str = "attach to it where there is one";
+    if let Some(path) = &args.socket {
+        need_terminal(ELSEWHERE)?;
+        return window(&Way::Socket(std::path::absolute(path)?), true);
+    }
     // A window needs an engine to look at, whatever it may do there.
     let folder = target::folder(args.session.as_deref(), Purpose::Write)?;
     if !folder.is_running() {
         let message = format!("{id} has ended; `childminder log {id}` has its output", id = folder.id());
         return Err(Failure::new(NO_SESSION, message));
     }
-    need_terminal("attach to it where there is one, or follow it with `childminder log --follow`")?;
-    window(&folder, args.read_only)
+    need_terminal(&format!("{ELSEWHERE}, or follow it with `childminder log --follow`"))?;
+    window(&Way::Session(folder), args.read_only)
 }
 
 /// Refuses where there is no terminal, before anything is started.
@@ -45,11 +58,11 @@ pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
 
 /// Opens the window; the exit code when it is left.
 #[cfg(feature = "tui")]
-pub(super) fn window(folder: &Folder, read_only: bool) -> Result<u8, Failure> {
+pub(super) fn window(way: &Way, read_only: bool) -> Result<u8, Failure> {
     use super::exit::{LOST, OK, USAGE};
     use crate::api::Live;
     use crate::tui::{self, Ended, Options, TuiError};
-    let live = Live::start(target::engine(folder), target::hello("tui", read_only))?;
+    let live = Live::start(way.target(), target::hello("tui", read_only))?;
     let options = Options { read_only, ..Options::default() };
     let ended = target::block_on(async {
         tui::run(live, options).await.map_err(|error| match error {
@@ -58,21 +71,23 @@ pub(super) fn window(folder: &Folder, read_only: bool) -> Result<u8, Failure> {
         })
     })?;
     let mut out = super::out::Out::stdout();
-    let id = folder.id();
-    let code = match ended {
-        Ended::Detached => {
-            out.line(&format!("{id} goes on; `childminder attach {id}` comes back to it"))?;
+    let code = match (ended, way) {
+        (Ended::Detached, _) => {
+            out.line(&format!("the session goes on; `childminder attach {}` comes back to it", way.words()))?;
             OK
         }
-        Ended::TerminalLost => OK,
-        Ended::SessionOver(code) => {
-            out.line(&format!("{id} is over; `childminder log {id}` has its output"))?;
+        (Ended::TerminalLost, _) => OK,
+        (Ended::SessionOver(code), _) => {
+            if let Way::Session(folder) = way {
+                out.line(&format!("{id} is over; `childminder log {id}` has its output", id = folder.id()))?;
+            }
             u8::try_from(code).unwrap_or(LOST)
         }
-        Ended::EngineGone(reason) => {
-            let again = format!("`childminder run --resume {id}` goes on with the rest");
+        (Ended::EngineGone(reason), Way::Session(folder)) => {
+            let again = format!("`childminder run --resume {}` goes on with the rest", folder.id());
             return Err(Failure::new(LOST, format!("{reason}; {again}")));
         }
+        (Ended::EngineGone(reason), Way::Socket(_)) => return Err(Failure::new(LOST, reason)),
     };
     out.flush()?;
     Ok(code)
@@ -80,6 +95,6 @@ pub(super) fn window(folder: &Folder, read_only: bool) -> Result<u8, Failure> {
 
 /// There is no screen in this build, so there is no window to open.
 #[cfg(not(feature = "tui"))]
-pub(super) fn window(_: &Folder, _: bool) -> Result<u8, Failure> {
+pub(super) fn window(_: &Way, _: bool) -> Result<u8, Failure> {
     need_terminal("build it with the feature `tui`").map(|()| super::exit::OK)
 }

@@ -31,7 +31,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let file = unpacked
         .map_err(|error| Failure::new(FAILED, format!("the demo cannot be put into {}: {error}", folder.display())))?;
     let job = job::read(&file, &[]).map_err(|errors| Failure::new(USAGE, errors.to_string()))?;
-    show(&host::create(job)?, shown)
+    show(&host::create(job)?, shown, None)
 }
 
 /// A folder that nobody else could have made.

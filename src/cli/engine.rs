@@ -21,13 +21,18 @@ const WORD: u64 = 64 << 10;
 pub(super) struct Args {
     /// The session's folder.
     folder: PathBuf,
+    /// The group that may watch.
+    #[arg(long, value_name = "GID")]
+    watchers: Option<u32>,
 }
 
 /// Runs it; the exit code.
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     // Fails for the leader of a process group, which nobody makes of us; then we share its fate.
     let _ = setsid();
-    let started = Folder::open(&args.folder).map_err(Failure::from).and_then(|folder| Hosted::start(&folder, true));
+    let started = Folder::open(&args.folder)
+        .map_err(Failure::from)
+        .and_then(|folder| Hosted::start(&folder, true, args.watchers));
     let word = match &started {
         Ok(_) => "ready".to_owned(),
         Err(failure) => format!("{} {}", failure.code, failure.message),
@@ -43,12 +48,13 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 /// Starts a session's engine as a process of its own, and waits until clients can come.
-pub(super) fn start(folder: &Folder) -> Result<(), Failure> {
+pub(super) fn start(folder: &Folder, watchers: Option<u32>) -> Result<(), Failure> {
     inherited::keep_to_ourselves();
     let log = OpenOptions::new().append(true).create(true).open(folder.engine_log())?;
     let mut engine = Command::new("/proc/self/exe")
         .arg("__engine")
         .arg(folder.path())
+        .args(watchers.map(|gid| format!("--watchers={gid}")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         // What a panic says belongs to the engine's traces.

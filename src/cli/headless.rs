@@ -6,9 +6,9 @@
 use super::exit::Failure;
 use super::follow::Changes;
 use super::lines;
-use crate::model::proto::{LineAnchor, OutputAt, OutputLine, OutputQuery, PAGE_LIMIT};
+use crate::model::proto::OutputLine;
 use crate::model::{Event, EventKind, Job, Marks, Stream};
-use crate::store::{Folder, JournalReader, OutputReader, Places, plain_safe};
+use crate::store::{Folder, JournalReader, OutputReader, StoreError, plain_safe};
 use jiff::tz::TimeZone;
 use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
@@ -139,6 +139,8 @@ struct Text {
     output: OutputReader,
     /// The first byte of each stream that was not printed.
     printed: Marks,
+    /// Where the last command began or ended: a line ends there, whatever comes after it.
+    boundary: Marks,
     out: BufWriter<Stdout>,
 }
 
@@ -152,6 +154,7 @@ impl Text {
             journal: None,
             at: length(folder),
             printed: output.lengths()?,
+            boundary: Marks::default(),
             output,
             out,
         })
@@ -162,6 +165,7 @@ impl Text {
             for event in events {
                 match &event.kind {
                     EventKind::CommandSent { from: upto, .. } | EventKind::CommandEnded { to: upto, .. } => {
+                        self.boundary = *upto;
                         self.print_output(*upto, false)?;
                     }
                     _ => {}
@@ -171,6 +175,8 @@ impl Text {
                 }
             }
         }
+        // The engine tells of a command's end when some of its last bytes may still be on their way to the log.
+        self.print_output(self.boundary, false)?;
         self.print_output(EVERYTHING, over)?;
         self.out.flush()
     }
@@ -191,44 +197,53 @@ impl Text {
         moved.then_some(events)
     }
 
+    /// Prints what was not printed before `upto`. A line without an end is printed when it reaches that far, else it has
+    /// to wait for its end, until the session is over.
     fn print_output(&mut self, upto: Marks, over: bool) -> io::Result<()> {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let prefix = match stream {
-                Stream::Stdout => "out| ",
-                Stream::Stderr => "err| ",
-            };
-            let limit = of(&upto, stream);
-            while let Some(lines) = self.next_lines(stream, limit, over) {
-                for line in lines {
-                    let rest = if line.cut { format!(" … ({} bytes)", line.length) } else { String::new() };
-                    writeln!(self.out, "{prefix}{}{rest}", plain_safe(line.text.as_bytes()))?;
-                    *of_mut(&mut self.printed, stream) = line.anchor.offset + line.length;
+        let stored = self.output.lengths().map_err(io::Error::other)?;
+        let is_new = |stream| of(&self.printed, stream) < of(&upto, stream).min(of(&stored, stream));
+        if !is_new(Stream::Stdout) && !is_new(Stream::Stderr) {
+            return Ok(());
+        }
+        let Self { output, printed, out, .. } = self;
+        let from = *printed;
+        output
+            .between((from, upto), None, |line| {
+                let stream = line.anchor.stream;
+                let end = line.anchor.offset + line.length;
+                if line.open && !over && end != of(&upto, stream) {
+                    return Ok(());
                 }
-            }
-        }
-        Ok(())
+                *of_mut(printed, stream) = end;
+                print_line(out, &line).map_err(Trouble::Print)
+            })
+            .or_else(|trouble| match trouble {
+                Trouble::Print(error) => Err(error),
+                // What cannot be read now may be there at the next look.
+                Trouble::Read => Ok(()),
+            })
     }
+}
 
-    /// Some of the lines that were not printed and begin before `limit`; `None` when there are none. A line without an
-    /// end has to wait for it, until the session is over.
-    fn next_lines(&self, stream: Stream, limit: u64, over: bool) -> Option<Vec<OutputLine>> {
-        let from = of(&self.printed, stream);
-        if from >= limit || from >= of(&self.output.lengths().ok()?, stream) {
-            return None;
-        }
-        let query = OutputQuery {
-            stream: Some(stream),
-            at: OutputAt::Line(LineAnchor { stream, offset: from }),
-            before: 0,
-            after: PAGE_LIMIT,
-            command: None,
-            raw: false,
-        };
-        let page = self.output.page(&query, &Places::default()).ok()?;
-        let new = |line: &OutputLine| line.anchor.offset >= from && line.anchor.offset < limit;
-        let lines: Vec<_> = page.lines.into_iter().filter(new).take_while(|line| over || !line.open).collect();
-        (!lines.is_empty()).then_some(lines)
+/// Why some output was not printed.
+enum Trouble {
+    Read,
+    Print(io::Error),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(_: StoreError) -> Self {
+        Self::Read
     }
+}
+
+fn print_line(out: &mut impl Write, line: &OutputLine) -> io::Result<()> {
+    let prefix = match line.anchor.stream {
+        Stream::Stdout => "out| ",
+        Stream::Stderr => "err| ",
+    };
+    let rest = if line.cut { format!(" … ({} bytes)", line.length) } else { String::new() };
+    writeln!(out, "{prefix}{}{rest}", plain_safe(line.text.as_bytes()))
 }
 
 fn of(marks: &Marks, stream: Stream) -> u64 {

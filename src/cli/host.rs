@@ -2,23 +2,29 @@
 
 use super::exit::{Failure, LOST, NOT_STARTED};
 use crate::api::socket::Places;
-use crate::api::{Bound, Server, Sources};
+use crate::api::{Bound, Server, Sources, Watchers};
 use crate::backend::{self, Recipe};
 use crate::child::ProcessId;
 use crate::model::Job;
 use crate::session::engine::{Engine, Options};
 use crate::session::{Handle, Message};
-use crate::store::{EngineFile, Folder, SessionFile};
+use crate::store::{EngineFile, Folder, Limits, SessionFile};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// Less free space than this, and output is not kept; in bytes.
 const MINIMUM_FREE: u64 = 2 << 30;
+
+/// How many days a session is kept after its last change, unless set otherwise.
+const KEEP_DAYS: u32 = 30;
+/// How much room all sessions together may take, in bytes, unless set otherwise.
+const KEEP_SIZE: u64 = 20 << 30;
 
 /// A session's engine, here.
 pub(super) struct Hosted {
@@ -41,8 +47,9 @@ struct Signals {
 impl Hosted {
     /// Starts it. When this returns, clients can come.
     ///
-    /// With `linger`, an ended session stays until the last client has gone.
-    pub(super) fn start(folder: &Folder, linger: bool) -> Result<Self, Failure> {
+    /// With `linger`, an ended session stays until the last client has gone; with `watchers`, the members of that group
+    /// may watch.
+    pub(super) fn start(folder: &Folder, linger: bool, watchers: Option<u32>) -> Result<Self, Failure> {
         log_to(&folder.engine_log())?;
         let session = folder.read_session()?;
         let recipe = recipe(&session)?;
@@ -61,13 +68,20 @@ impl Hosted {
             guardian: (PathBuf::from("/proc/self/exe"), vec!["__guardian".to_owned()]),
             linger,
         };
+        let limits = limits()?;
         let engine = Engine::start(options).map_err(engine_failure)?;
+        remove_old(folder, limits)?;
         // Only the holder of the folder's lock may take the socket's place, and that is us from here on.
-        let served = Bound::new(Places::from_env(), folder.id()).map_err(|error| started(&error)).and_then(|bound| {
-            record_engine(folder, session, bound.path())?;
+        let serve = || {
+            let places = Places::from_env();
+            let bound = Bound::new(places.clone(), folder.id()).map_err(|error| started(&error))?;
+            let watchers = watchers.map(|gid| Watchers::of_session(&places, folder.id(), gid)).transpose();
+            let watchers = watchers.map_err(|error| started(&error))?;
+            record_engine(folder, session, &bound, watchers.as_ref())?;
             let sources = Sources::of(folder, job)?;
-            Server::start(engine.handle.clone(), sources, bound, None).map_err(|error| started(&error))
-        });
+            Server::start(engine.handle.clone(), sources, bound, watchers).map_err(|error| started(&error))
+        };
+        let served = serve();
         match served {
             Ok(server) => Ok(Self { engine, server, runtime, signals }),
             Err(failure) => {
@@ -150,24 +164,69 @@ fn launch_folder(folder: &Folder) -> Result<PathBuf, Failure> {
     Ok(socket.with_extension("d"))
 }
 
-fn record_engine(folder: &Folder, session: SessionFile, socket: &Path) -> Result<(), Failure> {
+fn record_engine(
+    folder: &Folder,
+    session: SessionFile,
+    bound: &Bound,
+    watchers: Option<&Watchers>,
+) -> Result<(), Failure> {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
     let engine = ProcessId::own().map(|own| EngineFile {
         pid: own.pid,
         start_time: own.start_time,
-        socket: socket.to_owned(),
+        socket: bound.path().to_owned(),
+        watchers: watchers.map(|watchers| watchers.path().to_owned()),
         boot_id,
     });
     Ok(folder.write_session(&SessionFile { engine, ..session })?)
 }
 
+/// What a variable of the environment says; `None` when it says nothing.
+fn setting<T>(name: &str, read: impl Fn(&str) -> Option<T>, such_as: &str) -> Result<Option<T>, Failure> {
+    let Some(said) = std::env::var_os(name).filter(|said| !said.is_empty()) else { return Ok(None) };
+    let value = said.to_str().and_then(read);
+    let wrong = || Failure::new(super::exit::USAGE, format!("{name} is {}, not {such_as}", said.display()));
+    value.map(Some).ok_or_else(wrong)
+}
+
 fn minimum_free() -> Result<u64, Failure> {
-    let Some(said) = std::env::var_os("CHILDMINDER_MINIMUM_FREE") else { return Ok(MINIMUM_FREE) };
-    let bytes = said.to_str().and_then(super::size);
-    bytes.ok_or_else(|| {
-        let message = format!("CHILDMINDER_MINIMUM_FREE is {}, not a size such as 500M or 2G", said.display());
-        Failure::new(super::exit::USAGE, message)
-    })
+    let said = setting("CHILDMINDER_MINIMUM_FREE", super::size, "a size such as 500M or 2G")?;
+    Ok(said.unwrap_or(MINIMUM_FREE))
+}
+
+/// How long, and how much, is kept.
+fn limits() -> Result<Limits, Failure> {
+    fn or_none<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+        if text == "none" { Some(None) } else { read(text).map(Some) }
+    }
+    let days = |text: &str| or_none(text, |days| days.parse::<u32>().ok());
+    let size = |text: &str| or_none(text, super::size);
+    let days = setting("CHILDMINDER_KEEP_DAYS", days, "a whole number of days, or none")?.unwrap_or(Some(KEEP_DAYS));
+    let size = setting("CHILDMINDER_KEEP_SIZE", size, "a size such as 500M or 20G, or none")?;
+    let age = days.map(|days| Duration::from_hours(24) * days);
+    Ok(Limits { age, size: size.unwrap_or(Some(KEEP_SIZE)) })
+}
+
+/// Removes old sessions beside this one, on a thread of its own: nobody waits for it, and what it does not come to do
+/// before this process ends is done by the next engine.
+fn remove_old(folder: &Folder, limits: Limits) -> Result<(), Failure> {
+    let Some(dir) = folder.path().parent().map(Path::to_owned) else { return Ok(()) };
+    // A session that was put elsewhere has strangers beside it.
+    if crate::store::sessions_dir().ok().as_ref() != Some(&dir) {
+        return Ok(());
+    }
+    std::thread::Builder::new().name("retention".into()).spawn(move || {
+        crate::store::sweep(&dir, limits, |removed| match removed {
+            Ok(removed) => {
+                let days = removed.age.as_secs() / (24 * 3600);
+                let why = if removed.too_old { "it was too old" } else { "all together took too much room" };
+                let bytes = removed.bytes;
+                tracing::info!("session {} was removed ({bytes} bytes, changed {days} days ago): {why}", removed.id);
+            }
+            Err((path, error)) => tracing::warn!("{} is to be removed but cannot be: {error}", path.display()),
+        });
+    })?;
+    Ok(())
 }
 
 /// Sends this process's traces to the session's `engine.log`.

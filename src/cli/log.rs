@@ -9,6 +9,9 @@ use crate::model::{CommandId, ItemIndex, Marks, State, Stream};
 use crate::store::{Folder, OutputReader, Places, Purpose, Resolve, Slice, recover};
 use std::io;
 
+/// Bytes of a log that are copied at once.
+const BLOCK: usize = 64 << 10;
+
 /// Print the recorded output of a session, running or ended.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -27,7 +30,7 @@ pub(super) struct Args {
     /// Only this stream.
     #[arg(long, value_enum)]
     stream: Option<Which>,
-    /// Only what this item's last attempt printed.
+    /// Only what the commands of this item's last attempt printed.
     #[arg(long, value_name = "ITEM")]
     item: Option<String>,
     /// Go on while the session runs.
@@ -128,60 +131,35 @@ impl Log {
         let job = folder.read_session()?.job;
         let item = job.agenda.find(name);
         let item = item.ok_or_else(|| Failure::new(USAGE, format!("there is no item {name} in {}", folder.id())))?;
-        let state = recover(folder)?.state;
-        let Some(slice) = slice_of(&state, item) else {
+        let slices = slices_of(&recover(folder)?.state, item);
+        if slices.is_empty() {
             return Err(Failure::new(USAGE, format!("item {name} has not run a command yet, so it has no output")));
-        };
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            if self.stream.is_none_or(|only| only == stream) {
-                self.bytes(stream, slice)?;
-            }
+        }
+        let (reader, stream) = (OutputReader::open(folder), self.stream);
+        for slice in slices {
+            reader.between(slice, stream, |line| self.line(&line))?;
         }
         Ok(())
     }
 
-    fn bytes(&mut self, stream: Stream, slice: (Marks, Marks)) -> Result<(), Failure> {
-        let of = |marks: Marks| match stream {
-            Stream::Stdout => marks.stdout,
-            Stream::Stderr => marks.stderr,
-        };
-        let (mut at, end) = (of(slice.0), of(slice.1));
-        let mut line = Vec::new();
-        let mut block = vec![0; 64 << 10];
+    fn bytes(&mut self, line: &OutputLine) -> Result<(), Failure> {
+        let (mut at, end) = (line.anchor.offset, line.anchor.offset + line.length);
+        let mut block = vec![0; usize::try_from(line.length).unwrap_or(BLOCK).min(BLOCK)];
         while at < end {
             let most = usize::try_from(end - at).map_or(block.len(), |left| left.min(block.len()));
-            let read = self.output.read_at(stream, at, &mut block[..most])?;
+            let read = self.output.read_at(line.anchor.stream, at, &mut block[..most])?;
             if read == 0 {
                 break;
             }
+            self.out.raw(&block[..read])?;
             at += read as u64;
-            if self.raw {
-                self.out.raw(&block[..read])?;
-                continue;
-            }
-            for piece in block[..read].split_inclusive(|byte| *byte == b'\n') {
-                line.extend_from_slice(piece);
-                // A line with no end is printed in pieces.
-                if line.last() == Some(&b'\n') || line.len() >= block.len() {
-                    self.out.childs_line(line.strip_suffix(b"\n").unwrap_or(&line))?;
-                    line.clear();
-                }
-            }
-        }
-        if !line.is_empty() {
-            self.out.childs_line(&line)?;
         }
         Ok(())
     }
 
     fn line(&mut self, line: &OutputLine) -> Result<(), Failure> {
         if self.raw {
-            let end = line.anchor.offset + line.length;
-            let at = |offset| match line.anchor.stream {
-                Stream::Stdout => Marks { stdout: offset, stderr: 0 },
-                Stream::Stderr => Marks { stdout: 0, stderr: offset },
-            };
-            return self.bytes(line.anchor.stream, (at(line.anchor.offset), at(end)));
+            return self.bytes(line);
         }
         self.safe_line(line).map_err(Failure::from)
     }
@@ -195,16 +173,24 @@ impl Log {
     }
 }
 
-/// Where the output of an item's last attempt lies: from its first command to the last one that is its own.
-fn slice_of(state: &State, item: ItemIndex) -> Option<(Marks, Marks)> {
-    let first = state.item(item)?.first_command?;
-    let from = state.slice(first)?.from;
-    let last = (first.0..=state.commands.len() as u64)
-        .map(CommandId)
-        .take_while(|id| state.command(*id).is_some_and(|row| row.item == Some(item) || row.item.is_none()))
-        .filter(|id| state.command(*id).is_some_and(|row| row.item == Some(item)))
-        .filter_map(|id| state.slice(id))
-        .last();
-    let open = Marks { stdout: u64::MAX, stderr: u64::MAX };
-    Some((from, last.and_then(|Slice { to, .. }| to).unwrap_or(open)))
+/// Where the output of an item's last attempt lies: its own commands' slices, and not what an operator ran in between.
+/// Slices without a gap between them are one, so that a line that two commands wrote stays one.
+fn slices_of(state: &State, item: ItemIndex) -> Vec<(Marks, Marks)> {
+    let Some(first) = state.item(item).and_then(|row| row.first_command) else { return Vec::new() };
+    let mut slices: Vec<(Marks, Marks)> = Vec::new();
+    for id in (first.0..=state.commands.len() as u64).map(CommandId) {
+        match state.command(id).map(|row| row.item) {
+            Some(Some(whose)) if whose == item => {}
+            // An operator's.
+            Some(None) => continue,
+            Some(Some(_)) | None => break,
+        }
+        let Some(Slice { from, to }) = state.slice(id) else { continue };
+        let to = to.unwrap_or(Marks { stdout: u64::MAX, stderr: u64::MAX });
+        match slices.last_mut() {
+            Some(last) if last.1 == from => last.1 = to,
+            _ => slices.push((from, to)),
+        }
+    }
+    slices
 }

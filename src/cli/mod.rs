@@ -35,7 +35,10 @@ use std::time::Duration;
 
 CHILDMINDER_DATA_DIR says where sessions are kept, instead of the user's data folder;
 CHILDMINDER_LOG what an engine writes into its engine.log (info unless set);
-CHILDMINDER_MINIMUM_FREE how much of the disk is left free (2G).")]
+CHILDMINDER_MINIMUM_FREE how much of the disk is left free (2G);
+CHILDMINDER_KEEP_DAYS how long a session is kept after its last change (30), and
+CHILDMINDER_KEEP_SIZE how much room all of them may take (20G): when an engine
+starts, what is over is removed, oldest first; none turns either off.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -2,7 +2,8 @@
 
 use super::exit::{Failure, REFUSED, USAGE};
 use super::host::{self, Hosted};
-use super::{attach, engine, headless};
+use super::target::Way;
+use super::{attach, engine, headless, out};
 use crate::job::{self, Flags};
 use crate::model::Job;
 use crate::store::{Folder, Purpose, find};
@@ -20,6 +21,7 @@ use std::path::PathBuf;
       --command 'import bpy; bpy.context.scene.frame_set({frame})' \\
       --command 'bpy.ops.render.render(write_still=True)'
   childminder run --backend python --hold        an interpreter to work in
+  childminder run shots.toml --watchers artists  the group artists may watch
   childminder run --resume shots                 the rest of a session whose engine died
 
 With --headless, the first SIGINT stops after the item that runs; the second, or SIGTERM, stops now.")]
@@ -36,6 +38,9 @@ pub(super) struct Args {
     /// With --headless: print the journal, one JSON event a line.
     #[arg(long, requires = "headless")]
     json: bool,
+    /// Let the members of this group watch; they can change nothing. Says how they get to it.
+    #[arg(long, value_name = "GROUP", value_parser = group)]
+    watchers: Option<u32>,
     /// Let the agenda wait until it is released, and stay when it is done.
     #[arg(long)]
     hold: bool,
@@ -102,6 +107,7 @@ enum What {
 /// Runs it; the exit code.
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let shown = if args.headless { Shown::Lines { json: args.json } } else { Shown::Window };
+    let watchers = args.watchers;
     let what = match &args.resume {
         Some(session) => What::Rest(left_over(session)?),
         None => What::New(Box::new(job(args)?)),
@@ -111,22 +117,35 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
         What::Rest(folder) => folder,
         What::New(job) => host::create(*job)?,
     };
-    show(&folder, shown)
+    show(&folder, shown, watchers)
 }
 
 /// Runs the session and shows it; the exit code.
-pub(super) fn show(folder: &Folder, shown: Shown) -> Result<u8, Failure> {
+pub(super) fn show(folder: &Folder, shown: Shown, watchers: Option<u32>) -> Result<u8, Failure> {
     match shown {
         Shown::Window => {
-            engine::start(folder)?;
-            attach::window(folder, false)
+            engine::start(folder, watchers)?;
+            tell_watchers(folder);
+            attach::window(&Way::Session(folder.clone()), false)
         }
         Shown::Lines { json } => {
             let printer = headless::Printer::start(folder, json)?;
-            let code = Hosted::start(folder, false).and_then(Hosted::wait);
+            let hosted = Hosted::start(folder, false, watchers);
+            if hosted.is_ok() {
+                tell_watchers(folder);
+            }
+            let code = hosted.and_then(Hosted::wait);
             printer.finish();
             code
         }
+    }
+}
+
+/// Says where watchers find the session: they can neither list it nor read its folder.
+fn tell_watchers(folder: &Folder) {
+    let engine = folder.read_session().ok().and_then(|session| session.engine);
+    if let Some(path) = engine.and_then(|engine| engine.watchers) {
+        out::complain(&format!("watchers: childminder attach --socket {}", path.display()));
     }
 }
 
@@ -168,6 +187,20 @@ fn left_over(session: &str) -> Result<Folder, Failure> {
         return Err(Failure::new(REFUSED, message));
     }
     Ok(folder)
+}
+
+/// A group's number, by name or number.
+fn group(text: &str) -> Result<u32, String> {
+    use nix::unistd::{Gid, Group};
+    let found = match text.parse() {
+        Ok(number) => Group::from_gid(Gid::from_raw(number)),
+        Err(_) => Group::from_name(text),
+    };
+    match found {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err("there is no such group".to_owned()),
+        Err(error) => Err(format!("the groups cannot be looked up: {error}")),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

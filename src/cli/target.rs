@@ -2,10 +2,11 @@
 
 use super::exit::Failure;
 use crate::api::socket::Places;
-use crate::api::{Client, live::Target};
+use crate::api::{Client, Welcome, live::Target};
 use crate::model::proto::{ClientHello, VERSION};
 use crate::store::{Folder, Purpose, find, recover};
-use std::path::PathBuf;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 /// The session's folder, by name or by what is the case.
 pub(super) fn folder(selector: Option<&str>, purpose: Purpose) -> Result<Folder, Failure> {
@@ -23,8 +24,59 @@ fn whence() -> String {
     ssh.or_else(|| nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned())).unwrap_or_default()
 }
 
+/// A way to an engine.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// By the session's folder.
+    Session(Folder),
+    /// By a socket for watchers, whose session's folder we cannot read.
+    Socket(PathBuf),
+}
+
+impl Way {
+    /// What stands after `childminder attach` to get there again.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Session(folder) => folder.id().to_owned(),
+            Self::Socket(path) => format!("--socket {}", path.display()),
+        }
+    }
+
+    /// How an engine is reached and known to be alive.
+    pub(super) fn target(&self) -> Target {
+        let path = match self {
+            Self::Session(folder) => return engine(folder),
+            Self::Socket(path) => path.clone(),
+        };
+        let (paths, alive) = (path.clone(), path);
+        Target {
+            paths: Box::new(move || vec![paths.clone()]),
+            alive: Box::new(move || listens(&alive)),
+            // What its last pulse said is all that a watcher gets to know.
+            ended: Box::new(|| None),
+        }
+    }
+
+    /// A connection, and what the engine says of itself.
+    pub(super) async fn connect(&self, client: &str, read_only: bool) -> Result<(Client, Welcome), Failure> {
+        Ok(self.target().connect(&hello(client, read_only)).await?)
+    }
+}
+
+/// Whether somebody listens there. Does not wait: one who has no time just now listens nevertheless.
+fn listens(path: &Path) -> bool {
+    use nix::errno::Errno;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let tried = UnixAddr::new(path).and_then(|address| {
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        connect(socket.as_raw_fd(), &address)
+    });
+    matches!(tried, Ok(()) | Err(Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE))
+}
+
 /// The way to a session's engine.
-pub(super) fn engine(folder: &Folder) -> Target {
+fn engine(folder: &Folder) -> Target {
     let (paths, alive, ended) = (folder.clone(), folder.clone(), folder.clone());
     Target {
         paths: Box::new(move || sockets(&paths)),
@@ -46,7 +98,7 @@ fn sockets(folder: &Folder) -> Vec<PathBuf> {
 
 /// A connection to a session's engine.
 pub(super) async fn connect(folder: &Folder, client: &str, read_only: bool) -> Result<Client, Failure> {
-    Ok(engine(folder).connect(&hello(client, read_only)).await?.0)
+    Ok(Way::Session(folder.clone()).connect(client, read_only).await?.0)
 }
 
 /// Runs a client's work to its end.

@@ -137,7 +137,10 @@ fn ids(folders: &[Folder]) -> Vec<String> {
 /// Newest first, by what their ids say.
 fn folders(dir: &Path) -> Vec<Folder> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let mut found = entries.flatten().filter_map(|entry| Folder::open(&entry.path()).ok()).collect::<Vec<_>>();
+    // What is being removed has such a name.
+    let hidden = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
+    let shown = entries.flatten().filter(|entry| !hidden(entry));
+    let mut found = shown.filter_map(|entry| Folder::open(&entry.path()).ok()).collect::<Vec<_>>();
     found.sort_unstable_by(|one, other| other.id().cmp(one.id()));
     found
 }

@@ -162,6 +162,25 @@ impl OutputReader {
         })
     }
 
+    /// Every line between two places, which may lie inside of lines, in the order of reading: the parts of the first and
+    /// the last line that lie between them are given as lines. The files are looked at as they are now.
+    pub fn between<E: From<StoreError>>(
+        &self,
+        (from, to): (Marks, Marks),
+        stream: Option<Stream>,
+        mut each: impl FnMut(OutputLine) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let opened = self.files()?;
+        let wanted = |view: &View| stream.is_none_or(|stream| stream == view.stream);
+        let views = self.views(&opened).into_iter().flatten().filter(wanted);
+        let sides = views.map(|view| Side::exactly(view, from, to)).collect();
+        let mut lines = Paging { records: &opened.records, sides, raw: false };
+        while let Some(line) = lines.take_one(Direction::Forward) {
+            each(line)?;
+        }
+        Ok(())
+    }
+
     fn files(&self) -> Result<Opened, StoreError> {
         let path = self.folder.output_index();
         let logs = |stream| open_log(&self.folder.output(stream));
@@ -211,6 +230,8 @@ struct Side<'a> {
     /// Lines begin at or after `low` and before `high`.
     low: u64,
     high: u64,
+    /// Where lines are cut off.
+    end: u64,
     /// Where the next line forwards begins, and where the next one backwards ends.
     forward: Cursor,
     backward: Cursor,
@@ -283,13 +304,17 @@ impl<'a> Paging<'a> {
         nearest.map(|(_, place)| place)
     }
 
+    fn take_one(&mut self, direction: Direction) -> Option<OutputLine> {
+        let place = self.next(direction)?;
+        self.sides[place].take(direction, self.records, self.raw)
+    }
+
     /// Lines, nearest first.
     fn take(&mut self, most: u32, direction: Direction) -> Vec<OutputLine> {
         let mut lines = Vec::new();
         let mut bytes = 0;
         while lines.len() < most as usize && bytes < PAGE_BYTES {
-            let Some(place) = self.next(direction) else { break };
-            let Some(line) = self.sides[place].take(direction, self.records, self.raw) else { break };
+            let Some(line) = self.take_one(direction) else { break };
             bytes += line.text.len() + line.raw.as_ref().map_or(0, String::len);
             lines.push(line);
         }
@@ -315,8 +340,19 @@ impl<'a> Side<'a> {
         let low = slice.map_or(0, |slice| bound(slice.from));
         let high = slice.and_then(|slice| slice.to).map_or(view.length, bound).max(low);
         let at = view.first_from(part(marks, view.stream).clamp(low, high));
+        Self::at(view, at, (low, high, u64::MAX))
+    }
+
+    /// From one byte to another, wherever in a line they are.
+    fn exactly(view: View<'a>, from: Marks, to: Marks) -> Self {
+        let high = part(to, view.stream).min(view.length);
+        let low = part(from, view.stream).min(high);
+        Self::at(view, low, (low, high, high))
+    }
+
+    fn at(view: View<'a>, at: u64, (low, high, end): (u64, u64, u64)) -> Self {
         let cursor = Cursor { at, newlines: view.newlines_before(at), next: Next::NotLookedFor };
-        Self { view, low, high, forward: cursor, backward: cursor, near: 0 }
+        Self { view, low, high, end, forward: cursor, backward: cursor, near: 0 }
     }
 
     fn next(&mut self, direction: Direction, records: &Records) -> Option<(u64, u64)> {
@@ -347,7 +383,7 @@ impl<'a> Side<'a> {
     fn take(&mut self, direction: Direction, records: &Records, raw: bool) -> Option<OutputLine> {
         let (record, start) = self.next(direction, records)?;
         let end = match direction {
-            Direction::Forward => self.view.end_of(start),
+            Direction::Forward => self.view.end_of(start).min(self.end),
             Direction::Backward => self.backward.at,
         };
         let lost = self.view.lost_at(start).is_some();

@@ -60,6 +60,9 @@ pub struct EngineFile {
     pub start_time: u64,
     /// The socket that it listens on.
     pub socket: PathBuf,
+    /// The socket for a group of watchers, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchers: Option<PathBuf>,
     /// `/proc/sys/kernel/random/boot_id` when it started.
     pub boot_id: String,
 }
