@@ -196,6 +196,7 @@ fn minimum_free() -> Result<u64, Failure> {
 
 /// How long, and how much, is kept.
 fn limits() -> Result<Limits, Failure> {
+    #[expect(clippy::option_option, reason = "none is a limit that was read, nothing is a text that is none")]
     fn or_none<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
         if text == "none" { Some(None) } else { read(text).map(Some) }
     }

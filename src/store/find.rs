@@ -13,6 +13,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// How much of an id is its time: `20261123-205639`.
+const ID_SECOND: usize = 15;
+
 /// What a session is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -134,14 +137,18 @@ fn ids(folders: &[Folder]) -> Vec<String> {
     folders.iter().map(|folder| folder.id().to_owned()).collect()
 }
 
-/// Newest first, by what their ids say.
+/// Newest first: by the second that their ids say, and within that by when the folders were made.
 fn folders(dir: &Path) -> Vec<Folder> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     // What is being removed has such a name.
     let hidden = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
     let shown = entries.flatten().filter(|entry| !hidden(entry));
     let mut found = shown.filter_map(|entry| Folder::open(&entry.path()).ok()).collect::<Vec<_>>();
-    found.sort_unstable_by(|one, other| other.id().cmp(one.id()));
+    found.sort_by_cached_key(|folder| {
+        let second = folder.id().get(..ID_SECOND).unwrap_or(folder.id()).to_owned();
+        let made = folder.path().metadata().and_then(|folder| folder.created()).ok();
+        std::cmp::Reverse((second, made, folder.id().to_owned()))
+    });
     found
 }
 

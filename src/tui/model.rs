@@ -17,7 +17,6 @@ use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
 
 /// A sentence on the bottom row, until the next key.
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and no two exclude each other")]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Notice {
     /// What, made safe.
@@ -27,6 +26,7 @@ pub(super) struct Notice {
 }
 
 /// The window.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and no two exclude each other")]
 pub(super) struct Model {
     /// Of the terminal.
     pub(super) size: Size,
