@@ -85,3 +85,30 @@ fn a_stopped_session_is_resumed_with_what_is_left() {
     assert_eq!(ended.state().count(ItemStatus::Complete), 3);
     assert_eq!(ended.output(Stream::Stdout), b"1\n3\n2\n");
 }
+
+/// The pid of a session's guardian.
+fn guardian(marker: &str) -> Option<u32> {
+    std::fs::read_dir("/proc").expect("processes").flatten().find_map(|process| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let words = std::fs::read(process.path().join("cmdline")).ok()?;
+        let mut words = words.split(|byte| *byte == 0);
+        (words.any(|word| word == b"__guardian") && words.any(|word| word == marker.as_bytes())).then_some(pid)
+    })
+}
+
+#[test]
+fn a_guardian_that_dies_is_replaced() {
+    let session = Session::start(job("hold = true\n[agenda]\n[phases]\nsetup = ['answer = 42']"));
+    session.until("the agenda", |state| state.phase == childminder::model::SessionPhase::Agenda);
+    let marker = session.folder().id().to_owned();
+    let first = guardian(&marker).expect("a guardian");
+    let first = nix::unistd::Pid::from_raw(i32::try_from(first).expect("a pid"));
+    nix::sys::signal::kill(first, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    let journal = session.folder().journal();
+    session.until("a note of it", move |_| {
+        std::fs::read_to_string(&journal).is_ok_and(|text| text.contains("another one was started"))
+    });
+    assert!(guardian(&marker).is_some_and(|second| i64::from(second) != i64::from(first.as_raw())));
+    session.ask(Request::Stop { mode: StopMode::AfterItem }).expect("stopped");
+    assert_eq!(session.wait().code, 0);
+}

@@ -67,6 +67,15 @@ impl Guardian {
         let _ = self.tell(&Word::Unwatch);
     }
 
+    /// Done when the guardian has ended. Fails outside of a runtime that does I/O.
+    pub fn ended(&self) -> io::Result<impl Future<Output = ()> + Send + use<>> {
+        let end = sys::await_end(self.leader.pidfd().try_clone()?)?;
+        Ok(async move {
+            // An error here means that nobody can tell; then it is taken for gone.
+            let _ = end.readable().await;
+        })
+    }
+
     fn tell(&mut self, word: &Word) -> io::Result<()> {
         let pipe = self.pipe.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         // Shorter than PIPE_BUF, so it is written whole or not at all.

@@ -142,7 +142,7 @@ impl Signals {
 fn engine_failure(error: crate::session::engine::EngineError) -> Failure {
     use crate::session::engine::EngineError;
     let code = match error {
-        EngineError::Store(_) | EngineError::Over { .. } => super::exit::REFUSED,
+        EngineError::Store(_) | EngineError::Over { .. } | EngineError::NoJournal { .. } => super::exit::REFUSED,
         EngineError::Io(_) => NOT_STARTED,
     };
     Failure::new(code, error.to_string())

@@ -261,6 +261,11 @@ impl<W: World> Actor<W> {
         }
     }
 
+    /// Something that people should know.
+    pub fn note(&mut self, text: &str) {
+        self.fact(EventKind::Note { text: text.to_owned() });
+    }
+
     /// Output could not be kept.
     pub fn output_lost(&mut self, stream: Stream, bytes: u64, reason: String) {
         self.fact(EventKind::OutputLost { stream, bytes, reason });
@@ -372,7 +377,8 @@ impl<W: World> Actor<W> {
             let outcome = CommandOutcome::Lost { reason: format!("the child ended: {exit}") };
             facts.push(EventKind::CommandEnded { id: running.id, outcome, took: self.ran_for(), to });
         }
-        facts.push(EventKind::ChildExited { exit, asked: self.asked });
+        let ended_by_us = self.ladder.as_ref().is_some_and(|ladder| ladder.rung >= Rung::Terminate);
+        facts.push(EventKind::ChildExited { exit, asked: self.asked || ended_by_us });
         self.record(facts);
         self.desk.forget_questions();
         self.command_is_over();

@@ -313,6 +313,7 @@ impl<W: World> Actor<W> {
             return Verdict { code, reason: format!("stopped with {open} of {total} items open") };
         }
         match failed {
+            0 if total == 0 && self.stopping().is_some() => Verdict { code: 0, reason: "stopped".into() },
             0 if open > 0 => {
                 Verdict { code: 1, reason: format!("{complete} of {total} items complete, {open} blocked") }
             }

@@ -3,20 +3,50 @@
 //! The actor puts events in and never waits: a ring of fixed size forgets the oldest. Followers pull with a cursor of
 //! their own and learn of what they missed; a follower that does not pull costs nothing.
 
-use crate::model::{Event, Seq};
+use crate::model::{CommandOutcome, Event, EventKind, Seq};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// How many events the ring holds.
+/// How many events the ring holds at most.
 pub const CAPACITY: usize = 4096;
+/// How many bytes of text its events hold together at most, but for the last one alone.
+pub const BYTES: usize = 8 << 20;
 
 /// The ring; clones share it.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    ring: Arc<Mutex<VecDeque<Arc<Event>>>>,
+    ring: Arc<Mutex<Ring>>,
     /// Counts changes of any kind: events, output, heartbeats, samples. The value itself means nothing.
     stirred: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+}
+
+impl Ring {
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.events.pop_front() {
+            self.bytes -= weight(&oldest.kind);
+        }
+    }
+}
+
+/// About how many bytes of text an event holds; most hold next to none.
+fn weight(kind: &EventKind) -> usize {
+    match kind {
+        EventKind::CommandQueued { source, .. } => source.len(),
+        EventKind::CommandEnded { outcome: CommandOutcome::Finished { value, .. }, .. } => {
+            value.as_ref().map_or(0, String::len)
+        }
+        // Frames with their locals are about as long as the text, and the message stands in both.
+        EventKind::CommandEnded { outcome: CommandOutcome::Raised { exception, .. }, .. }
+        | EventKind::ThreadException { exception, .. } => 3 * exception.text.len(),
+        _ => 0,
+    }
 }
 
 /// A follower's place in the ring.
@@ -45,10 +75,11 @@ impl Feed {
     /// Puts an event in; forgets the oldest when the ring is full.
     pub fn push(&self, event: Arc<Event>) {
         let mut ring = self.lock();
-        if ring.len() == CAPACITY {
-            ring.pop_front();
+        ring.bytes += weight(&event.kind);
+        ring.events.push_back(event);
+        while ring.events.len() > CAPACITY || (ring.bytes > BYTES && ring.events.len() > 1) {
+            ring.forget_oldest();
         }
-        ring.push_back(event);
     }
 
     /// Wakes the followers; without any it costs nothing.
@@ -69,21 +100,21 @@ impl Feed {
     /// At most `most` events from the cursor on; moves the cursor past them.
     pub fn pull(&self, cursor: &mut FeedCursor, most: usize) -> Batch {
         let ring = self.lock();
-        let Some(oldest) = ring.front().map(|event| event.seq) else { return Batch::default() };
+        let Some(oldest) = ring.events.front().map(|event| event.seq) else { return Batch::default() };
         let mut batch = Batch::default();
         if cursor.next < oldest {
             batch.missed = Some((cursor.next, Seq(oldest.0 - 1)));
             cursor.next = oldest;
         }
         let skip = usize::try_from(cursor.next.0 - oldest.0).unwrap_or(usize::MAX);
-        batch.events = ring.iter().skip(skip).take(most).cloned().collect();
+        batch.events = ring.events.iter().skip(skip).take(most).cloned().collect();
         if let Some(last) = batch.events.last() {
             cursor.next = last.seq.next();
         }
         batch
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
+    fn lock(&self) -> MutexGuard<'_, Ring> {
         // A poisoned ring still holds whole events: each is pushed in one step.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -57,6 +57,15 @@ pub enum EngineError {
     /// The system refused something.
     #[error("the engine cannot start: {0}")]
     Io(#[from] io::Error),
+    /// The record of what was done is gone.
+    #[error(
+        "the journal of session {id} is gone, so nobody knows what of its work was done; look at its output with \
+         `childminder log {id}`, and start the job anew"
+    )]
+    NoJournal {
+        /// The session.
+        id: String,
+    },
     /// Nothing is left to do.
     #[error("session {id} has ended ({reason}) and no item is left to run; start the job anew instead")]
     Over {
@@ -84,6 +93,9 @@ impl Engine {
         let recovered = store::recover(&options.folder)?;
         for note in recovered.notes.iter().filter(|_| !fresh) {
             tracing::warn!("{note}");
+        }
+        if session.engine.is_some() && recovered.state.seq.0 == 0 {
+            return Err(EngineError::NoJournal { id: options.folder.id().to_owned() });
         }
         refuse_if_over(options.folder.id(), &recovered.state, &job)?;
         let journal = Journal::continue_at(&options.folder.journal(), recovered.end, recovered.last)?;
@@ -147,6 +159,7 @@ enum Input {
     Sample,
     Losing,
     Orphaned,
+    Unguarded,
 }
 
 async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, linger: bool) -> i32 {
@@ -173,6 +186,12 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Sample => actor.world().sample(),
             Input::Losing => actor.world().loss_came(),
             Input::Orphaned => child::reap_adopted(),
+            Input::Unguarded => match actor.world().guard_again() {
+                Ok(()) => actor.note("the guardian had ended; another one was started"),
+                Err(error) => actor.note(&format!(
+                    "there is no guardian any more, a killed engine would leave its child behind: {error}"
+                )),
+            },
         }
         tell_losses(&mut actor);
     }
@@ -211,6 +230,10 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         () = sleep(sample) => Input::Sample,
         () = world.losing.notified() => Input::Losing,
         Some(()) = world.orphans.recv() => Input::Orphaned,
+        () = async { match &mut world.unguarded { Some(end) => end.await, None => pending().await } } => {
+            world.unguarded = None;
+            Input::Unguarded
+        }
     }
 }
 

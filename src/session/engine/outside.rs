@@ -57,6 +57,8 @@ pub(super) struct Outside {
     /// The look for an item's files that is under way.
     pub(super) looking: Option<Looking>,
     guardian: Guardian,
+    /// Done when the guardian has ended, which it never should before us.
+    pub(super) unguarded: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     guardian_command: (PathBuf, Vec<String>),
     pub(super) process: Option<Process>,
     pub(super) channel: Option<Channel>,
@@ -119,6 +121,7 @@ impl Outside {
             spawner: Arc::new(Spawner::start()?),
             spawning: None,
             looking: None,
+            unguarded: Some(Box::pin(guardian.ended()?)),
             guardian,
             guardian_command: options.guardian,
             process: None,
@@ -158,16 +161,20 @@ impl Outside {
         self.spawning = Some(Box::pin(async move { spawner.spawn(spec).await }));
     }
 
-    /// Has the guardian end this process's tree, should the engine die; starts another one if it is gone.
+    /// Has the guardian end this process's tree, should the engine die.
     pub(super) fn guard(&mut self, pid: u32, start_time: u64) {
-        let Err(error) = self.guardian.watch(pid, start_time) else { return };
-        tracing::warn!(%error, "the guardian is gone; another one is started");
-        let again = start_guardian(&self.guardian_command, self.folder.id()).and_then(|guardian| {
-            self.guardian = guardian;
-            self.guardian.watch(pid, start_time)
-        });
-        if let Err(error) = again {
-            tracing::error!(%error, "there is no guardian: a killed engine would leave its child behind");
+        if let Err(error) = self.guardian.watch(pid, start_time) {
+            tracing::warn!(%error, "the guardian is gone; another one will be started");
+        }
+    }
+
+    /// The guardian has ended: starts another one.
+    pub(super) fn guard_again(&mut self) -> io::Result<()> {
+        self.guardian = start_guardian(&self.guardian_command, self.folder.id())?;
+        self.unguarded = Some(Box::pin(self.guardian.ended()?));
+        match &self.process {
+            Some(process) => self.guardian.watch(process.pid(), process.start_time()),
+            None => Ok(()),
         }
     }
 
