@@ -437,7 +437,7 @@ fn old_sessions_are_removed_when_one_is_made() {
     let print = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
     home.says(&print);
     let old = home.folder();
-    let then = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    let then = std::time::SystemTime::now() - 2 * Duration::from_hours(24);
     for file in std::fs::read_dir(&old).expect("files").flatten() {
         let file = std::fs::File::options().write(true).open(file.path()).expect("opened");
         file.set_times(std::fs::FileTimes::new().set_modified(then)).expect("set");
