@@ -168,6 +168,11 @@ fn no_line_of_the_child_looks_like_ours_or_drives_the_terminal() {
 fn commands_are_injected_and_answered() {
     let home = Home::new();
     let session = home.held(&["--frames", "1-2", "--command", "print('item', {frame})"]);
+    let file = || std::fs::read(home.folder().join("session.json")).expect("read");
+    let child = || serde_json::from_slice::<Value>(&file()).expect("JSON")["child"].clone();
+    until("the child is recorded", || child()["python"].as_str().is_some_and(|python| python.contains(" 3.")));
+    assert_eq!(home.says(&["exec", "import os; os.getpid()"]).trim(), child()["pid"].to_string());
+    assert!(child()["start_time"].as_u64() > Some(0));
     assert_eq!(home.says(&["exec", "6*7"]), "42\n");
     assert_eq!(home.says(&["exec", "x = 1"]), "");
     let raised = home.run(&["exec", "1/0"]);
@@ -432,7 +437,7 @@ fn old_sessions_are_removed_when_one_is_made() {
     let print = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
     home.says(&print);
     let old = home.folder();
-    let then = std::time::SystemTime::now() - Duration::from_hours(48);
+    let then = std::time::SystemTime::now() - 2 * Duration::from_hours(24);
     for file in std::fs::read_dir(&old).expect("files").flatten() {
         let file = std::fs::File::options().write(true).open(file.path()).expect("opened");
         file.set_times(std::fs::FileTimes::new().set_modified(then)).expect("set");
@@ -491,4 +496,23 @@ fn a_group_of_watchers_looks_and_changes_nothing() {
     home.says(&["stop"]);
     session.code();
     assert!(!Path::new(&socket).exists(), "it goes with the session");
+}
+
+#[test]
+fn stop_can_wait_for_the_sessions_end_and_gives_its_code() {
+    let home = Home::new();
+    let command = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)";
+    let args = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", command];
+    let session = Headless::start(&mut home.command(&args));
+    session.until("command 1 (item)");
+    let late = home.run(&["stop", "--wait", "--timeout", "50ms"]);
+    assert_eq!(late.status.code(), Some(124), "{}", text(&late.stderr));
+    let waiting = Headless::start(&mut home.command(&["stop", "--wait"]));
+    waiting.until("ends after the running item");
+    std::fs::write(home.path().join("go"), "").expect("written");
+    let (waited, code) = (waiting.code(), session.code());
+    assert_eq!(waited, code);
+    let listed = home.json(&["ls", "--json"]);
+    assert_eq!(listed[0]["ended"]["code"].as_i64(), code.map(i64::from));
+    assert_eq!(listed[0]["counts"]["complete"], 1);
 }

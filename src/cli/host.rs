@@ -1,5 +1,6 @@
 //! An engine in this process: its socket, its signals, its log, and how it tells that it is ready.
 
+use super::child_file::Recorder;
 use super::exit::{Failure, LOST, NOT_STARTED};
 use crate::api::socket::Places;
 use crate::api::{Bound, Server, Sources, Watchers};
@@ -32,6 +33,7 @@ pub(super) struct Hosted {
     server: Server,
     runtime: tokio::runtime::Runtime,
     signals: Signals,
+    recorder: Recorder,
 }
 
 /// What comes from outside. Taken before anything is started, so that none ends this process in between.
@@ -83,7 +85,10 @@ impl Hosted {
         };
         let served = serve();
         match served {
-            Ok(server) => Ok(Self { engine, server, runtime, signals }),
+            Ok(server) => {
+                let recorder = Recorder::new(folder, engine.handle.feed());
+                Ok(Self { engine, server, runtime, signals, recorder })
+            }
             Err(failure) => {
                 // Nobody could reach it; the child is ended in the proper way.
                 runtime.block_on(engine.handle.send(Message::Signal(libc::SIGTERM)));
@@ -95,7 +100,7 @@ impl Hosted {
 
     /// Waits until the session is over, passing on the signals that come; its exit code.
     pub(super) fn wait(self) -> Result<u8, Failure> {
-        let Self { engine, server, runtime, signals } = self;
+        let Self { engine, server, runtime, signals, mut recorder } = self;
         let handle = engine.handle.clone();
         let (over, ended) = oneshot::channel();
         std::thread::Builder::new().name("wait".into()).spawn(move || {
@@ -106,7 +111,10 @@ impl Hosted {
             let code = tokio::select! {
                 code = ended => code.unwrap_or(i32::from(LOST)),
                 () = signals.pass_on(&handle) => i32::from(LOST),
+                () = recorder.follow() => i32::from(LOST),
             };
+            // A short session's child may not have been looked at yet.
+            recorder.look();
             server.stop().await;
             code
         });
@@ -178,7 +186,7 @@ fn record_engine(
         watchers: watchers.map(|watchers| watchers.path().to_owned()),
         boot_id,
     });
-    Ok(folder.write_session(&SessionFile { engine, ..session })?)
+    Ok(folder.write_session(&SessionFile { engine, child: None, ..session })?)
 }
 
 /// What a variable of the environment says; `None` when it says nothing.
@@ -196,16 +204,18 @@ fn minimum_free() -> Result<u64, Failure> {
 
 /// How long, and how much, is kept.
 fn limits() -> Result<Limits, Failure> {
-    #[expect(clippy::option_option, reason = "none is a limit that was read, nothing is a text that is none")]
-    fn or_none<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-        if text == "none" { Some(None) } else { read(text).map(Some) }
+    let whole = |text: &str| text.parse::<u32>().ok();
+    let days = limit("CHILDMINDER_KEEP_DAYS", KEEP_DAYS, whole, "a whole number of days, or none")?;
+    let size = limit("CHILDMINDER_KEEP_SIZE", KEEP_SIZE, super::size, "a size such as 500M or 20G, or none")?;
+    Ok(Limits { age: days.map(|days| Duration::from_hours(24) * days), size })
+}
+
+/// A limit that `none` turns off.
+fn limit<T>(name: &str, usual: T, read: impl Fn(&str) -> Option<T>, such_as: &str) -> Result<Option<T>, Failure> {
+    if std::env::var_os(name).is_some_and(|said| said == "none") {
+        return Ok(None);
     }
-    let days = |text: &str| or_none(text, |days| days.parse::<u32>().ok());
-    let size = |text: &str| or_none(text, super::size);
-    let days = setting("CHILDMINDER_KEEP_DAYS", days, "a whole number of days, or none")?.unwrap_or(Some(KEEP_DAYS));
-    let size = setting("CHILDMINDER_KEEP_SIZE", size, "a size such as 500M or 20G, or none")?;
-    let age = days.map(|days| Duration::from_hours(24) * days);
-    Ok(Limits { age, size: size.unwrap_or(Some(KEEP_SIZE)) })
+    Ok(Some(setting(name, read, such_as)?.unwrap_or(usual)))
 }
 
 /// Removes old sessions beside this one, on a thread of its own: nobody waits for it, and what it does not come to do

@@ -5,6 +5,7 @@
 
 mod agenda;
 mod attach;
+mod child_file;
 mod demo;
 mod engine;
 mod exec;

@@ -48,4 +48,4 @@ pub use pages::{OutputReader, Places, Resolve, Slice};
 pub use recovery::{Recovered, recover};
 pub use retention::{Limits, sweep};
 pub use safe::{make_safe, plain_safe};
-pub use session_file::{EngineFile, SessionFile};
+pub use session_file::{ChildFile, EngineFile, SessionFile};

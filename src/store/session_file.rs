@@ -1,9 +1,9 @@
-//! `session.json`: what a session is, apart from what happened to it. Written when a session is made and when an engine
-//! takes it up; replaced as a whole, so that a reader never sees half of one.
+//! `session.json`: what a session is, apart from what happened to it. Written when a session is made, when an engine
+//! takes it up and when its child says hello; replaced as a whole, so that a reader never sees half of one.
 
 use super::error::{StoreError, failed};
 use super::{clock, folder};
-use crate::model::{Job, Micros};
+use crate::model::{Generation, Job, Micros};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -36,6 +36,9 @@ pub struct SessionFile {
     /// The engine that took it up last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineFile>,
+    /// The last child that said hello to that engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ChildFile>,
     /// The backend's recipe as it was when the session was made, so that a resumed session needs no other file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe_text: Option<String>,
@@ -67,6 +70,23 @@ pub struct EngineFile {
     pub boot_id: String,
 }
 
+/// A child, and what runs in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildFile {
+    /// The how-many-eth child of the session.
+    pub generation: Generation,
+    /// The spawned process.
+    pub pid: u32,
+    /// Its start time in clock ticks since boot.
+    pub start_time: u64,
+    /// The interpreter's process: another one where a launcher stands between.
+    pub interpreter_pid: u32,
+    /// Python's implementation and version.
+    pub python: String,
+    /// The application's name and version.
+    pub application: String,
+}
+
 impl SessionFile {
     /// A new session's, made now, here, by us; no engine yet.
     pub fn new(job: Job, recipe_text: Option<String>) -> Self {
@@ -81,6 +101,7 @@ impl SessionFile {
             uid: uid.as_raw(),
             versions: Versions { childminder: env!("CARGO_PKG_VERSION").into() },
             engine: None,
+            child: None,
             recipe_text,
             job,
         }
