@@ -1,22 +1,21 @@
 //! The actor itself: what it knows, how it records, and what it makes of every word from the child.
 
 use super::clocks::{Clocks, Ladder, Rung};
-use super::queue::{CommandQueue, Waiting};
+use super::queue::CommandQueue;
 use super::requests::Desk;
-use super::world::{Now, World};
+use super::sending::queued;
+use super::tells::cut;
+use super::world::World;
 use crate::agenda::AgendaSource;
-use crate::dispatcher::channel::FRAME_LIMIT;
-use crate::dispatcher::{FromChild, ToChild};
+use crate::dispatcher::FromChild;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemIndex, Job, Marks, Micros, Phase, RefusedPeer,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, Job, Marks, Micros, Phase, RefusedPeer,
     SessionPhase, State, StopMode, Stream,
 };
 use crate::store::Recorded;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Progress and status of user code are journalled no more often than this; the last word is never left out.
-const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Refusals at the back channel that are each recorded; after them only every hundredth is.
 const REFUSALS_TOLD: u64 = 100;
 
@@ -455,11 +454,11 @@ impl<W: World> Actor<W> {
         }
     }
 
-    fn is_running(&self, id: CommandId) -> bool {
+    pub(super) fn is_running(&self, id: CommandId) -> bool {
         self.current.is_some_and(|running| running.id == id)
     }
 
-    fn command_ended(&mut self, id: CommandId, outcome: CommandOutcome) {
+    pub(super) fn command_ended(&mut self, id: CommandId, outcome: CommandOutcome) {
         let to = self.world.boundary(None);
         let took = self.ran_for();
         let failed = match &outcome {
@@ -509,7 +508,7 @@ impl<W: World> Actor<W> {
         self.running_source.clear();
     }
 
-    fn ran_for(&self) -> Micros {
+    pub(super) fn ran_for(&self) -> Micros {
         self.clocks.sent.map_or(Micros(0), |sent| self.world.now().mono.since(sent.mono))
     }
 
@@ -521,155 +520,4 @@ impl<W: World> Actor<W> {
     pub(super) fn stopping(&self) -> Option<StopMode> {
         self.state.stop.max(self.stop)
     }
-
-    // ---- what user code tells -----------------------------------------------------------------------------------
-
-    fn told_progress(&mut self, fraction: f64, now: Now) {
-        let Some(item) = self.current_item() else { return };
-        if fraction.is_finite() {
-            self.tell(EventKind::ItemProgress { item, fraction: fraction.clamp(0.0, 1.0) }, now);
-        }
-    }
-
-    fn told_output(&mut self, path: String) {
-        let Some(running) = self.state.running_item.as_ref() else { return };
-        let known = &running.result.output_paths;
-        if known.len() < crate::model::state::ITEM_NOTES && !known.contains(&path) {
-            let item = running.item;
-            self.fact(EventKind::ItemOutput { item, path: cut(path) });
-        }
-    }
-
-    fn told_failure(&mut self, message: String) {
-        let Some(running) = self.state.running_item.as_ref() else { return };
-        if running.result.errors.len() < crate::model::state::ITEM_NOTES {
-            let item = running.item;
-            self.fact(EventKind::ItemFault { item, message: cut(message) });
-        }
-    }
-
-    /// Journals a word of user code, unless the last one was just now; then it waits for the next or the command's end.
-    fn tell(&mut self, kind: EventKind, now: Now) {
-        let same = std::mem::discriminant(&kind);
-        self.untold.retain(|untold| std::mem::discriminant(untold) != same);
-        self.untold.push(kind);
-        let recent = self.clocks.told.is_some_and(|told| now.mono.since(told) < Micros::from(TELL_EVERY));
-        if !recent {
-            self.clocks.told = Some(now.mono);
-            self.flush_untold();
-        }
-    }
-
-    pub(super) fn flush_untold(&mut self) {
-        let untold = std::mem::take(&mut self.untold);
-        self.record(untold);
-    }
-
-    fn current_item(&self) -> Option<ItemIndex> {
-        self.state.running_item.as_ref().map(|item| item.item)
-    }
-
-    // ---- sending ------------------------------------------------------------------------------------------------
-
-    /// The commands of a phase, numbered.
-    fn commands(&self, phase: Phase, item: Option<ItemIndex>, sources: Vec<String>) -> Vec<Waiting> {
-        let first = self.state.next_command().0;
-        let numbered = sources.into_iter().zip(first..);
-        numbered.map(|(source, id)| Waiting { id: CommandId(id), phase, item, source, value: false }).collect()
-    }
-
-    /// Enters a phase or begins an item, and queues its commands: all of it in one write, or nothing. `false` when that
-    /// could not be journalled; the caller has made sure that each command [fits](fits) a frame.
-    pub(super) fn begin_phase(
-        &mut self,
-        lead: EventKind,
-        phase: Phase,
-        item: Option<ItemIndex>,
-        sources: Vec<String>,
-    ) -> bool {
-        let commands = self.commands(phase, item, sources);
-        let mut kinds = vec![lead];
-        kinds.extend(commands.iter().map(|command| queued(command, None)));
-        let begun = self.intend(kinds);
-        if begun {
-            self.queue.extend(commands);
-        }
-        begun
-    }
-
-    /// Sends the command whose turn it is. Recorded first; when that fails it stays in its queue.
-    pub(super) fn send_next(&mut self) {
-        let Some(next) = self.queue.front() else { return };
-        let id = next.id;
-        let from = self.world.boundary(Some(id));
-        if !self.intend(vec![EventKind::CommandSent { id, from }]) {
-            self.world.boundary(None);
-            return;
-        }
-        let Some(command) = self.queue.pop() else { return };
-        let now = self.world.now();
-        self.clocks.sent = Some(now);
-        self.current = Some(Current { id, phase: command.phase });
-        self.clocks.sign = None;
-        let item = command.item.and_then(|item| self.job.agenda.name(item));
-        let frame = ToChild::Execute {
-            id,
-            source: &command.source,
-            phase: command.phase,
-            item: item.as_deref(),
-            value: command.value,
-        };
-        let sent = self.world.send(&frame);
-        self.running_source = command.source;
-        if let Err(error) = sent {
-            self.command_ended(id, CommandOutcome::Skipped { reason: error.to_string() });
-        }
-    }
-
-    pub(super) fn skip_planned(&mut self, reason: &str) {
-        let ids = self.queue.take_planned();
-        self.skip(ids, reason);
-    }
-
-    pub(super) fn skip_all(&mut self, reason: &str) {
-        let ids = self.queue.take_all();
-        self.skip(ids, reason);
-    }
-
-    fn skip(&mut self, ids: Vec<CommandId>, reason: &str) {
-        let facts = ids.into_iter().map(|id| EventKind::CommandEnded {
-            id,
-            outcome: CommandOutcome::Skipped { reason: reason.to_owned() },
-            took: Micros(0),
-            to: Marks::default(),
-        });
-        self.record(facts.collect());
-    }
-}
-
-/// The event of a command's being queued.
-pub(super) fn queued(command: &Waiting, by: Option<crate::model::Origin>) -> EventKind {
-    EventKind::CommandQueued {
-        id: command.id,
-        phase: command.phase,
-        item: command.item,
-        source: command.source.clone(),
-        value: command.value,
-        by,
-    }
-}
-
-/// Whether a command can be sent in one frame, once it is JSON, in which a byte may become six.
-pub(super) fn fits(source: &str) -> Result<(), String> {
-    let limit = FRAME_LIMIT - 4096;
-    if source.len() <= limit / 6 || serde_json::to_string(source).is_ok_and(|text| text.len() <= limit) {
-        return Ok(());
-    }
-    Err(format!("a command of {} bytes is too long to be sent; write it to a file and run that", source.len()))
-}
-
-/// A word of user code, cut to what the child itself would send.
-fn cut(text: String) -> String {
-    const LIMIT: usize = 4096;
-    if text.len() <= LIMIT { text } else { text.chars().take(LIMIT / 4).collect() }
 }

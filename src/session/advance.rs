@@ -1,8 +1,9 @@
 //! What comes next: the session's way through its phases, and the ends of items and of the session itself.
 
 use super::Actor;
-use super::actor::{Outputs, Verdict, fits};
+use super::actor::{Outputs, Verdict};
 use super::clocks::Rung;
+use super::sending::fits;
 use super::world::World;
 use crate::agenda::Work;
 use crate::dispatcher::ToChild;

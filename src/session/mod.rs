@@ -15,7 +15,9 @@ pub mod feed;
 pub mod handle;
 mod queue;
 mod requests;
+mod sending;
 mod summary;
+mod tells;
 #[cfg(test)]
 mod tests;
 mod world;

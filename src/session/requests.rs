@@ -1,9 +1,9 @@
 //! What people ask of the session: the verbs, and questions that only the child can answer.
 
 use super::Actor;
-use super::actor::{fits, queued};
 use super::clocks::ANSWER;
 use super::queue::{OPERATORS, Waiting};
+use super::sending::{fits, queued};
 use super::summary::head;
 use super::world::{Now, World};
 use crate::dispatcher::ToChild;
