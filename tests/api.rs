@@ -14,6 +14,9 @@ use childminder::model::{CommandId, Event, EventKind, ItemIndex, ItemStatus, Mic
 use common::engine::{Engine, hello, retrying, within};
 use futures_util::{SinkExt, StreamExt};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
@@ -378,16 +381,64 @@ async fn an_item_a_command_and_what_they_contain_are_found() {
     assert_eq!(refused.refusal(), Some(RefusalKind::NotFound));
 }
 
-#[tokio::test]
-async fn a_socket_that_vanishes_is_made_again_with_its_folder() {
-    let engine = Engine::start();
-    let socket = engine.socket();
-    std::fs::remove_file(&socket).expect("removed");
-    retrying("the socket is back", || socket.exists()).await;
-    std::fs::remove_dir_all(socket.parent().expect("a folder")).expect("removed");
-    retrying("the folder is back", || socket.exists()).await;
-    let client = engine.client().await;
+/// Runs a program; whether it succeeded.
+fn ran(program: &str, arguments: &[&str], path: &Path) -> bool {
+    Command::new(program).args(arguments).arg(path).status().expect("it starts").success()
+}
+
+/// Where the engine answers, once it does so elsewhere than in the runtime directory.
+async fn moved(engine: &Engine) -> PathBuf {
+    let elsewhere = || engine.found().filter(|path| !path.starts_with(engine.runtime()));
+    retrying("an engine that answers elsewhere", || elsewhere().is_some()).await;
+    let path = elsewhere().expect("it answered");
+    let mode = path.parent().expect("a folder").metadata().expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let client = within(Client::connect(&path, &hello("test"))).await.expect("connected").0;
     assert!(client.ask(Request::Summary).await.is_ok());
+    path
+}
+
+#[tokio::test]
+async fn a_socket_that_vanishes_is_made_again_out_of_a_log_outs_reach() {
+    let engine = Engine::start();
+    std::fs::remove_file(engine.socket()).expect("removed");
+    let path = moved(&engine).await;
+    assert!(!engine.socket().exists(), "what may be going away is left alone");
+    let folder = path.parent().expect("a folder");
+    assert!(ran("rm", &["-rf"], folder) && !folder.exists(), "whoever removes the folder can be done with it");
+    assert_eq!(moved(&engine).await, path);
+}
+
+/// A file system in memory, taken away at the latest when the test ends.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).stderr(Stdio::null()).status();
+    }
+}
+
+#[tokio::test]
+async fn an_engine_is_reached_after_its_owner_logged_out() {
+    let engine = Engine::start();
+    let runtime = engine.runtime();
+    engine.stop_server().await;
+    // Else it would come to light again when the mount goes.
+    std::fs::remove_dir(runtime.join("childminder")).expect("empty");
+    let mounted = nix::unistd::geteuid().is_root() && ran("mount", &["-t", "tmpfs", "tmpfs"], &runtime);
+    let _mounted = mounted.then(|| Mounted(runtime.clone()));
+    engine.serve_again();
+    assert_eq!(engine.found(), Some(engine.socket()));
+
+    // As logind does: emptied, then taken away.
+    assert!(ran("rm", &["-rf"], &runtime.join("childminder")));
+    if mounted {
+        assert!(ran("umount", &["-l"], &runtime));
+    } else {
+        println!("skipped, for want of root and of the right to mount: the unmounting of the runtime directory");
+    }
+    std::fs::remove_dir(&runtime).expect("nothing was made in it");
+    moved(&engine).await;
 }
 
 #[tokio::test]

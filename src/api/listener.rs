@@ -1,5 +1,5 @@
 //! The listening socket, which stays reachable: when its file or folder vanishes (a cleaner of temporary files, a
-//! log-out) it is made again. Inotify tells of that, so nothing polls.
+//! log-out) it is made again, where a log-out reaches nothing. Inotify tells of that, so nothing polls.
 
 use super::socket::{Places, SocketError};
 use super::vanishing::{Vanishing, watch};
@@ -11,9 +11,13 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::Instant;
 
-/// How long to wait before trying again what the system refused just now.
+/// How long to wait before trying again what the system refused just now, and before a socket is made again in the
+/// folder it vanished from: whoever removes that folder shall be done with it first.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The longest such wait; it doubles with every failure, so that a log does not fill.
+const AGAIN_AT_MOST: Duration = Duration::from_mins(1);
 
 /// A bound socket that no runtime knows yet, so that the engine can say that it listens before its server runs.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Bound {
     socket: StdListener,
     /// `None` when the system has no inotify to give; then a vanished socket stays so.
     vanishing: Option<OwnedFd>,
+    /// How long to wait, once it has vanished, before it is made again.
+    pause: Duration,
 }
 
 impl Bound {
@@ -34,10 +40,22 @@ impl Bound {
     /// A file that stands in its place is from a dead engine: a live one holds the lock of the session's folder.
     pub fn new(places: Places, session: &str) -> Result<Self, SocketError> {
         let path = places.prepare(session)?;
+        // There a log-out removes it, and it will be made again elsewhere.
+        let pause = if places.is_in_runtime(&path) { Duration::ZERO } else { AGAIN };
+        Self::at(path, places, session, pause)
+    }
+
+    /// Binds it again after it vanished.
+    fn anew(places: Places, session: &str) -> Result<Self, SocketError> {
+        let path = places.prepare_anew(session)?;
+        Self::at(path, places, session, AGAIN)
+    }
+
+    fn at(path: PathBuf, places: Places, session: &str, pause: Duration) -> Result<Self, SocketError> {
         // Watched before it is bound, so that nothing can go unseen.
         let vanishing = path.parent().and_then(|folder| watch(folder).map_err(unwatched).ok());
         let (socket, file) = bind(&path, 0o600).map_err(|source| SocketError::Io { path: path.clone(), source })?;
-        Ok(Self { places, session: session.to_owned(), path, file: Some(file), socket, vanishing })
+        Ok(Self { places, session: session.to_owned(), path, file: Some(file), socket, vanishing, pause })
     }
 
     /// Where it is.
@@ -116,6 +134,15 @@ pub(super) struct Listener {
     bound: Bound,
     socket: UnixListener,
     vanishing: Option<Vanishing>,
+    missing: Option<Missing>,
+}
+
+/// A socket that has vanished.
+struct Missing {
+    /// When it is made again.
+    due: Instant,
+    /// How long to wait after the next failure.
+    pause: Duration,
 }
 
 impl Listener {
@@ -123,12 +150,14 @@ impl Listener {
     pub(super) fn new(mut bound: Bound) -> io::Result<Self> {
         let socket = UnixListener::from_std(bound.socket.try_clone()?)?;
         let vanishing = bound.vanishing.take().map(Vanishing::new).transpose()?;
-        Ok(Self { bound, socket, vanishing })
+        Ok(Self { bound, socket, vanishing, missing: None })
     }
 
-    /// The next connection. May be cancelled at any time.
+    /// The next connection. May be cancelled at any time: that the socket is missing is kept, not known from an event
+    /// that comes once.
     pub(super) async fn accept(&mut self) -> UnixStream {
         loop {
+            self.look();
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, _)) => return stream,
@@ -137,27 +166,35 @@ impl Listener {
                         tokio::time::sleep(AGAIN).await;
                     }
                 },
-                () = stirred(self.vanishing.as_ref()) => self.restore().await,
+                () = stirred(self.vanishing.as_ref()) => {}
+                () = due(self.missing.as_ref()) => {}
             }
         }
     }
 
-    async fn restore(&mut self) {
-        while !self.bound.is_there() {
-            // The new file may get the old one's inode; dropping the old one must not remove it.
-            self.bound.file = None;
-            let again = Bound::new(self.bound.places.clone(), &self.bound.session)
-                .map_err(|error| error.to_string())
-                .and_then(|bound| Self::new(bound).map_err(|error| error.to_string()));
-            match again {
-                Ok(listener) => {
-                    *self = listener;
-                    tracing::warn!("the session's socket had vanished; it is at {} now", self.bound.path.display());
-                }
-                Err(error) => {
-                    tracing::error!("the session's socket has vanished and cannot be made again: {error}");
-                    tokio::time::sleep(AGAIN).await;
-                }
+    /// Sees whether the socket is missing, and makes it again when that is due.
+    fn look(&mut self) {
+        if self.bound.is_there() {
+            return;
+        }
+        // The new file may get the old one's inode; dropping the old one must not remove it.
+        self.bound.file = None;
+        let now = Instant::now();
+        let missing = self.missing.get_or_insert(Missing { due: now + self.bound.pause, pause: AGAIN });
+        if missing.due > now {
+            return;
+        }
+        let again = Bound::anew(self.bound.places.clone(), &self.bound.session)
+            .map_err(|error| error.to_string())
+            .and_then(|bound| Self::new(bound).map_err(|error| error.to_string()));
+        match again {
+            Ok(listener) => {
+                *self = listener;
+                tracing::warn!("the session's socket had vanished; it is at {} now", self.bound.path.display());
+            }
+            Err(error) => {
+                tracing::error!("the session's socket has vanished and cannot be made again: {error}");
+                *missing = Missing { due: now + missing.pause, pause: (missing.pause * 2).min(AGAIN_AT_MOST) };
             }
         }
     }
@@ -197,5 +234,12 @@ async fn stirred(vanishing: Option<&Vanishing>) {
     if let Err(error) = stirred {
         tracing::warn!("the socket's folder is watched no more: {error}");
         std::future::pending::<()>().await;
+    }
+}
+
+async fn due(missing: Option<&Missing>) {
+    match missing {
+        Some(missing) => tokio::time::sleep_until(missing.due).await,
+        None => std::future::pending().await,
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! In `$XDG_RUNTIME_DIR/childminder`, else in a folder of ours under the system's temporary directory. Whoever could
 //! write into that folder could put a socket of their own there and get people's Python to run, so it must be a real
-//! directory, ours, and closed to everybody else. A group's watchers have a folder of their own, which only the group
+//! directory, ours, and closed to everybody else. The runtime directory ends with its user's last log-in: first it is
+//! emptied, then unmounted, and what is made there in between nobody can reach. So a socket that vanished is made again
+//! under the temporary directory, and clients look in all the places. A group's watchers have a folder of their own, which only the group
 //! can enter. Paths of sockets end at 107 bytes; long ids are hashed.
 
 use sha2::{Digest, Sha256};
@@ -14,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// The longest path that a socket can have, in bytes, without the NUL.
 const LONGEST: usize = 107;
+/// Our folder in the runtime directory.
+const FOLDER: &str = "childminder";
 
 /// Why there is no place for a socket.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +69,26 @@ impl Places {
 
     /// The session's socket path, in a folder that was made and checked.
     pub fn prepare(&self, session: &str) -> Result<PathBuf, SocketError> {
+        self.first_of(&self.folders(), session)
+    }
+
+    /// The path for a socket that vanished from where it was: the runtime directory, which may be going away, comes
+    /// last, for when no other folder can be had.
+    pub fn prepare_anew(&self, session: &str) -> Result<PathBuf, SocketError> {
+        let mut folders = self.folders();
+        folders.rotate_left(usize::from(self.runtime.is_some()));
+        self.first_of(&folders, session)
+    }
+
+    /// Whether a path is in the runtime directory, which goes away when its user logs out.
+    pub(super) fn is_in_runtime(&self, path: &Path) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| path.starts_with(runtime.join(FOLDER)))
+    }
+
+    fn first_of(&self, folders: &[PathBuf], session: &str) -> Result<PathBuf, SocketError> {
         let mut last = None;
-        for folder in self.folders() {
-            match self.claim(&folder, None).and_then(|()| fitting(&folder, session)) {
+        for folder in folders {
+            match self.claim(folder, None).and_then(|()| fitting(folder, session)) {
                 Ok(path) => return Ok(path),
                 Err(error) => last = Some(error),
             }
@@ -99,7 +120,7 @@ impl Places {
 
     fn folders(&self) -> Vec<PathBuf> {
         let own = format!("childminder-{}", self.uid);
-        let mut folders: Vec<PathBuf> = self.runtime.iter().map(|runtime| runtime.join("childminder")).collect();
+        let mut folders: Vec<PathBuf> = self.runtime.iter().map(|runtime| runtime.join(FOLDER)).collect();
         folders.push(self.temporary.join(&own));
         // A long TMPDIR must not keep a session from having a socket.
         folders.push(Path::new("/tmp").join(own));
@@ -172,6 +193,19 @@ mod tests {
         let mode = path.parent().expect("a folder").metadata().expect("there").mode();
         assert_eq!(mode & 0o777, 0o700);
         assert_eq!(places.candidates("20261123-205639-demo-3f2a", None)[0], path);
+    }
+
+    #[test]
+    fn a_vanished_socket_goes_under_the_temporary_directory_or_else_back() {
+        let (runtime, temporary) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+        let places = places(Some(runtime.path()), temporary.path());
+        let path = places.prepare_anew("3f2a").expect("a place");
+        assert_eq!(path, temporary.path().join(format!("childminder-{}/3f2a.sock", places.uid)));
+        assert!(!places.is_in_runtime(&path) && !runtime.path().join("childminder").exists());
+        assert!(places.candidates("3f2a", None).contains(&path), "clients look there");
+        let mut folders = places.folders();
+        folders.rotate_left(1);
+        assert_eq!(folders.last(), Some(&runtime.path().join("childminder")), "the last resort");
     }
 
     #[test]

@@ -22,6 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 
 type Answer = oneshot::Sender<Result<Response, Refusal>>;
 
+const SESSION: &str = "20261123-205639-test-3f2a";
+
 /// Waits, but not for ever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), future).await.expect("it took longer than 30 s")
@@ -71,6 +73,7 @@ impl Engine {
 
     fn with_agenda(agenda: Agenda) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("run")).expect("a folder");
         let items = u32::try_from(agenda.len()).expect("few");
         let job = Arc::new(Job { agenda, ..Job::default() });
         let feed = Feed::default();
@@ -104,22 +107,36 @@ impl Engine {
     }
 
     fn serve(&self) -> PathBuf {
-        let places = socket::Places {
-            runtime: Some(self.folder.path().to_owned()),
-            temporary: self.folder.path().to_owned(),
-            uid: nix::unistd::geteuid().as_raw(),
-        };
-        let bound = Bound::new(places, "20261123-205639-test-3f2a").expect("bound");
+        let bound = Bound::new(self.places(), SESSION).expect("bound");
         let socket = bound.path().to_owned();
         let watchers = Watchers::new(&self.watchers(), nix::unistd::getegid().as_raw()).expect("bound");
         let sources = Sources {
-            session: "20261123-205639-test-3f2a".into(),
+            session: SESSION.into(),
             pages: Arc::new(Memory(self.core.clone())),
             expand: Arc::new(|item| Ok(vec![format!("render({})", item.name)])),
         };
         let server = Server::start(self.handle.clone(), sources, bound, Some(watchers)).expect("a thread");
         *self.server.lock().expect("sound") = Some(server);
         socket
+    }
+
+    fn places(&self) -> socket::Places {
+        socket::Places {
+            runtime: Some(self.runtime()),
+            temporary: self.folder.path().to_owned(),
+            uid: nix::unistd::geteuid().as_raw(),
+        }
+    }
+
+    /// What stands for `$XDG_RUNTIME_DIR`.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// Where a client finds the socket, if it does: at the first place that takes a connection.
+    pub(crate) fn found(&self) -> Option<PathBuf> {
+        let places = self.places().candidates(SESSION, Some(&self.socket));
+        places.into_iter().find(|path| std::os::unix::net::UnixStream::connect(path).is_ok())
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -175,6 +192,10 @@ impl Engine {
 
     pub(crate) async fn restart_server(&self) {
         self.stop_server().await;
+        self.serve_again();
+    }
+
+    pub(crate) fn serve_again(&self) {
         assert_eq!(self.serve(), self.socket);
     }
 
