@@ -165,9 +165,10 @@ fn recipe(session: &SessionFile) -> Result<Recipe, Failure> {
     }
 }
 
-/// A private folder for what the child is started with, beside the socket.
+/// A private folder for what the child is started with. Not in the runtime directory, which goes away when its user logs
+/// out: a child that is started again after that needs it too.
 fn launch_folder(folder: &Folder) -> Result<PathBuf, Failure> {
-    let socket = Places::from_env().prepare(folder.id());
+    let socket = Places::from_env().prepare_anew(folder.id());
     let socket = socket.map_err(|error| Failure::new(NOT_STARTED, error.to_string()))?;
     Ok(socket.with_extension("d"))
 }
