@@ -72,7 +72,7 @@ struct Headless {
 
 impl Headless {
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let lines = std::cell::RefCell::new(BufReader::new(child.stdout.take().expect("a pipe")));
         Self { child, lines }
     }
@@ -234,10 +234,14 @@ fn an_output_that_nobody_reads_or_that_closes_holds_up_nothing() {
     let flood = "import sys\nfor n in range(20000): print('x' * 100)\nopen('done', 'w').close()";
     let args = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", flood];
     // Read up to the start, then never again.
-    let session = Headless::start(&mut home.command(&args));
+    let mut unread = home.command(&args);
+    let session = Headless::start(unread.stderr(std::fs::File::create(home.path().join("said")).expect("a file")));
     session.until("command 1 (item)");
     until("the item is done", || home.path().join("done").exists());
     until("the session is recorded as ended", || home.json(&["ls", "--json"])[0]["ended"]["code"] == 0);
+    let said = || std::fs::read_to_string(home.path().join("said")).expect("text");
+    until("it is said that something is missing", || said().contains("not printed"));
+    assert!(said().contains("session ended, exit code 0"), "{}", said());
     assert_eq!(session.code(), Some(0));
     // Closed at once.
     let mut closed = home.command(&args).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -515,4 +519,35 @@ fn stop_can_wait_for_the_sessions_end_and_gives_its_code() {
     let listed = home.json(&["ls", "--json"]);
     assert_eq!(listed[0]["ended"]["code"].as_i64(), code.map(i64::from));
     assert_eq!(listed[0]["counts"]["complete"], 1);
+}
+
+#[test]
+fn a_commands_output_stands_before_its_end_and_none_of_it_is_missing() {
+    let home = Home::new();
+    let print =
+        ["run", "--headless", "--backend", "python", "--frames", "1-500", "--command", "print('frame', {frame})"];
+    let said = home.says(&print);
+    let mut last = None;
+    for line in said.lines() {
+        if let Some(frame) = line.strip_prefix("out| frame ") {
+            last = Some(frame.to_owned());
+        } else if let Some((_, item)) = line.split_once(" item ").filter(|_| line.contains(" complete after ")) {
+            assert_eq!(item.split_whitespace().next(), last.as_deref(), "{said}");
+        }
+    }
+    assert_eq!(last.as_deref(), Some("500"));
+}
+
+#[test]
+fn following_ends_when_its_reader_has_had_enough() {
+    let home = Home::new();
+    let session = home.held(&["--frames", "1", "--command", "1"]);
+    let mut follow = home.command(&["log", "--follow"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    home.says(&["exec", "print('one line')"]);
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "one line");
+    drop(lines);
+    until("it ends though the session is quiet", || follow.try_wait().expect("asked").is_some());
+    home.says(&["stop"]);
+    session.code();
 }

@@ -7,7 +7,9 @@ use super::target;
 use crate::model::proto::{OutputAt, OutputLine, OutputQuery, PAGE_LIMIT};
 use crate::model::{CommandId, ItemIndex, Marks, State, Stream};
 use crate::store::{Folder, OutputReader, Places, Purpose, Resolve, Slice, recover};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Bytes of a log that are copied at once.
 const BLOCK: usize = 64 << 10;
@@ -78,6 +80,12 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     Ok(OK)
 }
 
+fn is_closed(output: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut files = [PollFd::new(output, PollFlags::empty())];
+    poll(&mut files, PollTimeout::ZERO).map_err(io::Error::from)?;
+    Ok(files[0].revents().is_some_and(|happened| happened.intersects(PollFlags::POLLERR | PollFlags::POLLHUP)))
+}
+
 struct Log {
     output: OutputReader,
     stream: Option<Stream>,
@@ -98,7 +106,12 @@ impl Log {
             if !running {
                 return Ok(());
             }
-            changes.wait(None)?;
+            // Of a pipe whose reader has gone this tells at once, however quiet the session is.
+            let stdout = io::stdout();
+            changes.wait(stdout.as_fd(), PollFlags::empty(), None)?;
+            if is_closed(stdout.as_fd())? {
+                return Ok(());
+            }
         }
     }
 
