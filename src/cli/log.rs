@@ -2,7 +2,7 @@
 
 use super::exit::{Failure, OK, USAGE};
 use super::follow::Changes;
-use super::out::Out;
+use super::out::{Out, complain};
 use super::target;
 use crate::model::proto::{OutputAt, OutputLine, OutputQuery, PAGE_LIMIT};
 use crate::model::{CommandId, ItemIndex, Marks, State, Stream};
@@ -62,13 +62,15 @@ impl From<Which> for Stream {
 /// Runs it; the exit code.
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     let folder = target::folder(args.session.as_deref(), Purpose::Read)?;
-    let mut log = Log {
-        output: OutputReader::open(&folder),
-        stream: args.stream.map(Stream::from),
-        raw: args.raw,
-        out: Out::stdout(),
-        last: None,
-    };
+    let output = OutputReader::open(&folder);
+    let reached = output.reached()?;
+    for (stream, bytes) in [(Stream::Stdout, reached.stdout), (Stream::Stderr, reached.stderr)] {
+        let path = folder.output(stream);
+        if bytes > 0 && !path.exists() {
+            complain(&format!("{} is missing: the {bytes} bytes that were in it cannot be shown", path.display()));
+        }
+    }
+    let mut log = Log { output, stream: args.stream.map(Stream::from), raw: args.raw, out: Out::stdout(), last: None };
     match &args.item {
         Some(name) => log.item(&folder, name)?,
         None if args.follow => log.follow(&folder)?,
