@@ -182,6 +182,7 @@ fn commands_are_injected_and_answered() {
     assert_eq!((&told["outcome"], &told["value"]), (&"finished".into(), &"2".into()));
     let late = home.run(&["exec", "--timeout", "50ms", "import time; time.sleep(0.5); late = 1"]);
     assert_eq!(late.status.code(), Some(124), "{}", text(&late.stderr));
+    assert!(text(&late.stderr).contains(" goes on"), "{}", text(&late.stderr));
     assert_eq!(home.says(&["exec", "late"]), "1\n", "only the waiting had ended");
     let mut stdin = home.command(&["exec", "-"]);
     let mut stdin = stdin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -550,4 +551,43 @@ fn following_ends_when_its_reader_has_had_enough() {
     until("it ends though the session is quiet", || follow.try_wait().expect("asked").is_some());
     home.says(&["stop"]);
     session.code();
+}
+
+#[test]
+fn what_an_engine_that_stands_still_was_not_given_is_not_said_to_go_on() {
+    let home = Home::new();
+    let session = home.held(&[]);
+    session.signal(Signal::SIGSTOP);
+    let late = home.run(&["exec", "--timeout", "50ms", "1"]);
+    session.signal(Signal::SIGCONT);
+    assert_eq!(late.status.code(), Some(124));
+    assert!(text(&late.stderr).contains("perhaps not handed over"), "{}", text(&late.stderr));
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn what_is_no_job_and_where_no_session_can_be_kept_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    nix::unistd::mkfifo(&home.path().join("fifo.toml"), nix::sys::stat::Mode::S_IRWXU).expect("made");
+    std::fs::write(home.path().join("empty.toml"), "").expect("written");
+    for (file, said) in [("fifo.toml", "regular file"), ("empty.toml", "empty.toml:1:1: nothing is to be done")] {
+        let output = home.run(&["run", "--headless", file]);
+        assert_eq!(output.status.code(), Some(2), "{file}");
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+    let run = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
+    let nowhere = home.command(&run).env("CHILDMINDER_DATA_DIR", home.path().join("empty.toml")).output();
+    assert_eq!(nowhere.expect("it runs").status.code(), Some(69));
+    home.says(&run);
+    let log = home.folder().join("engine.log");
+    assert_eq!(log.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    std::fs::remove_file(home.folder().join("stdout.log")).expect("removed");
+    let output = home.run(&["log"]);
+    assert!(text(&output.stderr).contains("stdout.log is missing"), "{}", text(&output.stderr));
+    std::fs::write(home.folder().join("session.json"), "{").expect("written");
+    let table = home.says(&["ls"]);
+    let row = table.lines().nth(1).expect("a row");
+    assert!(row.ends_with("–") && row.contains(" damaged "), "{table}");
 }
