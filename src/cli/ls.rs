@@ -52,7 +52,7 @@ fn row(session: &Listed) -> Vec<Cell> {
     // The whole of it is in --json; a row stays short.
     let trouble = if session.damaged.is_some() { "damaged".to_owned() } else { trouble };
     let journal = if session.running { Folder::open(&session.folder).ok() } else { None };
-    let trouble = journal.and_then(|folder| target::ask_journal_trouble(&folder)).unwrap_or(trouble);
+    let trouble = journal.and_then(|folder| target::ask_journal_trouble(&folder)).map_or(trouble, str::to_owned);
     let age = match session.created {
         Micros(0) => "–".to_owned(),
         created => length(clock::wall().since(created)),

@@ -5,7 +5,7 @@ use crate::api::socket::Places;
 use crate::api::{Client, Welcome, live::Target};
 use crate::model::WaitFor;
 use crate::model::proto::{ClientHello, Request, Response, Summary, VERSION};
-use crate::store::{Folder, Purpose, clock, find, recover};
+use crate::store::{Folder, Purpose, find, recover};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -104,14 +104,13 @@ pub(super) async fn connect(folder: &Folder, client: &str, read_only: bool) -> R
 }
 
 /// What is to be said when the engine cannot write its journal.
-pub(super) fn journal_trouble(now: &Summary) -> Option<String> {
-    let wait = now.waits.iter().find(|wait| wait.what == WaitFor::Journal)?;
-    let since = super::out::length(clock::wall().since(wait.since));
-    Some(format!("the journal cannot be written, for {since} now"))
+pub(super) fn journal_trouble(now: &Summary) -> Option<&'static str> {
+    let waits = now.waits.iter().any(|wait| wait.what == WaitFor::Journal);
+    waits.then_some("the journal cannot be written")
 }
 
 /// The same of a session's engine, if it says so at once.
-pub(super) fn ask_journal_trouble(folder: &Folder) -> Option<String> {
+pub(super) fn ask_journal_trouble(folder: &Folder) -> Option<&'static str> {
     const MOST: Duration = Duration::from_millis(300);
     let ask = async {
         match connect(folder, "ls", true).await?.ask(Request::Summary).await? {
