@@ -72,7 +72,7 @@ struct Headless {
 
 impl Headless {
     fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let lines = std::cell::RefCell::new(BufReader::new(child.stdout.take().expect("a pipe")));
         Self { child, lines }
     }
@@ -182,6 +182,7 @@ fn commands_are_injected_and_answered() {
     assert_eq!((&told["outcome"], &told["value"]), (&"finished".into(), &"2".into()));
     let late = home.run(&["exec", "--timeout", "50ms", "import time; time.sleep(0.5); late = 1"]);
     assert_eq!(late.status.code(), Some(124), "{}", text(&late.stderr));
+    assert!(text(&late.stderr).contains(" goes on"), "{}", text(&late.stderr));
     assert_eq!(home.says(&["exec", "late"]), "1\n", "only the waiting had ended");
     let mut stdin = home.command(&["exec", "-"]);
     let mut stdin = stdin.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -234,10 +235,14 @@ fn an_output_that_nobody_reads_or_that_closes_holds_up_nothing() {
     let flood = "import sys\nfor n in range(20000): print('x' * 100)\nopen('done', 'w').close()";
     let args = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", flood];
     // Read up to the start, then never again.
-    let session = Headless::start(&mut home.command(&args));
+    let mut unread = home.command(&args);
+    let session = Headless::start(unread.stderr(std::fs::File::create(home.path().join("said")).expect("a file")));
     session.until("command 1 (item)");
     until("the item is done", || home.path().join("done").exists());
     until("the session is recorded as ended", || home.json(&["ls", "--json"])[0]["ended"]["code"] == 0);
+    let said = || std::fs::read_to_string(home.path().join("said")).expect("text");
+    until("it is said that something is missing", || said().contains("not printed"));
+    assert!(said().contains("session ended, exit code 0"), "{}", said());
     assert_eq!(session.code(), Some(0));
     // Closed at once.
     let mut closed = home.command(&args).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -515,4 +520,74 @@ fn stop_can_wait_for_the_sessions_end_and_gives_its_code() {
     let listed = home.json(&["ls", "--json"]);
     assert_eq!(listed[0]["ended"]["code"].as_i64(), code.map(i64::from));
     assert_eq!(listed[0]["counts"]["complete"], 1);
+}
+
+#[test]
+fn a_commands_output_stands_before_its_end_and_none_of_it_is_missing() {
+    let home = Home::new();
+    let print =
+        ["run", "--headless", "--backend", "python", "--frames", "1-500", "--command", "print('frame', {frame})"];
+    let said = home.says(&print);
+    let mut last = None;
+    for line in said.lines() {
+        if let Some(frame) = line.strip_prefix("out| frame ") {
+            last = Some(frame.to_owned());
+        } else if let Some((_, item)) = line.split_once(" item ").filter(|_| line.contains(" complete after ")) {
+            assert_eq!(item.split_whitespace().next(), last.as_deref(), "{said}");
+        }
+    }
+    assert_eq!(last.as_deref(), Some("500"));
+}
+
+#[test]
+fn following_ends_when_its_reader_has_had_enough() {
+    let home = Home::new();
+    let session = home.held(&["--frames", "1", "--command", "1"]);
+    let mut follow = home.command(&["log", "--follow"]).stdout(Stdio::piped()).spawn().expect("it starts");
+    home.says(&["exec", "print('one line')"]);
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "one line");
+    drop(lines);
+    until("it ends though the session is quiet", || follow.try_wait().expect("asked").is_some());
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn what_an_engine_that_stands_still_was_not_given_is_not_said_to_go_on() {
+    let home = Home::new();
+    let session = home.held(&[]);
+    session.signal(Signal::SIGSTOP);
+    let late = home.run(&["exec", "--timeout", "50ms", "1"]);
+    session.signal(Signal::SIGCONT);
+    assert_eq!(late.status.code(), Some(124));
+    assert!(text(&late.stderr).contains("perhaps not handed over"), "{}", text(&late.stderr));
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn what_is_no_job_and_where_no_session_can_be_kept_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    nix::unistd::mkfifo(&home.path().join("fifo.toml"), nix::sys::stat::Mode::S_IRWXU).expect("made");
+    std::fs::write(home.path().join("empty.toml"), "").expect("written");
+    for (file, said) in [("fifo.toml", "regular file"), ("empty.toml", "empty.toml:1:1: nothing is to be done")] {
+        let output = home.run(&["run", "--headless", file]);
+        assert_eq!(output.status.code(), Some(2), "{file}");
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+    let run = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
+    let nowhere = home.command(&run).env("CHILDMINDER_DATA_DIR", home.path().join("empty.toml")).output();
+    assert_eq!(nowhere.expect("it runs").status.code(), Some(69));
+    home.says(&run);
+    let log = home.folder().join("engine.log");
+    assert_eq!(log.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    std::fs::remove_file(home.folder().join("stdout.log")).expect("removed");
+    let output = home.run(&["log"]);
+    assert!(text(&output.stderr).contains("stdout.log is missing"), "{}", text(&output.stderr));
+    std::fs::write(home.folder().join("session.json"), "{").expect("written");
+    let table = home.says(&["ls"]);
+    let row = table.lines().nth(1).expect("a row");
+    assert!(row.ends_with("–") && row.contains(" damaged "), "{table}");
 }

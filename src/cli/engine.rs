@@ -4,11 +4,11 @@
 //! with an exit code and what is wrong. Then it lets go of the pipe and belongs to nobody.
 
 use super::exit::{Failure, LOST, OK};
-use super::host::Hosted;
+use super::host::{self, Hosted};
 use super::inherited;
 use crate::store::Folder;
 use nix::unistd::{dup2_stdout, setsid};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
 /// Starts a session's engine as a process of its own, and waits until clients can come.
 pub(super) fn start(folder: &Folder, watchers: Option<u32>) -> Result<(), Failure> {
     inherited::keep_to_ourselves();
-    let log = OpenOptions::new().append(true).create(true).open(folder.engine_log())?;
+    let log = host::engine_log(&folder.engine_log())?;
     let mut engine = Command::new("/proc/self/exe")
         .arg("__engine")
         .arg(folder.path())

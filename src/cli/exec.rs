@@ -3,12 +3,16 @@
 use super::exit::{FAILED, Failure, LOST, OK, REFUSED, TIMED_OUT, USAGE};
 use super::out::{Out, complain};
 use super::target;
-use crate::model::proto::{CommandDetail, FRAME_LIMIT, Request, Response};
-use crate::model::{CommandOutcome, Micros};
-use crate::store::{Purpose, plain_safe};
+use crate::api::client::new_id;
+use crate::model::proto::{CommandDetail, FRAME_LIMIT, PAGE_LIMIT, Request, Response, Window};
+use crate::model::{CommandOutcome, CommandState, Micros};
+use crate::store::{Folder, Purpose, plain_safe};
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::time::Duration;
+
+/// How long the engine is asked, after a time-out, what became of the command.
+const FATE: Duration = Duration::from_secs(1);
 
 /// Inject one Python command into a session's child, and wait for its end.
 ///
@@ -55,13 +59,17 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let source = if args.code == "-" { read_stdin()? } else { args.code };
     let folder = target::folder(args.session.as_deref(), Purpose::Write)?;
     let detail = target::block_on(async {
+        let id = new_id()?;
         let ask = async {
             let client = target::connect(&folder, "exec", false).await?;
-            Ok::<_, Failure>(client.ask(Request::Exec { source, wait: true }).await?)
+            Ok::<_, Failure>(client.ask_as(id.clone(), Request::Exec { source, wait: true }).await?)
         };
         let answer = match args.timeout {
             None => ask.await?,
-            Some(limit) => tokio::time::timeout(limit, ask).await.map_err(|_| timed_out(limit))??,
+            Some(limit) => match tokio::time::timeout(limit, ask).await {
+                Ok(answer) => answer?,
+                Err(_) => return Err(timed_out(limit, &fate(&folder, &id).await)),
+            },
         };
         match answer {
             Response::Command(detail) => Ok(detail),
@@ -82,9 +90,33 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     Ok(code(outcome))
 }
 
-fn timed_out(limit: Duration) -> Failure {
+fn timed_out(limit: Duration, fate: &str) -> Failure {
     let limit = super::out::length(Micros::from(limit));
-    Failure::new(TIMED_OUT, format!("the command did not end within {limit}; it goes on, only the waiting has ended"))
+    Failure::new(TIMED_OUT, format!("the command did not end within {limit}: {fate}"))
+}
+
+/// What became of the command that this call asked for, as far as the engine tells at once.
+async fn fate(folder: &Folder, call: &str) -> String {
+    let last = async {
+        let client = target::connect(folder, "exec", true).await.ok()?;
+        // A window past the end is moved back.
+        match client.ask(Request::Commands(Window { from: u32::MAX, limit: PAGE_LIMIT })).await {
+            Ok(Response::Commands(page)) => Some(page.rows),
+            _ => None,
+        }
+    };
+    let Ok(Some(rows)) = tokio::time::timeout(FATE, last).await else {
+        return "the engine does not answer, so the command was perhaps not handed over; if the engine goes on, it may \
+                still run"
+            .to_owned();
+    };
+    let ours = rows.iter().rev().find(|row| row.by.as_ref().is_some_and(|by| by.request == call));
+    match ours.map(|row| (row.id, row.row.state)) {
+        None => "the engine has not taken it".to_owned(),
+        Some((id, CommandState::Queued)) => format!("command {id} waits for its turn; only the waiting here has ended"),
+        Some((id, state)) if state.is_final() => format!("command {id} has {} just now", state.word()),
+        Some((id, _)) => format!("command {id} goes on; only the waiting has ended"),
+    }
 }
 
 fn read_stdin() -> Result<String, Failure> {

@@ -7,6 +7,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
 /// A watch on a folder.
 pub(super) struct Changes {
@@ -27,11 +28,11 @@ impl Changes {
         Ok(Self { inotify })
     }
 
-    /// Waits for one, or until there is something to read at `or`.
-    pub(super) fn wait(&self, or: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let mut files: Vec<PollFd> = vec![PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
-        files.extend(or.map(|or| PollFd::new(or, PollFlags::POLLIN)));
-        match poll(&mut files, PollTimeout::NONE) {
+    /// Waits for one, or until there is something to read at `or`, or it is closed at its other end, or for so long.
+    pub(super) fn wait(&self, or: BorrowedFd<'_>, what: PollFlags, most: Option<Duration>) -> io::Result<()> {
+        let mut files = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN), PollFd::new(or, what)];
+        let most = most.map_or(PollTimeout::NONE, |most| PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX));
+        match poll(&mut files, most) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,24 +1,30 @@
 //! What `--headless` prints: the journal and the child's output, read from the session's files by a thread of its own.
 //!
 //! What must stay true: the engine knows nothing of the printer. An output that blocks, closes or hangs up stops only
-//! the printing; when the session is over the printer gets a bounded time for what is left.
+//! the printing; when the session is over the printer goes on for what is left while somebody reads it, and what was not
+//! printed is said.
 
 use super::exit::Failure;
 use super::follow::Changes;
 use super::lines;
+use super::out::complain;
 use crate::model::proto::OutputLine;
-use crate::model::{Event, EventKind, Job, Marks, Stream};
-use crate::store::{Folder, JournalReader, OutputReader, StoreError, plain_safe};
+use crate::model::{EventKind, Job, Marks, Stream};
+use crate::store::{Folder, JournalReader, OutputReader, Recorded, StoreError, plain_safe, recover};
 use jiff::tz::TimeZone;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
-/// How long the printer may go on when the session is over.
+/// How long nothing may be taken of what is printed, once the session is over, before the rest is left out.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the last bytes of a command may be on their way to the log when its end is in the journal.
+const ON_THEIR_WAY: Duration = Duration::from_millis(500);
 /// How many bytes of the journal are copied at once.
 const BLOCK: usize = 64 << 10;
 /// Further than any stream comes.
@@ -29,6 +35,35 @@ pub(super) struct Printer {
     /// Closing it tells the printer that the session is over.
     over: OwnedFd,
     done: mpsc::Receiver<()>,
+    folder: Folder,
+    progress: Arc<Progress>,
+}
+
+/// How far the printer has come.
+#[derive(Default)]
+struct Progress {
+    /// Writes that the output took.
+    writes: AtomicU64,
+    /// The last event printed; zero where events are not counted.
+    seq: AtomicU64,
+}
+
+/// Standard output, with its progress counted.
+struct Counted {
+    to: Stdout,
+    progress: Arc<Progress>,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.progress.writes.fetch_add(1, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 impl Printer {
@@ -37,7 +72,8 @@ impl Printer {
         let changes = Changes::of(folder.path())?;
         let (told, over) = nix::unistd::pipe().map_err(io::Error::from)?;
         let (done_tx, done) = mpsc::channel();
-        let out = BufWriter::new(io::stdout());
+        let progress = Arc::<Progress>::default();
+        let out = BufWriter::new(Counted { to: io::stdout(), progress: Arc::clone(&progress) });
         let mut follower = if json {
             Follower::Json(Journal { folder: folder.clone(), file: None, at: length(folder), out })
         } else {
@@ -49,14 +85,37 @@ impl Printer {
             // Nobody waits for it when the time for it is over.
             let _ = done_tx.send(());
         })?;
-        Ok(Self { over, done })
+        Ok(Self { over, done, folder: folder.clone(), progress })
     }
 
-    /// Lets it print what is left, for a bounded time.
+    /// Lets it print what is left, as long as somebody reads it; says so if nobody does.
     pub(super) fn finish(self) {
         drop(self.over);
-        // Either way there is nothing more to do for it.
-        let _ = self.done.recv_timeout(FAREWELL);
+        loop {
+            let before = self.progress.writes.load(Ordering::Relaxed);
+            match self.done.recv_timeout(FAREWELL) {
+                Err(mpsc::RecvTimeoutError::Timeout) if self.progress.writes.load(Ordering::Relaxed) != before => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => return Self::cut_short(&self.folder, &self.progress),
+                // All is printed, or nobody can read it any more.
+                Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn cut_short(folder: &Folder, progress: &Progress) {
+        let id = folder.id();
+        let state = recover(folder).map(|recovered| recovered.state).unwrap_or_default();
+        let missing = match progress.seq.load(Ordering::Relaxed) {
+            0 => "the rest was".to_owned(),
+            seq => format!("about {} events were", state.seq.0.saturating_sub(seq)),
+        };
+        let wait = FAREWELL.as_secs();
+        complain(&format!(
+            "nobody read standard output for {wait} s: {missing} not printed; `childminder log {id}` has the output"
+        ));
+        if let Some(ended) = state.ended {
+            complain(&format!("session ended, exit code {}: {}", ended.code, ended.reason));
+        }
     }
 }
 
@@ -75,20 +134,22 @@ impl Follower {
         loop {
             // Looked at first: what was written before the end is printed after it was seen.
             let over = is_over(told)?;
-            match self {
-                Self::Json(journal) => journal.copy()?,
+            let soon = match self {
+                Self::Json(journal) => {
+                    journal.copy()?;
+                    None
+                }
                 Self::Text(text) => text.print(over)?,
-            }
+            };
             if over {
                 return Ok(());
             }
-            changes.wait(Some(told.as_fd()))?;
+            changes.wait(told.as_fd(), PollFlags::POLLIN, soon)?;
         }
     }
 }
 
 fn is_over(told: &OwnedFd) -> io::Result<bool> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     Ok(poll(&mut [PollFd::new(told.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO)? > 0)
 }
 
@@ -97,7 +158,7 @@ struct Journal {
     folder: Folder,
     file: Option<File>,
     at: u64,
-    out: BufWriter<Stdout>,
+    out: BufWriter<Counted>,
 }
 
 impl Journal {
@@ -141,11 +202,21 @@ struct Text {
     printed: Marks,
     /// Where the last command began or ended: a line ends there, whatever comes after it.
     boundary: Marks,
-    out: BufWriter<Stdout>,
+    out: BufWriter<Counted>,
+    waiting: Waiting,
+}
+
+/// Whether bytes of a command that has ended are waited for.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    No,
+    Since(Instant),
+    /// They did not come: a disk that is full takes none. Not waited for again until some do.
+    InVain,
 }
 
 impl Text {
-    fn new(folder: &Folder, out: BufWriter<Stdout>) -> Result<Self, Failure> {
+    fn new(folder: &Folder, out: BufWriter<Counted>) -> Result<Self, Failure> {
         let output = OutputReader::open(folder);
         Ok(Self {
             folder: folder.clone(),
@@ -157,50 +228,80 @@ impl Text {
             boundary: Marks::default(),
             output,
             out,
+            waiting: Waiting::No,
         })
     }
 
-    fn print(&mut self, over: bool) -> io::Result<()> {
-        while let Some(events) = self.next_events() {
-            for event in events {
-                match &event.kind {
-                    EventKind::CommandSent { from: upto, .. } | EventKind::CommandEnded { to: upto, .. } => {
-                        self.boundary = *upto;
-                        self.print_output(*upto, false)?;
-                    }
-                    _ => {}
+    /// Prints what there is; how long to wait at most before the next look.
+    fn print(&mut self, over: bool) -> io::Result<Option<Duration>> {
+        while let Some((events, end)) = self.next_events() {
+            for Recorded { at, event } in events {
+                if let EventKind::CommandEnded { to, .. } = &event.kind
+                    && let Some(wait) = self.on_their_way(*to, over)?
+                {
+                    self.at = at;
+                    self.out.flush()?;
+                    return Ok(Some(wait));
+                }
+                if let EventKind::CommandSent { from: upto, .. } | EventKind::CommandEnded { to: upto, .. } =
+                    &event.kind
+                {
+                    self.boundary = *upto;
+                    self.print_output(*upto, false)?;
                 }
                 if let Some(line) = lines::line(&event, &self.job, &self.zone) {
                     writeln!(self.out, "{line}")?;
                 }
+                self.out.get_ref().progress.seq.store(event.seq.0, Ordering::Relaxed);
             }
+            self.at = end;
         }
-        // The engine tells of a command's end when some of its last bytes may still be on their way to the log.
+        // What did not come in time is still that command's.
         self.print_output(self.boundary, false)?;
         self.print_output(EVERYTHING, over)?;
-        self.out.flush()
+        self.out.flush()?;
+        Ok(None)
     }
 
-    /// Some of the events that were not printed; `None` when there are none.
-    fn next_events(&mut self) -> Option<Vec<Event>> {
+    /// How long to wait at most for the last bytes of a command that has ended, so that they stand before its end.
+    fn on_their_way(&mut self, to: Marks, over: bool) -> io::Result<Option<Duration>> {
+        let stored = self.output.reached().map_err(io::Error::other)?;
+        if over || (stored.stdout >= to.stdout && stored.stderr >= to.stderr) {
+            self.waiting = Waiting::No;
+            return Ok(None);
+        }
+        let waited = match self.waiting {
+            Waiting::InVain => return Ok(None),
+            Waiting::Since(since) => since.elapsed(),
+            Waiting::No => {
+                self.waiting = Waiting::Since(Instant::now());
+                Duration::ZERO
+            }
+        };
+        let left = ON_THEIR_WAY.checked_sub(waited).filter(|left| !left.is_zero());
+        if left.is_none() {
+            self.waiting = Waiting::InVain;
+        }
+        Ok(left)
+    }
+
+    /// Some of the events that were not printed, and where they end; `None` when there are none.
+    fn next_events(&mut self) -> Option<(Vec<Recorded>, u64)> {
         const MOST: usize = 100;
         if self.journal.is_none() {
             // The engine may not have begun it yet.
             self.journal = JournalReader::open(&self.folder.journal()).ok();
         }
         let mut lines = self.journal.as_ref()?.iter_from(self.at);
-        let events: Vec<Event> =
-            lines.by_ref().take(MOST).filter_map(Result::ok).map(|recorded| (*recorded.event).clone()).collect();
+        let events = lines.by_ref().take(MOST).filter_map(Result::ok).collect();
         let end = lines.end();
-        let moved = end != self.at;
-        self.at = end;
-        moved.then_some(events)
+        (end != self.at).then_some((events, end))
     }
 
     /// Prints what was not printed before `upto`. A line without an end is printed when it reaches that far, else it has
     /// to wait for its end, until the session is over.
     fn print_output(&mut self, upto: Marks, over: bool) -> io::Result<()> {
-        let stored = self.output.lengths().map_err(io::Error::other)?;
+        let stored = self.output.reached().map_err(io::Error::other)?;
         let is_new = |stream| of(&self.printed, stream) < of(&upto, stream).min(of(&stored, stream));
         if !is_new(Stream::Stdout) && !is_new(Stream::Stderr) {
             return Ok(());

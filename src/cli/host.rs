@@ -12,6 +12,7 @@ use crate::session::{Handle, Message};
 use crate::store::{EngineFile, Folder, Limits, SessionFile};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -241,9 +242,14 @@ fn remove_old(folder: &Folder, limits: Limits) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Opens the session's `engine.log` to be added to.
+pub(super) fn engine_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
 /// Sends this process's traces to the session's `engine.log`.
 fn log_to(path: &Path) -> Result<(), Failure> {
-    let file: File = OpenOptions::new().append(true).create(true).open(path)?;
+    let file = engine_log(path)?;
     let filter = EnvFilter::try_from_env("CHILDMINDER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Fails when this process has a log already, which then stays.
     let _ = tracing_subscriber::fmt().with_ansi(false).with_env_filter(filter).with_writer(Mutex::new(file)).try_init();
@@ -254,5 +260,8 @@ fn log_to(path: &Path) -> Result<(), Failure> {
 pub(super) fn create(job: Job) -> Result<Folder, Failure> {
     let recipe = backend::find(&job.backend).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
     let session = SessionFile::new(job, Some(recipe.text));
-    Ok(Folder::create(&crate::store::sessions_dir()?, &session)?)
+    // Nothing is wrong with what was asked for; there is no place to do it.
+    let no_place = |error: crate::store::StoreError| Failure::new(NOT_STARTED, error.to_string());
+    let dir = crate::store::sessions_dir().map_err(no_place)?;
+    Folder::create(&dir, &session).map_err(no_place)
 }

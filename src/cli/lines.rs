@@ -7,6 +7,7 @@ use crate::model::{
 use crate::store::plain_safe;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::borrow::Cow;
 
 /// The most characters of a child's text in a line.
 const MOST: usize = 300;
@@ -168,7 +169,7 @@ fn command(kind: &EventKind) -> Option<String> {
 }
 
 fn item(kind: &EventKind, job: &Job) -> Option<String> {
-    let name = |item: ItemIndex| safe(&job.agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name));
+    let name = |item: ItemIndex| safe(&job.agenda.name(item).map_or_else(|| item.to_string(), Cow::into_owned));
     Some(match kind {
         EventKind::ItemStarted { item, attempt: 1 } => format!("item {} running", name(*item)),
         EventKind::ItemStarted { item, attempt } => format!("item {} running, attempt {attempt}", name(*item)),

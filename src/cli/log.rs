@@ -2,12 +2,14 @@
 
 use super::exit::{Failure, OK, USAGE};
 use super::follow::Changes;
-use super::out::Out;
+use super::out::{Out, complain};
 use super::target;
 use crate::model::proto::{OutputAt, OutputLine, OutputQuery, PAGE_LIMIT};
 use crate::model::{CommandId, ItemIndex, Marks, State, Stream};
 use crate::store::{Folder, OutputReader, Places, Purpose, Resolve, Slice, recover};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Bytes of a log that are copied at once.
 const BLOCK: usize = 64 << 10;
@@ -60,13 +62,15 @@ impl From<Which> for Stream {
 /// Runs it; the exit code.
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     let folder = target::folder(args.session.as_deref(), Purpose::Read)?;
-    let mut log = Log {
-        output: OutputReader::open(&folder),
-        stream: args.stream.map(Stream::from),
-        raw: args.raw,
-        out: Out::stdout(),
-        last: None,
-    };
+    let output = OutputReader::open(&folder);
+    let reached = output.reached()?;
+    for (stream, bytes) in [(Stream::Stdout, reached.stdout), (Stream::Stderr, reached.stderr)] {
+        let path = folder.output(stream);
+        if bytes > 0 && !path.exists() {
+            complain(&format!("{} is missing: the {bytes} bytes that were in it cannot be shown", path.display()));
+        }
+    }
+    let mut log = Log { output, stream: args.stream.map(Stream::from), raw: args.raw, out: Out::stdout(), last: None };
     match &args.item {
         Some(name) => log.item(&folder, name)?,
         None if args.follow => log.follow(&folder)?,
@@ -76,6 +80,12 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     }
     log.out.flush()?;
     Ok(OK)
+}
+
+fn is_closed(output: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut files = [PollFd::new(output, PollFlags::empty())];
+    poll(&mut files, PollTimeout::ZERO).map_err(io::Error::from)?;
+    Ok(files[0].revents().is_some_and(|happened| happened.intersects(PollFlags::POLLERR | PollFlags::POLLHUP)))
 }
 
 struct Log {
@@ -98,7 +108,12 @@ impl Log {
             if !running {
                 return Ok(());
             }
-            changes.wait(None)?;
+            // Of a pipe whose reader has gone this tells at once, however quiet the session is.
+            let stdout = io::stdout();
+            changes.wait(stdout.as_fd(), PollFlags::empty(), None)?;
+            if is_closed(stdout.as_fd())? {
+                return Ok(());
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 
 use super::exit::{Failure, OK};
 use super::out::{Cell, Out, Table, Tone, length};
-use crate::model::{ItemStatus, SessionPhase};
-use crate::store::{Listed, clock, list};
+use super::target;
+use crate::model::{ItemStatus, Micros, SessionPhase};
+use crate::store::{Folder, Listed, clock, list};
 
 /// List sessions, running and ended, newest first.
 #[derive(Debug, clap::Args)]
@@ -48,14 +49,21 @@ fn row(session: &Listed) -> Vec<Cell> {
         .map(|status| format!("{} {}", count(status), status.word()))
         .collect::<Vec<_>>()
         .join(", ");
-    let trouble = session.damaged.clone().unwrap_or(trouble);
+    // The whole of it is in --json; a row stays short.
+    let trouble = if session.damaged.is_some() { "damaged".to_owned() } else { trouble };
+    let journal = if session.running { Folder::open(&session.folder).ok() } else { None };
+    let trouble = journal.and_then(|folder| target::ask_journal_trouble(&folder)).map_or(trouble, str::to_owned);
+    let age = match session.created {
+        Micros(0) => "–".to_owned(),
+        created => length(clock::wall().since(created)),
+    };
     vec![
         Cell::from(&session.id),
         Cell::from(&session.backend),
         state(session),
         Cell::from(items),
         Cell::new(trouble, Tone::Bad),
-        Cell::from(length(clock::wall().since(session.created))),
+        Cell::from(age),
     ]
 }
 

@@ -6,6 +6,7 @@ use super::target::Way;
 use super::{attach, engine, headless, out};
 use crate::job::{self, Flags};
 use crate::model::Job;
+use crate::model::job::Phases;
 use crate::store::{Folder, Purpose, find};
 use std::path::PathBuf;
 
@@ -154,6 +155,10 @@ fn job(args: Args) -> Result<Job, Failure> {
     if let Some(path) = &args.job {
         let mut job = job::read(path, &args.set).map_err(wrong)?;
         job.hold |= args.hold;
+        if job.agenda.is_empty() && job.phases == Phases::default() && !job.hold {
+            let nothing = "nothing is to be done: give an [agenda], commands under [phases], or hold = true";
+            return Err(Failure::new(USAGE, format!("{}:1:1: {nothing}", path.display())));
+        }
         return Ok(job);
     }
     let nothing = args.backend.is_none() && args.commands.is_empty() && args.frames.is_none() && !args.hold;

@@ -1,7 +1,7 @@
 //! `stop`: end a session.
 
 use super::exit::{Failure, LOST, OK, TIMED_OUT};
-use super::out::Out;
+use super::out::{Out, complain};
 use super::target;
 use crate::api::Client;
 use crate::model::proto::{Request, Response, ServerFrame};
@@ -44,6 +44,11 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
             _ => out.line(&format!("{} is stopping", folder.id()))?,
         }
         out.flush()?;
+        if let Ok(Response::Summary(now)) = client.ask(Request::Summary).await
+            && let Some(trouble) = target::journal_trouble(&now)
+        {
+            complain(&format!("{trouble}; the session ends when that is mended"));
+        }
         match args.timeout {
             _ if !args.wait => Ok(OK),
             None => end(&folder, client).await,

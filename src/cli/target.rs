@@ -3,10 +3,12 @@
 use super::exit::Failure;
 use crate::api::socket::Places;
 use crate::api::{Client, Welcome, live::Target};
-use crate::model::proto::{ClientHello, VERSION};
+use crate::model::WaitFor;
+use crate::model::proto::{ClientHello, Request, Response, Summary, VERSION};
 use crate::store::{Folder, Purpose, find, recover};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The session's folder, by name or by what is the case.
 pub(super) fn folder(selector: Option<&str>, purpose: Purpose) -> Result<Folder, Failure> {
@@ -99,6 +101,25 @@ fn sockets(folder: &Folder) -> Vec<PathBuf> {
 /// A connection to a session's engine.
 pub(super) async fn connect(folder: &Folder, client: &str, read_only: bool) -> Result<Client, Failure> {
     Ok(Way::Session(folder.clone()).connect(client, read_only).await?.0)
+}
+
+/// What is to be said when the engine cannot write its journal.
+pub(super) fn journal_trouble(now: &Summary) -> Option<&'static str> {
+    let waits = now.waits.iter().any(|wait| wait.what == WaitFor::Journal);
+    waits.then_some("the journal cannot be written")
+}
+
+/// The same of a session's engine, if it says so at once.
+pub(super) fn ask_journal_trouble(folder: &Folder) -> Option<&'static str> {
+    const MOST: Duration = Duration::from_millis(300);
+    let ask = async {
+        match connect(folder, "ls", true).await?.ask(Request::Summary).await? {
+            Response::Summary(now) => Ok(journal_trouble(&now)),
+            _ => Ok(None),
+        }
+    };
+    // One that does not answer is not said to be in trouble: it may only be busy.
+    block_on(async { tokio::time::timeout(MOST, ask).await.unwrap_or(Ok(None)) }).ok().flatten()
 }
 
 /// Runs a client's work to its end.

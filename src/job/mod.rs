@@ -80,8 +80,9 @@ pub(crate) use file::is_identifier;
 use crate::model::Job;
 use file::Set;
 use source::{At, Format, Sink, Source};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use tree::{Node, Walk};
 
@@ -146,7 +147,12 @@ fn format_of(path: &Path, text: &str) -> Format {
 /// The text of a file of at most so many bytes.
 pub(crate) fn text_of(path: &Path, most: u64) -> Result<String, JobErrors> {
     let whole = |what: String| JobErrors::whole(path.display().to_string(), what);
-    let file = File::open(path).map_err(|error| whole(format!("cannot be opened: {error}")))?;
+    // Opening what is no file, such as a FIFO, could wait for ever, and reading it too.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|error| whole(format!("cannot be opened: {error}")))?;
+    if !file.metadata().map_err(|error| whole(format!("cannot be read: {error}")))?.is_file() {
+        return Err(whole("is not a regular file".to_owned()));
+    }
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| whole(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > most {

@@ -78,12 +78,12 @@ pub enum StoreError {
 
 /// The first few candidates, for a sentence.
 pub(super) fn listed(candidates: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let mut text = candidates.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if candidates.len() > SHOWN {
-        text.push_str(", …");
+    const SHOWN: usize = 3;
+    let text = candidates.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match candidates.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more (`childminder ls`)"),
     }
-    text
 }
 
 /// Makes the closure that turns an `io::Error` about this file into a sentence.

@@ -128,6 +128,14 @@ impl OutputReader {
         Ok(Marks { stdout: length(Stream::Stdout)?, stderr: length(Stream::Stderr)? })
     }
 
+    /// How far the streams have come: what is in the logs, or known to be lost.
+    pub fn reached(&self) -> Result<Marks, StoreError> {
+        let Marks { stdout, stderr } = self.lengths()?;
+        let Ok(index) = File::open(self.folder.output_index()) else { return Ok(Marks { stdout, stderr }) };
+        let ends = Records::new(index, Marks::default).ends();
+        Ok(Marks { stdout: stdout.max(ends.stdout), stderr: stderr.max(ends.stderr) })
+    }
+
     /// Bytes of a log as they are, from this offset on; how many there were.
     pub fn read_at(&self, stream: Stream, offset: u64, bytes: &mut [u8]) -> Result<usize, StoreError> {
         let path = self.folder.output(stream);
