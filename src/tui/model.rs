@@ -287,9 +287,10 @@ impl Model {
     }
 }
 
-/// Whether there are items that a resumed session would run.
+/// Whether the engine would take the session up again: there are items left to run, or it never had any.
 fn is_unfinished(summary: &Summary) -> bool {
-    summary.counts.iter().any(|(status, count)| *count > 0 && !status.is_final())
+    let mut items = summary.counts.iter().filter(|(_, count)| **count > 0).peekable();
+    items.peek().is_none() || items.any(|(status, _)| !status.is_final())
 }
 
 /// One of the warnings.

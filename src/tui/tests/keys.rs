@@ -344,7 +344,7 @@ fn a_dead_engine_leaves_nobody_to_ask_and_says_how_to_go_on() {
         window.misses(gone);
     }
     window.types("x");
-    window.sees("the engine died");
+    window.sees("the engine died; Esc leaves the prompt");
     window.keys("enter f5 backtab 1 space r K S");
     assert!(window.session.verbs().is_empty());
     assert_eq!(window.driver.model.prompt.text(), "draft");

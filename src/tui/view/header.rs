@@ -132,7 +132,7 @@ pub(super) fn state(model: &Model) -> Line<'static> {
         let since = match &model.link {
             Link::Over { .. } => return Line::styled("not connected", theme.bad()),
             Link::Connecting { since } | Link::Lost { since, .. } => *since,
-            _ => model.clock,
+            Link::Live(_) => model.clock,
         };
         let waited = text::elapsed(model.clock.since(since));
         return Line::styled(format!("connecting to the engine {waited}"), theme.warn());
