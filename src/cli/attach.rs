@@ -44,15 +44,13 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
 
 /// Refuses where there is no terminal, before anything is started.
 pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
-    use std::io::IsTerminal;
-    if cfg!(feature = "tui") && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        return Ok(());
-    }
-    let missing = if cfg!(feature = "tui") {
-        "a window needs a terminal on standard input and output"
-    } else {
-        "this childminder was built without the screen"
+    #[cfg(feature = "tui")]
+    let missing = match crate::tui::check_terminal() {
+        Ok(()) => return Ok(()),
+        Err(missing) => missing.to_string(),
     };
+    #[cfg(not(feature = "tui"))]
+    let missing = "this childminder was built without the screen";
     Err(Failure::new(super::exit::USAGE, format!("{missing}; {instead}")))
 }
 
@@ -66,7 +64,7 @@ pub(super) fn window(way: &Way, read_only: bool) -> Result<u8, Failure> {
     let options = Options { read_only, ..Options::default() };
     let ended = target::block_on(async {
         tui::run(live, options).await.map_err(|error| match error {
-            TuiError::NoTerminal => Failure::new(USAGE, error.to_string()),
+            TuiError::NoTerminal | TuiError::DumbTerminal { .. } => Failure::new(USAGE, error.to_string()),
             TuiError::Terminal(_) => Failure::new(LOST, error.to_string()),
         })
     })?;

@@ -50,7 +50,7 @@ pub(super) trait Screen {
 /// What the system tells the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// To end: SIGTERM or SIGINT.
+    /// To end: SIGTERM, SIGINT or SIGQUIT.
     End,
     /// That the terminal is gone: SIGHUP.
     HungUp,

@@ -59,8 +59,8 @@ pub(super) struct Shape {
     pub(super) recent: [Pane; 6],
     /// Whether the focused pane has all the room.
     pub(super) zoom: bool,
-    /// Whether a row of warnings is wanted.
-    pub(super) alert: bool,
+    /// Rows of warnings that are wanted.
+    pub(super) alert_rows: u16,
     /// Rows that the prompt would like, without its border.
     pub(super) prompt_rows: u16,
 }
@@ -83,7 +83,7 @@ pub(super) struct Layout {
     pub(super) class: Class,
     /// Two rows (one when compact, everything when too small).
     pub(super) header: Rect,
-    /// One row of warnings, or none.
+    /// Rows of warnings: none, one or two.
     pub(super) alert: Rect,
     /// The panes.
     pub(super) slots: Vec<Slot>,
@@ -156,7 +156,7 @@ impl Layout {
 
     fn roomy(area: Rect, class: Class, shape: Shape) -> Self {
         let (header, rest) = top(area, 2);
-        let (alert, rest) = top(rest, u16::from(shape.alert));
+        let (alert, rest) = top(rest, shape.alert_rows);
         let (body, keybar) = bottom(rest, 1);
         let slots = match (shape.zoom, class) {
             (true, _) => vec![Slot::new(body, &[shape.recent[0]], shape.recent)],
@@ -251,11 +251,11 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
         fn the_parts_tile_the_area(
-            width in 0u16..200, height in 0u16..80, focus in 0usize..6, zoom: bool, alert: bool, prompt_rows in 0u16..30,
+            width in 0u16..200, height in 0u16..80, focus in 0usize..6, zoom: bool, alert_rows in 0u16..3, prompt_rows in 0u16..60,
         ) {
             let area = Rect::new(0, 0, width, height);
             let recent = recent(focus);
-            let layout = Layout::new(area, Shape { recent, zoom, alert, prompt_rows });
+            let layout = Layout::new(area, Shape { recent, zoom, alert_rows, prompt_rows });
             let mut parts = vec![layout.header, layout.alert, layout.keybar];
             parts.extend(layout.slots.iter().map(|slot| slot.area));
             let covered: u32 = parts.iter().map(|part| part.area()).sum();

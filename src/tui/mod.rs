@@ -33,6 +33,7 @@ mod view;
 
 pub use actions::key_table_markdown;
 pub use panes::log::WindowLog;
+pub use terminal::check as check_terminal;
 
 use crate::api::SessionView;
 use driver::{Driver, Screen as _, Until};
@@ -85,7 +86,7 @@ impl std::fmt::Display for Ended {
             Self::Detached => f.write_str("detached: the engine and the child go on"),
             Self::TerminalLost => f.write_str("the terminal is gone: the engine and the child go on"),
             Self::SessionOver(code) => write!(f, "the session is over, exit code {code}"),
-            Self::EngineGone(reason) => write!(f, "the engine is gone: {reason}"),
+            Self::EngineGone(reason) => f.write_str(reason),
         }
     }
 }
@@ -94,8 +95,14 @@ impl std::fmt::Display for Ended {
 #[derive(Debug, thiserror::Error)]
 pub enum TuiError {
     /// Input or output is not a terminal.
-    #[error("standard input and output must be a terminal to open a window; use --headless without one")]
+    #[error("a window needs a terminal on standard input and output")]
     NoTerminal,
+    /// There is a terminal of which nothing is known, or that cannot place its cursor: `TERM` is `dumb`, empty or not set.
+    #[error("a window needs a terminal that can place its cursor, and TERM says {said}")]
+    DumbTerminal {
+        /// What `TERM` says, in words.
+        said: String,
+    },
     /// The terminal did not do what was asked.
     #[error("the terminal cannot be set up: {0}")]
     Terminal(#[source] io::Error),
@@ -103,7 +110,7 @@ pub enum TuiError {
 
 /// Opens a window on a session, and returns when it is left. Needs a tokio runtime with I/O and time.
 ///
-/// Takes the terminal, the signals TERM, INT, HUP and TSTP and the panic hook until then, and puts [`WindowLog`] in as
+/// Takes the terminal, the signals TERM, INT, QUIT, HUP and TSTP and the panic hook until then, and puts [`WindowLog`] in as
 /// `tracing`'s subscriber if there is none yet.
 pub async fn run(view: Arc<dyn SessionView>, options: Options) -> Result<Ended, TuiError> {
     // Fails when there is a subscriber already, which then may have the layer in it.

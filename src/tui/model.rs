@@ -10,7 +10,7 @@ use super::panes::prompt::PromptPane;
 use super::text;
 use super::theme::Theme;
 use crate::api::Link;
-use crate::model::proto::{CommandView, ItemView, Summary};
+use crate::model::proto::{CommandView, ItemView, Summary, Usage};
 use crate::model::state::ExceptionGroup;
 use crate::model::{ChildState, Micros, Wait, WaitFor};
 use jiff::tz::TimeZone;
@@ -118,7 +118,7 @@ impl Model {
         let shape = Shape {
             recent: self.recent,
             zoom: self.zoom,
-            alert: !self.alerts().is_empty(),
+            alert_rows: u16::from(!self.alerts().is_empty()) + u16::from(self.next_steps(usize::MAX).is_some()),
             prompt_rows: text::cells(self.prompt.wanted_rows()),
         };
         Layout::new(Rect::new(0, 0, self.size.width, self.size.height), shape)
@@ -141,6 +141,31 @@ impl Model {
     /// Whether the session has ended.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.link, Link::Over { .. }) || self.summary.as_ref().is_some_and(|summary| summary.ended.is_some())
+    }
+
+    /// Whether the engine is gone without having ended the session: what is shown is what was last heard.
+    pub(super) fn is_deserted(&self) -> bool {
+        matches!(self.link, Link::Over { .. }) && self.summary.as_ref().is_none_or(|summary| summary.ended.is_none())
+    }
+
+    /// Why this window will never change anything, now or later; a lost link may come back.
+    pub(super) fn only_looks(&self) -> Option<&'static str> {
+        if self.read_only {
+            Some("read-only: this window only looks")
+        } else if self.is_deserted() {
+            Some("the engine died")
+        } else if self.is_over() {
+            Some("the session is over")
+        } else {
+            None
+        }
+    }
+
+    /// What the process tree uses, while there is one that is known to be there.
+    pub(super) fn usage(&self) -> Option<&Usage> {
+        let summary = self.summary.as_ref().filter(|_| !self.is_over())?;
+        let alive = matches!(summary.child, ChildState::Starting { .. } | ChildState::Connected { .. });
+        summary.usage.as_ref().filter(|_| alive)
     }
 
     /// Whether a length of time is seen that grows.
@@ -170,11 +195,12 @@ impl Model {
     pub(super) fn alerts(&self) -> Vec<Alert> {
         let mut alerts = Vec::new();
         self.link_alert(&mut alerts);
-        let Some(summary) = &self.summary else { return alerts };
+        // What was going on when the engine died is not what is going on.
+        let Some(summary) = self.summary.as_ref().filter(|_| !self.is_deserted()) else { return alerts };
         let now = self.engine_now();
         if let Some(ended) = &summary.ended {
             let reason = text::one_line(&ended.reason);
-            let said = format!("the session is over (exit code {}): {reason} · q leaves", ended.code);
+            let said = format!("the session is over (exit code {}): {reason}", ended.code);
             alerts.push(Alert { said, kind: if ended.code == 0 { Kind::Good } else { Kind::Bad } });
             return alerts;
         }
@@ -217,6 +243,29 @@ impl Model {
         alerts
     }
 
+    /// What can be done once nothing more will come: the longest way to say it that fits.
+    pub(super) fn next_steps(&self, width: usize) -> Option<String> {
+        if !self.is_over() {
+            return None;
+        }
+        let Some(summary) = &self.summary else { return Some("q leaves".into()) };
+        let id = text::one_line(&summary.session);
+        let ways = if self.is_deserted() || is_unfinished(summary) {
+            vec![
+                format!(
+                    "next: `childminder run --resume {id}` goes on with the rest, `childminder log {id}` has the output · \
+                     q leaves"
+                ),
+                format!("next: childminder run --resume {id}, or log · q leaves"),
+                "childminder run --resume, or log · q leaves".into(),
+            ]
+        } else {
+            vec![format!("next: `childminder log {id}` has the output · q leaves"), "childminder log · q leaves".into()]
+        };
+        let fits = ways.iter().find(|way| text::width(way) <= width).or(ways.last()).cloned();
+        Some(fits.unwrap_or_default())
+    }
+
     fn link_alert(&self, alerts: &mut Vec<Alert>) {
         match &self.link {
             Link::Lost { reason, since } => {
@@ -227,14 +276,21 @@ impl Model {
                     kind: Kind::Bad,
                 });
             }
-            Link::Over { last, reason, .. } if last.as_ref().is_none_or(|last| last.ended.is_none()) => {
+            Link::Over { reason, .. } if self.is_deserted() => {
                 let reason = text::one_line(reason);
-                let said = format!("the engine is gone: {reason} · q leaves, `childminder run --resume` goes on");
+                let seen = "; the session has not ended, what is shown was last heard";
+                let said = format!("{reason}{}", if self.summary.is_some() { seen } else { "" });
                 alerts.push(Alert { said, kind: Kind::Bad });
             }
             _ => {}
         }
     }
+}
+
+/// Whether the engine would take the session up again: there are items left to run, or it never had any.
+fn is_unfinished(summary: &Summary) -> bool {
+    let mut items = summary.counts.iter().filter(|(_, count)| **count > 0).peekable();
+    items.peek().is_none() || items.any(|(status, _)| !status.is_final())
 }
 
 /// One of the warnings.

@@ -20,6 +20,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
@@ -34,6 +35,19 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
+/// Whether a window can be opened here: input and output are a terminal, and one that does more than a typewriter.
+pub fn check() -> Result<(), TuiError> {
+    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        return Err(TuiError::NoTerminal);
+    }
+    match std::env::var_os("TERM").as_deref().map(OsStr::as_encoded_bytes) {
+        None => Err(TuiError::DumbTerminal { said: "nothing".to_owned() }),
+        Some(b"") => Err(TuiError::DumbTerminal { said: "nothing (it is empty)".to_owned() }),
+        Some(b"dumb") => Err(TuiError::DumbTerminal { said: "“dumb”".to_owned() }),
+        Some(_) => Ok(()),
+    }
+}
+
 /// Gives the terminal back when dropped, and a panic hook that does so first.
 pub(super) struct Guard {
     before: Arc<Hook>,
@@ -42,9 +56,7 @@ pub(super) struct Guard {
 impl Guard {
     /// Takes the terminal.
     pub(super) fn enter() -> Result<Self, TuiError> {
-        if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-            return Err(TuiError::NoTerminal);
-        }
+        check()?;
         let before: Arc<Hook> = Arc::from(std::panic::take_hook());
         let (ours, next) = (std::thread::current().id(), before.clone());
         std::panic::set_hook(Box::new(move |info| {
@@ -196,6 +208,7 @@ pub(super) fn signals() -> io::Result<impl Stream<Item = Signal> + Unpin> {
     Ok(stream::select_all([
         one(SignalKind::terminate(), Signal::End)?,
         one(SignalKind::interrupt(), Signal::End)?,
+        one(SignalKind::quit(), Signal::End)?,
         one(SignalKind::hangup(), Signal::HungUp)?,
         one(SignalKind::from_raw(nix::libc::SIGTSTP), Signal::Stop)?,
     ]))

@@ -13,8 +13,8 @@ const TRANSCRIPT: usize = 200;
 pub(in crate::tui) const HISTORY: usize = 1000;
 /// Events kept while the child is asked whether a text is complete.
 const DEFERRED: usize = 4096;
-/// Rows of the editor before it scrolls.
-const EDITOR_ROWS: usize = 8;
+/// Rows that the editor asks for at most; the layout gives the prompt no more than a third of the screen.
+const EDITOR_ROWS: usize = 30;
 
 /// What became of an injected command.
 #[derive(Debug, Clone, PartialEq)]

@@ -74,6 +74,12 @@ impl Fake {
         self.publish(&mut world);
     }
 
+    /// The newest pulse.
+    pub(super) fn summary(&self) -> Box<Summary> {
+        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::new(world.summary.clone())
+    }
+
     pub(super) fn print(&self, text: &str) {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = line(world.lines.len() as u64);

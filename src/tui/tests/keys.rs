@@ -4,7 +4,7 @@ use super::fake::{NOON, at};
 use super::harness::Window;
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, Request};
-use crate::model::{CommandId, StopMode, Wait, WaitFor};
+use crate::model::{CommandId, ItemStatus, StopMode, Wait, WaitFor};
 use crate::tui::Ended;
 use crate::tui::layout::Pane;
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -321,10 +321,80 @@ fn a_lost_link_is_told_and_what_was_known_stays() {
     window.sees("not connected to the engine");
     window.session.lose(Link::Over { last: None, reason: "it was killed".into(), since: at(61.0) });
     window.settle(Vec::new());
-    window.sees("the engine is gone: it was killed");
+    window.sees("it was killed; the session has not ended");
     window.keys("home");
     window.sees("frame 0001");
     assert_eq!(window.keys("q"), Some(Ended::EngineGone("it was killed".into())));
+}
+
+#[test]
+fn a_dead_engine_leaves_nobody_to_ask_and_says_how_to_go_on() {
+    let mut window = Window::open(80, 24);
+    window.keys("i");
+    window.types("draft");
+    let last = window.session.summary();
+    window.session.lose(Link::Over { last: Some(last), reason: "the engine is gone".into(), since: at(61.0) });
+    window.settle(Vec::new());
+    window.sees("? child unknown: the engine died");
+    window.sees("the engine is gone; the session has not ended");
+    window.sees("next: childminder run --resume 20261123-210000-demo-3f2a, or log · q leaves");
+    window.sees("inject → nobody (the engine died)");
+    window.sees("draft");
+    for gone in ["pid ", "cpu", "to go", "► item", "● ", "Enter run", "S stop"] {
+        window.misses(gone);
+    }
+    window.types("x");
+    window.sees("the engine died; Esc leaves the prompt");
+    window.keys("enter f5 backtab 1 space r K S");
+    assert!(window.session.verbs().is_empty());
+    assert_eq!(window.driver.model.prompt.text(), "draft");
+    window.misses("Stop the session?");
+    assert_eq!(window.keys("q"), Some(Ended::EngineGone("the engine is gone".into())));
+}
+
+#[test]
+fn what_is_over_says_what_can_be_done_next() {
+    let mut window = Window::open(160, 50);
+    window.session.end(1, "an item failed");
+    window.settle(Vec::new());
+    window.sees("`childminder run --resume 20261123-210000-demo-3f2a` goes on with the rest");
+    window.sees("d leave");
+    window.misses("cpu");
+    window.session.change(|summary| summary.counts = [(ItemStatus::Complete, 40)].into());
+    window.settle(Vec::new());
+    window.sees("next: `childminder log 20261123-210000-demo-3f2a` has the output · q leaves");
+}
+
+#[test]
+fn a_window_that_only_looks_offers_no_writes_and_takes_no_text() {
+    let mut window = Window::with(100, 30, true, true);
+    for offered in ["S stop", "space hold", "r retry", "i inject"] {
+        window.misses(offered);
+    }
+    window.sees("6 read-only: nothing can be injected");
+    window.keys("i");
+    window.sees("read-only: this window only looks");
+    window.misses("Enter run");
+    window.settle(vec![Event::Paste("6*7\nx".into())]);
+    window.types("6*7");
+    assert!(window.driver.model.prompt.is_blank());
+}
+
+#[test]
+fn a_long_paste_says_what_is_out_of_sight() {
+    let mut window = Window::open(80, 24);
+    let pasted: Vec<String> = (1..=20).map(|line| format!("line_{line}")).collect();
+    window.keys("i");
+    window.settle(vec![Event::Paste("one\ntwo\nthree".into())]);
+    window.sees("one");
+    window.sees(" 3 lines ");
+    window.keys("ctrl-c");
+    window.settle(vec![Event::Paste(pasted.join("\n"))]);
+    window.sees("20 lines · ↑ 15 above");
+    window.sees("line_16");
+    window.misses("line_15");
+    window.keys("up up up up up up");
+    window.sees("20 lines · ↑ 13 above · ↓ 2 below");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::fake::at;
 use super::harness::Window;
+use crate::api::Link;
 use crate::model::{Micros, StopMode, Wait, WaitFor};
 
 fn look(name: &str, window: &Window) {
@@ -72,6 +73,17 @@ fn ended() {
         window.session.end(0, "all items are complete");
         window.settle(Vec::new());
         look(&format!("ended_{width}x{height}"), &window);
+    }
+}
+
+#[test]
+fn deserted() {
+    for (width, height) in SIZES {
+        let mut window = Window::open(width, height);
+        let last = Some(window.session.summary());
+        window.session.lose(Link::Over { last, reason: "the engine is gone".into(), since: at(61.0) });
+        window.settle(Vec::new());
+        look(&format!("deserted_{width}x{height}"), &window);
     }
 }
 

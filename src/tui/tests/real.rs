@@ -194,7 +194,7 @@ fn keys_wake_a_window_in_which_nothing_ticks() {
 
 #[test]
 fn signals_give_the_terminal_back() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
         let mut terminal = Terminal::open(&[]);
         terminal.sees("frame 0013");
         kill(terminal.pid(), signal).unwrap();
@@ -293,4 +293,16 @@ fn without_a_terminal_nothing_is_opened() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("ended: Err(NoTerminal)"), "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn on_a_terminal_of_which_nothing_is_known_nothing_is_opened() {
+    for (term, said) in [("dumb", "DumbTerminal { said: \"“dumb”\" }"), ("", "DumbTerminal { said: \"nothing")] {
+        let terminal = Terminal::open(&[("TERM", term)]);
+        terminal.wait("the end", |seen| seen.over);
+        let seen = terminal.seen.0.lock().unwrap();
+        let bytes = String::from_utf8_lossy(&seen.bytes);
+        assert!(bytes.contains(&format!("ended: Err({said}")), "{bytes}");
+        assert!(!bytes.contains('\u{1b}'), "{bytes}");
+    }
 }

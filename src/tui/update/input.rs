@@ -77,8 +77,13 @@ fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Some(action) if model.overlay.is_some() && perform::moves_focus(action) => Vec::new(),
         Some(action) => perform(model, action),
         None if typing => {
-            model.prompt.completion = None;
-            model.prompt.editor.input(key);
+            let deaf = model.only_looks().filter(|_| keymap::writes_text(key.code, key.modifiers));
+            if let Some(why) = deaf {
+                model.complain(format!("{why}; Esc leaves the prompt"));
+            } else {
+                model.prompt.completion = None;
+                model.prompt.editor.input(key);
+            }
             Vec::new()
         }
         None => Vec::new(),
@@ -105,7 +110,10 @@ fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
         None if typing && model.prompt.checking.is_some() => {
             model.prompt.defer(Event::Paste(pasted.into()));
         }
-        None if typing => model.prompt.insert(pasted),
+        None if typing => match model.only_looks() {
+            Some(why) => model.complain(format!("{why}; Esc leaves the prompt")),
+            None => model.prompt.insert(pasted),
+        },
         // A paste elsewhere would be taken for keys; it goes nowhere instead.
         None => model.say("pasted text is taken in the prompt only (i)"),
     }

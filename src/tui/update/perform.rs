@@ -20,15 +20,15 @@ const CLIPBOARD: usize = 50_000;
 /// Why an action cannot be done just now.
 pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'static str> {
     if actions::find(action).is_some_and(|info| info.writes) {
-        if model.read_only {
-            return Err("this window only looks (--read-only)");
-        }
-        if model.is_over() {
-            return Err("the session is over");
+        if let Some(why) = model.only_looks() {
+            return Err(why);
         }
         if !matches!(model.link, Link::Live(_)) {
             return Err("not connected to the engine");
         }
+    }
+    if let (Action::Newline | Action::CompleteWord, Some(why)) = (action, model.only_looks()) {
+        return Err(why);
     }
     let item = model.agenda.selected_row();
     let running = model.summary.as_ref().is_some_and(|summary| summary.running.is_some());

@@ -44,6 +44,13 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
     if layout.alert.height > 0 {
         frame.render_widget(alerts(model, width), layout.alert);
     }
+    if layout.alert.height > 1
+        && let Some(next) = model.next_steps(width.saturating_sub(1))
+    {
+        let row = Rect { y: layout.alert.y + 1, height: 1, ..layout.alert };
+        let said = format!(" {}", text::fit(&next, width.saturating_sub(1)));
+        frame.render_widget(Line::styled(said, model.theme.strong()), row);
+    }
 }
 
 /// Parts at the left, parts at the right, without those that do not fit.
@@ -112,6 +119,7 @@ fn second_end(model: &Model) -> Vec<Part> {
         Link::Connecting { .. } => part(6, "◌ connecting", theme.warn()),
         Link::Live(_) => part(1, "● live", theme.good()),
         Link::Lost { .. } => part(6, "○ reconnecting", theme.bad()),
+        Link::Over { .. } if model.is_deserted() => part(6, "■ no engine", theme.bad()),
         Link::Over { .. } => part(6, "■ over", theme.dim()),
     });
     parts
@@ -122,13 +130,17 @@ pub(super) fn state(model: &Model) -> Line<'static> {
     let theme = model.theme;
     let Some(summary) = &model.summary else {
         let since = match &model.link {
+            Link::Over { .. } => return Line::styled("not connected", theme.bad()),
             Link::Connecting { since } | Link::Lost { since, .. } => *since,
-            _ => model.clock,
+            Link::Live(_) => model.clock,
         };
         let waited = text::elapsed(model.clock.since(since));
         return Line::styled(format!("connecting to the engine {waited}"), theme.warn());
     };
     let now = model.engine_now();
+    if model.is_deserted() && !matches!(summary.child, ChildState::None | ChildState::Exited { .. }) {
+        return Line::styled("? child unknown: the engine died", theme.bad());
+    }
     match &summary.child {
         ChildState::None => Line::styled("no child yet", theme.dim()),
         ChildState::Starting { since, .. } => {
@@ -162,7 +174,7 @@ pub(super) fn state(model: &Model) -> Line<'static> {
 fn running(model: &Model) -> Vec<Part> {
     let theme = model.theme;
     let Some(summary) = &model.summary else { return Vec::new() };
-    let Some(running) = &summary.running else { return Vec::new() };
+    let Some(running) = summary.running.as_ref().filter(|_| !model.is_over()) else { return Vec::new() };
     let now = model.engine_now();
     let mut parts = Vec::new();
     let mut quiet = |weight, what: &str, last: Option<Micros>| {
@@ -182,10 +194,12 @@ fn second(model: &Model) -> Vec<Part> {
     let theme = model.theme;
     let Some(summary) = &model.summary else { return Vec::new() };
     let mut parts = vec![Part { weight: 9, spans: counts(model, summary) }];
-    if let Some(left) = summary.to_go {
+    if let Some(left) = summary.to_go.filter(|_| !model.is_over()) {
         parts.push(part(7, format!("~{} to go", text::elapsed(left)), theme.text()));
     }
-    if let ChildState::Connected { pid, hello, .. } = &summary.child {
+    if let ChildState::Connected { pid, hello, .. } = &summary.child
+        && !model.is_deserted()
+    {
         let pid = if hello.pid == *pid { format!("pid {pid}") } else { format!("pid {} (by {pid})", hello.pid) };
         parts.push(part(5, pid, theme.dim()));
         let python = text::one_line(&format!("{} {}", hello.implementation, hello.python)).into_owned();
@@ -198,7 +212,7 @@ fn second(model: &Model) -> Vec<Part> {
             parts.push(part(3, text::fit(&application, 24).into_owned(), theme.dim()));
         }
     }
-    if let Some(usage) = &summary.usage {
+    if let Some(usage) = model.usage() {
         parts.push(part(6, format!("cpu {:>3.0}%", usage.cpu.clamp(0.0, 99_999.0)), theme.text()));
         parts.push(part(6, format!("mem {}", text::bytes(usage.memory)), theme.text()));
     }
@@ -281,7 +295,10 @@ fn status_row(model: &Model, width: u16) -> Paragraph<'static> {
         return Paragraph::new(Line::styled(text::left(&notice.said, width), style));
     }
     if let Some(alert) = model.alerts().into_iter().find(|alert| matches!(alert.kind, Kind::Good | Kind::Bad)) {
-        let said = text::left(&alert.said, width);
+        // There is no row for what else can be done.
+        let leaves = if model.is_over() { " · q" } else { "" };
+        let said = text::fit(&alert.said, width.saturating_sub(text::width(leaves)));
+        let said = text::left(&format!("{said}{leaves}"), width);
         return Paragraph::new(Line::styled(said, model.theme.banner(alert.kind == Kind::Good)));
     }
     let mut left = vec![Part { weight: 9, spans: state(model).spans }];

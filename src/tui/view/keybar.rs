@@ -41,9 +41,12 @@ fn hints(model: &Model, hints: &[(&str, &str)]) -> Line<'static> {
 fn keys(model: &Model, width: usize) -> Line<'static> {
     let contexts = contexts(model);
     let covered = |action| model.overlay.is_some() && moves_focus(action);
+    let never = |info: &Info| model.only_looks().is_some() && (info.writes || needs_a_listener(info.action));
     let shown = |right: bool, room: usize| {
         let mut line = Line::default();
-        let listed = |info: &&Info| !info.bar.is_empty() && always(info.action) == right && !covered(info.action);
+        let listed = |info: &&Info| {
+            !info.bar.is_empty() && always(info.action) == right && !covered(info.action) && !never(info)
+        };
         for info in TABLE.iter().filter(listed) {
             if let Some(key) = key(info, &contexts) {
                 let mut longer = line.clone();
@@ -68,9 +71,18 @@ fn always(action: Action) -> bool {
     matches!(action, Action::Prompt | Action::LeavePrompt | Action::Help | Action::Detach | Action::Stop)
 }
 
+/// Whether it is of use only where what is typed can be sent.
+fn needs_a_listener(action: Action) -> bool {
+    matches!(action, Action::Prompt | Action::Newline | Action::CompleteWord)
+}
+
 fn entry(model: &Model, info: &Info, key: &str, line: &mut Line<'static>) {
     let held = model.summary.as_ref().is_some_and(|summary| summary.held.is_some());
-    let label = if info.action == Action::Hold && held { "release" } else { info.bar };
+    let label = match info.action {
+        Action::Hold if held => "release",
+        Action::Detach if model.is_over() => "leave",
+        _ => info.bar,
+    };
     let (theme, able) = (model.theme, enabled(model, info.action).is_ok());
     let (first, second) = if able { (theme.accent(), theme.text()) } else { (theme.dim(), theme.dim()) };
     line.push_span(Span::styled(format!(" {}", keymap::shown(key)), first));

@@ -62,19 +62,8 @@ fn too_small(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 fn draw_slot(model: &Model, frame: &mut Frame<'_>, slot: &Slot) {
     let focused = model.focus() == slot.shown && !matches!(model.overlay, Some(Overlay::Detail(_)));
     let theme = model.theme;
-    let mut block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(border(model, slot.shown, focused))
-        .title_top(tabs(model, slot, focused));
-    let (above, below) = notes(model, slot.shown);
-    if !above.is_empty() {
-        block = block.title_top(Line::styled(format!(" {above} "), theme.dim()).alignment(Alignment::Right));
-    }
-    if !below.is_empty() {
-        block = block.title_bottom(Line::styled(format!(" {below} "), theme.dim()).alignment(Alignment::Right));
-    }
-    frame.render_widget(block, slot.area);
     let inner = slot.inner();
+    // What is in it first: its border tells what is out of sight.
     match slot.shown {
         Pane::Agenda => lists::agenda(model, frame, inner, focused),
         Pane::Commands => lists::commands(model, frame, inner, focused),
@@ -83,6 +72,18 @@ fn draw_slot(model: &Model, frame: &mut Frame<'_>, slot: &Slot) {
         Pane::Log => log(model, frame, inner),
         Pane::Prompt => prompt::draw(model, frame, inner, focused),
     }
+    let mut block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(border(model, slot.shown, focused))
+        .title_top(tabs(model, slot, focused));
+    let (above, below) = notes(model, slot.shown, inner);
+    if !above.is_empty() {
+        block = block.title_top(Line::styled(format!(" {above} "), theme.dim()).alignment(Alignment::Right));
+    }
+    if !below.is_empty() {
+        block = block.title_bottom(Line::styled(format!(" {below} "), theme.dim()).alignment(Alignment::Right));
+    }
+    frame.render_widget(block, slot.area);
 }
 
 fn border(model: &Model, pane: Pane, focused: bool) -> Style {
@@ -117,7 +118,7 @@ fn tabs(model: &Model, slot: &Slot, focused: bool) -> Line<'static> {
 }
 
 /// What stands at the right end of a pane's border, above and below.
-fn notes(model: &Model, pane: Pane) -> (String, String) {
+fn notes(model: &Model, pane: Pane, inner: Rect) -> (String, String) {
     let following = |follow: bool| if follow { "following" } else { "" };
     match pane {
         Pane::Agenda => (model.agenda.position(), following(model.agenda.follow).into()),
@@ -129,7 +130,7 @@ fn notes(model: &Model, pane: Pane) -> (String, String) {
         }
         Pane::Output => output::notes(model),
         Pane::Log => ("engine and window".into(), String::new()),
-        Pane::Prompt => (String::new(), prompt::note(model)),
+        Pane::Prompt => (String::new(), prompt::note(model, inner)),
     }
 }
 

@@ -23,7 +23,11 @@ pub(super) fn title(model: &Model, focused: bool) -> Line<'static> {
         Some(_) => "inject → no child".into(),
         None => "inject".into(),
     };
-    let whom = if model.read_only { "read-only: nothing can be injected".into() } else { whom };
+    let whom = match model.only_looks() {
+        Some(_) if model.read_only => "read-only: nothing can be injected".into(),
+        Some(why) => format!("inject → nobody ({why})"),
+        None => whom,
+    };
     let style = if focused {
         theme.inject().add_modifier(Modifier::REVERSED)
     } else {
@@ -32,21 +36,39 @@ pub(super) fn title(model: &Model, focused: bool) -> Line<'static> {
     Line::from(vec![Span::styled(format!(" 6 {whom} "), style)])
 }
 
-/// What stands at the bottom of its border.
-pub(super) fn note(model: &Model) -> String {
+/// What stands at the bottom of its border: of many lines, how many are out of sight. The editor knows that once it is
+/// drawn.
+pub(super) fn note(model: &Model, area: Rect) -> String {
     if model.prompt.checking.is_some() {
         return "asking the child whether it is complete …".into();
     }
-    String::new()
+    let lines = model.prompt.editor.lines().len();
+    if lines < 2 {
+        return String::new();
+    }
+    let above = usize::from(model.prompt.editor.scroll_offset().0).min(lines);
+    let below = (lines - above).saturating_sub(usize::from(editor_rows(model, area)));
+    let mut note = format!("{lines} lines");
+    if above > 0 {
+        note = format!("{note} · ↑ {above} above");
+    }
+    if below > 0 {
+        note = format!("{note} · ↓ {below} below");
+    }
+    note
+}
+
+fn editor_rows(model: &Model, area: Rect) -> u16 {
+    let extra = u16::from(model.prompt.completion.is_some());
+    text::cells(model.prompt.editor_rows()).min(area.height.saturating_sub(extra).max(1))
 }
 
 /// Draws it.
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect, focused: bool) {
-    let pane = &model.prompt;
     let width = usize::from(area.width);
     let completion = completion_row(model, width);
     let extra = u16::from(completion.is_some());
-    let editor_rows = text::cells(pane.editor_rows()).min(area.height.saturating_sub(extra).max(1));
+    let editor_rows = editor_rows(model, area);
     let room = area.height.saturating_sub(editor_rows + extra);
     let transcript = transcript(model, width, usize::from(room));
     // In a zoomed prompt the editor follows what came back, as in a shell.
@@ -73,13 +95,14 @@ fn draw_editor(model: &Model, frame: &mut Frame<'_>, area: Rect, focused: bool) 
     let sign_style = if focused { theme.inject() } else { theme.dim() };
     frame.render_widget(Span::styled(sign, sign_style), Rect { width: indent, height: area.height.min(1), ..area });
     let area = Rect { x: area.x + indent, width: area.width - indent, ..area };
-    if model.prompt.is_blank() && !focused {
-        let hint = if model.read_only { "this window only looks" } else { "press i to type a command" };
+    let deaf = model.only_looks();
+    if model.prompt.is_blank() && (!focused || deaf.is_some()) {
+        let hint = deaf.unwrap_or("press i to type a command");
         frame.render_widget(Span::styled(text::fit(hint, usize::from(area.width)).into_owned(), theme.dim()), area);
         return;
     }
     frame.render_widget(&model.prompt.editor, area);
-    if focused && model.overlay.is_none() {
+    if focused && model.overlay.is_none() && deaf.is_none() {
         let cursor = model.prompt.editor.screen_cursor();
         let (top, left) = model.prompt.editor.scroll_offset();
         let x = area.x.saturating_add(text::cells(cursor.col).saturating_sub(left));
