@@ -334,7 +334,12 @@ fn a_full_disk_loses_output_visibly_and_keeps_the_journal_whole() {
         };
         fill_and_free(&folder, fill, || fs::remove_file(&filler).unwrap());
     });
-    assert!(Command::new("umount").arg(dir.path()).status().unwrap().success());
+    // The thread that syncs the journal holds the file until it has seen that the journal is gone.
+    let unmounted = || Command::new("umount").arg(dir.path()).status().unwrap().success();
+    let began = std::time::Instant::now();
+    while !unmounted() {
+        assert!(began.elapsed() < Duration::from_secs(30), "the file system is busy");
+    }
     full.unwrap_or_else(|failure| std::panic::resume_unwind(failure));
 }
 
