@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// How long nothing may be taken of what is printed, once the session is over, before the rest is left out.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long the last bytes of a command may be on their way to the log when its end is in the journal.
-const ON_THEIR_WAY: Duration = Duration::from_millis(500);
+const ON_THEIR_WAY: Duration = Duration::from_secs(5);
 /// How many bytes of the journal are copied at once.
 const BLOCK: usize = 64 << 10;
 /// Further than any stream comes.
