@@ -135,7 +135,7 @@ const fn write(
     bar: &'static str,
     doc: &'static str,
 ) -> Info {
-    Info { action, name, doc, contexts, keys, bar, writes: true }
+    Info { writes: true, ..info(action, name, contexts, keys, bar, doc) }
 }
 
 use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt};
