@@ -10,7 +10,7 @@ use childminder::model::proto::{
     Call, ClientHello, FRAME_LIMIT, List, OutputAt, OutputQuery, PAGE_LIMIT, RefusalKind, Request, Response,
     ServerFrame, ServerHello, VERSION, Window,
 };
-use childminder::model::{CommandId, Event, EventKind, ItemIndex, ItemStatus, Micros, ResultPackage, Seq};
+use childminder::model::{CommandId, Event, EventKind, Filter, ItemIndex, ItemStatus, Micros, ResultPackage, Seq};
 use common::engine::{Engine, hello, retrying, within};
 use futures_util::{SinkExt, StreamExt};
 use std::io;
@@ -340,9 +340,16 @@ async fn pages_hold_no_more_than_the_limit_and_rows_that_exist() {
     let Ok(Response::Agenda(page)) = client.ask(Request::Agenda(window)).await else { panic!("no page") };
     assert_eq!((page.from, page.total, page.rows.len()), (3000, 5000, PAGE_LIMIT as usize));
     assert_eq!(page.rows[0].name, "3001");
-    let query =
-        OutputQuery { stream: None, at: OutputAt::End, before: u32::MAX, after: u32::MAX, command: None, raw: false };
-    let Ok(Response::Output(page)) = client.ask(Request::Output(query)).await else { panic!("no page") };
+    let query = OutputQuery {
+        stream: None,
+        at: OutputAt::End,
+        before: u32::MAX,
+        after: u32::MAX,
+        command: None,
+        filter: Filter::default(),
+        raw: false,
+    };
+    let Ok(Response::Output(page)) = client.ask(Request::Output(Box::new(query))).await else { panic!("no page") };
     assert!(page.lines.len() <= PAGE_LIMIT as usize);
     let Ok(Response::Agenda(page)) = client.ask(Request::Agenda(Window { from: 10, limit: 1 })).await else {
         panic!("no page")

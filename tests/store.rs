@@ -7,7 +7,7 @@
 )]
 
 use childminder::model::proto::{OutputAt, OutputQuery};
-use childminder::model::{EventKind, ItemStatus, Job, Marks, Micros, Seq, Stream};
+use childminder::model::{EventKind, Filter, ItemStatus, Job, Marks, Micros, Seq, Stream};
 use childminder::store::find::{find_in, list_in};
 use childminder::store::{
     Folder, Journal, JournalReader, Output, OutputReader, Places, Purpose, SessionFile, StoreError, make_safe, recover,
@@ -41,7 +41,15 @@ fn note(text: impl Into<String>) -> EventKind {
 }
 
 fn whole_output(folder: &Folder) -> Vec<String> {
-    let query = OutputQuery { stream: None, at: OutputAt::Start, before: 0, after: 2000, command: None, raw: false };
+    let query = OutputQuery {
+        stream: None,
+        at: OutputAt::Start,
+        before: 0,
+        after: 2000,
+        command: None,
+        filter: Filter::default(),
+        raw: false,
+    };
     let page = OutputReader::open(folder).page(&query, &Places::default()).unwrap();
     assert!(page.at_start && page.at_end);
     page.lines.into_iter().map(|line| line.text).collect()
@@ -306,7 +314,15 @@ fn fill_and_free(folder: &Folder, fill: impl FnOnce(), free: impl FnOnce()) {
     let recovered = recover(folder).unwrap();
     assert_eq!((recovered.last, recovered.notes), (Seq(5), vec![]));
     let reader = OutputReader::open(folder);
-    let query = OutputQuery { stream: None, at: OutputAt::End, before: 1010, after: 0, command: None, raw: false };
+    let query = OutputQuery {
+        stream: None,
+        at: OutputAt::End,
+        before: 1010,
+        after: 0,
+        command: None,
+        filter: Filter::default(),
+        raw: false,
+    };
     let page = reader.page(&query, &Places::default()).unwrap();
     let hole = page.lines.iter().find(|line| line.text.contains("bytes were lost here")).unwrap();
     assert_eq!(hole.length, lost.bytes);

@@ -5,7 +5,7 @@ use super::follow::Changes;
 use super::out::{Out, complain};
 use super::target;
 use crate::model::proto::{OutputAt, OutputLine, OutputQuery, PAGE_LIMIT};
-use crate::model::{CommandId, ItemIndex, Marks, State, Stream};
+use crate::model::{CommandId, Filter, ItemIndex, Marks, State, Stream};
 use crate::store::{Folder, OutputReader, Places, Purpose, Resolve, Slice, recover};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
@@ -122,8 +122,15 @@ impl Log {
     fn print_rest(&mut self, whole: bool) -> Result<(), Failure> {
         loop {
             let at = self.last.as_ref().map_or(OutputAt::Start, |last| OutputAt::Line(last.anchor));
-            let query =
-                OutputQuery { stream: self.stream, at, before: 0, after: PAGE_LIMIT, command: None, raw: false };
+            let query = OutputQuery {
+                stream: self.stream,
+                at,
+                before: 0,
+                after: PAGE_LIMIT,
+                command: None,
+                filter: Filter::default(),
+                raw: false,
+            };
             let page = self.output.page(&query, &Places::default())?;
             let known = self.last.as_ref().map(|last| last.anchor);
             let mut printed = false;

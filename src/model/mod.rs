@@ -11,8 +11,10 @@ pub mod exception;
 pub mod ids;
 pub mod item;
 pub mod job;
+pub mod pattern;
 pub mod proto;
 pub mod rows;
+pub mod search;
 pub mod state;
 
 pub use child::{ChildState, Exit, Hello, SignalName};
@@ -22,4 +24,6 @@ pub use exception::{Exception, Frame};
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
 pub use item::{ItemRow, ItemStatus, ResultPackage};
 pub use job::{ItemSpec, Job};
+pub use pattern::{BadPattern, Pattern};
+pub use search::{Case, Filter, Grep, SearchQuery, Searched, Wanted};
 pub use state::State;

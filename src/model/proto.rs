@@ -6,8 +6,8 @@
 
 use super::state::{Ended, ExceptionGroup, Hold};
 use super::{
-    ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Event, Exception, ItemIndex, ItemRow, ItemStatus,
-    Micros, Origin, Phase, ResultPackage, Seq, SessionPhase, StopMode, Stream, Wait,
+    ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Event, Exception, Filter, ItemIndex, ItemRow,
+    ItemStatus, Micros, Origin, Phase, ResultPackage, SearchQuery, Searched, Seq, SessionPhase, StopMode, Stream, Wait,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -196,7 +196,9 @@ pub enum Request {
         forward: bool,
     },
     /// Lines of output.
-    Output(OutputQuery),
+    Output(Box<OutputQuery>),
+    /// A line of output that matches. One at a time on a connection: a new one ends the one before.
+    Search(Box<SearchQuery>),
     /// Lines of `engine.log`.
     Traces {
         /// Byte offset of the first line; `None`: the last `limit` lines.
@@ -297,6 +299,9 @@ pub struct OutputQuery {
     /// Only lines that begin in this command's slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandId>,
+    /// Only lines that pass.
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
     /// Whether bytes are wanted as they are (base64 in `raw`) instead of made safe in `text`.
     #[serde(default)]
     pub raw: bool,
@@ -338,9 +343,13 @@ pub struct OutputPage {
     pub at_start: bool,
     /// Whether nothing lies after the last, as of now.
     pub at_end: bool,
+    /// Whether a filter left so much out that the page was given before it was full: asked again it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// One line of output, or the part of it that fits.
+#[expect(clippy::struct_excessive_bools, reason = "each tells of something else, and most are not on the wire")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputLine {
     /// Its name.
@@ -367,6 +376,12 @@ pub struct OutputLine {
     /// Whether its newline has not come yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
+    /// Whether it is there only because a line near it matches.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub context: bool,
+    /// Whether a filter left lines out between it and the one before it in the page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
 }
 
 /// What a call gets.
@@ -409,6 +424,8 @@ pub enum Response {
     },
     /// To `Output`.
     Output(OutputPage),
+    /// To `Search`.
+    Searched(Searched),
     /// To `Traces`.
     Traces(TracePage),
     /// To `Complete`.

@@ -70,7 +70,7 @@ impl Resolve for NoCommands {
 }
 
 fn query(stream: Option<Stream>, at: OutputAt, before: u32, after: u32) -> OutputQuery {
-    OutputQuery { stream, at, before, after, command: None, raw: false }
+    OutputQuery { stream, at, before, after, command: None, filter: Filter::default(), raw: false }
 }
 
 fn page(reader: &OutputReader, query: &OutputQuery) -> OutputPage {
@@ -319,7 +319,7 @@ fn slices_of_commands_hold_the_lines_that_begin_in_them() {
     let at = query(None, OutputAt::Command(CommandId(2)), 1, 1);
     assert_eq!(texts(&reader.page(&at, &running).unwrap()), ["bb", "c"]);
     let unknown = reader.page(&query(None, OutputAt::Command(CommandId(9)), 1, 1), &running).unwrap();
-    assert_eq!(unknown, OutputPage { lines: vec![], at_start: true, at_end: true });
+    assert_eq!(unknown, OutputPage { lines: vec![], at_start: true, at_end: true, partial: false });
 }
 
 #[test]

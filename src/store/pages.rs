@@ -156,7 +156,7 @@ impl OutputReader {
     pub fn page(&self, query: &OutputQuery, resolve: &dyn Resolve) -> Result<OutputPage, StoreError> {
         let opened = self.files()?;
         let Some(mut page) = Paging::new(&opened.records, self.views(&opened), query, resolve) else {
-            return Ok(OutputPage { lines: Vec::new(), at_start: true, at_end: true });
+            return Ok(OutputPage { lines: Vec::new(), at_start: true, at_end: true, partial: false });
         };
         let after = query.after.min(PAGE_LIMIT);
         let forward = page.take(after, Direction::Forward);
@@ -167,6 +167,7 @@ impl OutputReader {
             lines,
             at_start: page.next(Direction::Backward).is_none(),
             at_end: page.next(Direction::Forward).is_none(),
+            partial: false,
         })
     }
 
@@ -423,6 +424,8 @@ impl<'a> Side<'a> {
             length: end - start,
             cut: lost,
             open: !closed && !lost && end == self.view.length,
+            context: false,
+            gap: false,
         };
         match (lost, raw) {
             (true, true) => line.raw = Some(String::new()),

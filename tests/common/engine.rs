@@ -299,9 +299,11 @@ impl Pages for Memory {
             length: 5,
             cut: false,
             open: false,
+            context: false,
+            gap: false,
         };
         let lines = (0..u64::from(query.before) + u64::from(query.after)).map(line).collect();
-        Ok(OutputPage { lines, at_start: false, at_end: false })
+        Ok(OutputPage { lines, at_start: false, at_end: false, partial: false })
     }
 
     fn traces(&self, _: Option<u64>, _: u32) -> Result<TracePage, Refusal> {

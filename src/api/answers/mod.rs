@@ -24,7 +24,8 @@ pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response
         Request::Exceptions(window) => exceptions::page(shared, window).await,
         Request::Exception { place } => exceptions::exception(shared, place).await,
         Request::Find { list, text, from, forward } => find::find(shared, list, &text, from, forward).await,
-        Request::Output(query) => output::page(shared, query).await,
+        Request::Output(query) => output::page(shared, *query).await,
+        Request::Search(_) => Err(failed("searching the output is not there yet")),
         Request::Traces { from, limit } => output::traces(shared, from, limit).await,
         Request::Info => info(shared).await,
         Request::Subscribe { .. }

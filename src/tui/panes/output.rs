@@ -5,7 +5,7 @@
 
 use super::fetch::Fetch;
 use crate::model::proto::{LineAnchor, OutputAt, OutputLine, OutputPage, OutputQuery};
-use crate::model::{Micros, Stream};
+use crate::model::{Filter, Micros, Stream};
 use crate::tui::scroll::{Lines, Place, View};
 use crate::tui::theme::Theme;
 use crate::tui::{ansi, text, time};
@@ -100,7 +100,15 @@ impl OutputPane {
             At::Anchored { anchor, .. } => (OutputAt::Line(anchor), height, height * 2),
             At::Going(to) => (to, 0, height * 2),
         };
-        let query = OutputQuery { stream: self.stream, at, before, after, command: None, raw: false };
+        let query = OutputQuery {
+            stream: self.stream,
+            at,
+            before,
+            after,
+            command: None,
+            filter: Filter::default(),
+            raw: false,
+        };
         let needed = match self.at {
             At::Going(_) => true,
             At::Follow => self.fetch.is_news(&query),

@@ -326,6 +326,8 @@ fn line(place: u64) -> OutputLine {
         length,
         cut: false,
         open: place == 199,
+        context: false,
+        gap: false,
     }
 }
 
@@ -351,6 +353,7 @@ fn output(all: &[OutputLine], query: &OutputQuery) -> OutputPage {
         lines: lines[from..to].iter().map(|line| (*line).clone()).collect(),
         at_start: from == 0,
         at_end: to == lines.len(),
+        partial: false,
     }
 }
 

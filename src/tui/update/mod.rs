@@ -13,6 +13,7 @@ use super::msg::{Effect, Msg, Purpose};
 use super::overlay::Overlay;
 use super::panes::detail::{self, What};
 use crate::api::Link;
+use crate::model::Filter;
 use crate::model::proto::{OutputAt, OutputQuery, Request, Summary};
 
 pub(super) use input::contexts;
@@ -109,7 +110,7 @@ fn wanted(model: &mut Model) -> Vec<Effect> {
         effects.push(Effect::Ask(Purpose::Exceptions(window), Request::Exceptions(window)));
     }
     if let Some(query) = model.output.wanted(height(Pane::Output)) {
-        effects.push(Effect::Ask(Purpose::Output(query.clone()), Request::Output(query)));
+        effects.push(Effect::Ask(Purpose::Output(query.clone()), Request::Output(Box::new(query))));
     }
     if height(Pane::Log) > 0
         && let Some(request) = model.log.wanted()
@@ -133,11 +134,12 @@ fn details(what: &What) -> Vec<Effect> {
                 before: 0,
                 after: detail::OUTPUT,
                 command: Some(*id),
+                filter: Filter::default(),
                 raw: false,
             };
             vec![
                 Effect::Ask(Purpose::Command(*id), Request::Command { id: *id }),
-                Effect::Ask(Purpose::CommandOutput(*id), Request::Output(output)),
+                Effect::Ask(Purpose::CommandOutput(*id), Request::Output(Box::new(output))),
             ]
         }
         What::Exception(place) => {
