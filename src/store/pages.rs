@@ -42,6 +42,10 @@ pub trait Resolve {
     fn slice(&self, command: CommandId) -> Option<Slice>;
     /// The first command of an item's last attempt.
     fn first_command(&self, item: ItemIndex) -> Option<CommandId>;
+    /// Where the streams are to end, when it is an earlier time that is looked at: no byte after it is shown.
+    fn until(&self) -> Option<Marks> {
+        None
+    }
 }
 
 impl Resolve for State {
@@ -66,6 +70,7 @@ impl Resolve for State {
 pub struct Places {
     commands: [Option<(CommandId, Slice)>; 2],
     item: Option<(ItemIndex, CommandId)>,
+    until: Option<Marks>,
 }
 
 impl Places {
@@ -80,7 +85,7 @@ impl Places {
             _ => item.map(|(_, command)| command),
         };
         let slice = |command: CommandId| state.slice(command).map(|slice| (command, slice));
-        Self { commands: [query.command.and_then(slice), at.and_then(slice)], item }
+        Self { commands: [query.command.and_then(slice), at.and_then(slice)], item, until: state.until() }
     }
 }
 
@@ -91,6 +96,10 @@ impl Resolve for Places {
 
     fn first_command(&self, item: ItemIndex) -> Option<CommandId> {
         self.item.filter(|(known, _)| *known == item).map(|(_, command)| command)
+    }
+
+    fn until(&self) -> Option<Marks> {
+        self.until
     }
 }
 
@@ -146,7 +155,7 @@ impl OutputReader {
     /// Counts the lines that no index tells of, so that all lines of later pages have their numbers. Reads the logs
     /// where they are not indexed: not for a thread that somebody waits for.
     pub fn count_lines(&self) -> Result<(), StoreError> {
-        let opened = self.files()?;
+        let opened = self.files(None)?;
         self.views(&opened).iter().flatten().for_each(View::count_all);
         Ok(())
     }
@@ -154,7 +163,7 @@ impl OutputReader {
     /// The lines around a place. Fewer than asked for come when they are long; `at_start` and `at_end` say what is
     /// left. A command that was never sent and an item that was never begun have no lines.
     pub fn page(&self, query: &OutputQuery, resolve: &dyn Resolve) -> Result<OutputPage, StoreError> {
-        let opened = self.files()?;
+        let opened = self.files(resolve.until())?;
         let Some(mut page) = Paging::new(&opened.records, self.views(&opened), query, resolve) else {
             return Ok(OutputPage { lines: Vec::new(), at_start: true, at_end: true, partial: false });
         };
@@ -179,7 +188,7 @@ impl OutputReader {
         stream: Option<Stream>,
         mut each: impl FnMut(OutputLine) -> Result<(), E>,
     ) -> Result<(), E> {
-        let opened = self.files()?;
+        let opened = self.files(None)?;
         let wanted = |view: &View| stream.is_none_or(|stream| stream == view.stream);
         let views = self.views(&opened).into_iter().flatten().filter(wanted);
         let sides = views.map(|view| Side::exactly(view, from, to)).collect();
@@ -190,14 +199,17 @@ impl OutputReader {
         Ok(())
     }
 
-    fn files(&self) -> Result<Opened, StoreError> {
+    /// The files as they are now; no longer than `until`.
+    fn files(&self, until: Option<Marks>) -> Result<Opened, StoreError> {
         let path = self.folder.output_index();
         let logs = |stream| open_log(&self.folder.output(stream));
         let [out, err] = STREAMS.map(logs);
         let mut logs = [out?, err?];
         let mut lengths = || {
-            for log in logs.iter_mut().flatten() {
-                log.1 = log.0.metadata().map_or(0, |file| file.len());
+            for (log, stream) in logs.iter_mut().zip(STREAMS) {
+                let Some((file, length)) = log else { continue };
+                *length = file.metadata().map_or(0, |file| file.len());
+                *length = until.map_or(*length, |until| part(until, stream).min(*length));
             }
             let [stdout, stderr] = [0, 1].map(|place: usize| logs[place].as_ref().map_or(0, |log| log.1));
             Marks { stdout, stderr }

@@ -1,0 +1,32 @@
+//! What output without limit costs: each row against the barest thing that does the same, or against DESIGN's target.
+//!
+//! Machines are noisy, so nothing here is a time limit: rounds of ours and of the other are interleaved, and the medians'
+//! ratio is printed. Run with `cargo bench --bench output`; `-- flood` measures that row alone.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a bench prints, and stops when it cannot measure"
+)]
+
+mod table;
+
+/// One file a row; each prints its own.
+const ROWS: &[(&str, fn())] = &[];
+
+fn main() {
+    // Given by `cargo test --benches`, which only wants to know that it runs.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    table::head();
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    for (name, measure) in ROWS {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            measure();
+        }
+    }
+}
