@@ -43,6 +43,7 @@ impl From<StoreError> for Failure {
         let code = match error {
             StoreError::Running { .. } => REFUSED,
             StoreError::TooLong { .. } => FAILED,
+            StoreError::Pattern(_) => USAGE,
             StoreError::Io { .. }
             | StoreError::NoSuchSession(_)
             | StoreError::Ambiguous { .. }

@@ -1,5 +1,6 @@
 //! What can go wrong with a session's folder, in sentences for people.
 
+use crate::model::BadPattern;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The output cannot be filtered or searched with this.
+    #[error("this is no pattern: {0}")]
+    Pattern(#[from] BadPattern),
     /// An event is too long to be journalled; trying again will not help.
     #[error("an event of {length} bytes is over the journal's limit of {limit} bytes a line and was not recorded")]
     TooLong {

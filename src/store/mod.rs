@@ -24,10 +24,14 @@ pub mod journal_reader;
 mod lines;
 pub mod output;
 pub mod pages;
+mod paging;
+pub mod places;
 pub mod recovery;
 pub mod retention;
 mod rows_file;
 pub mod safe;
+mod scope;
+pub mod search;
 pub mod session_file;
 pub mod traces;
 mod view;
@@ -36,6 +40,8 @@ mod view;
 mod history_tests;
 #[cfg(test)]
 mod page_tests;
+#[cfg(test)]
+mod search_tests;
 
 pub use checkpoint::Checkpointer;
 pub use error::StoreError;
@@ -44,8 +50,10 @@ pub use folder::{Folder, Lock, new_id, sessions_dir};
 pub use journal::{Journal, Recorded};
 pub use journal_reader::JournalReader;
 pub use output::{Loss, Losses, Output, OutputWriter};
-pub use pages::{OutputReader, Places, Resolve, Slice};
+pub use pages::OutputReader;
+pub use places::{Places, Resolve, Slice};
 pub use recovery::{Recovered, recover};
 pub use retention::{Limits, sweep};
 pub use safe::{make_safe, plain_safe};
+pub use search::{Asker, Memory, Wish};
 pub use session_file::{ChildFile, EngineFile, SessionFile};

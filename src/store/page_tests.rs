@@ -11,15 +11,15 @@ use std::fs;
 
 /// One read of the child's output; `lost` ones never reach the store.
 #[derive(Debug, Clone)]
-struct Read {
-    stream: Stream,
-    bytes: Vec<u8>,
-    command: Option<CommandId>,
-    pause: u64,
-    lost: bool,
+pub(super) struct Read {
+    pub(super) stream: Stream,
+    pub(super) bytes: Vec<u8>,
+    pub(super) command: Option<CommandId>,
+    pub(super) pause: u64,
+    pub(super) lost: bool,
 }
 
-fn read() -> impl Strategy<Value = Read> {
+pub(super) fn read() -> impl Strategy<Value = Read> {
     let bytes = prop_oneof![
         "[ab\n]{0,12}".prop_map(String::into_bytes),
         proptest::collection::vec(any::<u8>(), 0..9),
@@ -38,7 +38,7 @@ fn read() -> impl Strategy<Value = Read> {
     )
 }
 
-fn write_reads(folder: &Folder, reads: &[Read]) {
+pub(super) fn write_reads(folder: &Folder, reads: &[Read]) {
     let mut output = Output::open(folder, Marks::default(), 0).unwrap();
     let mut now = Micros(1_000_000);
     let mut at = [0u64; 2];
@@ -58,7 +58,7 @@ fn write_reads(folder: &Folder, reads: &[Read]) {
     }
 }
 
-struct NoCommands;
+pub(super) struct NoCommands;
 
 impl Resolve for NoCommands {
     fn slice(&self, _: CommandId) -> Option<Slice> {
@@ -67,9 +67,12 @@ impl Resolve for NoCommands {
     fn first_command(&self, _: ItemIndex) -> Option<CommandId> {
         None
     }
+    fn item_slices(&self, _: ItemIndex) -> Vec<Slice> {
+        Vec::new()
+    }
 }
 
-fn query(stream: Option<Stream>, at: OutputAt, before: u32, after: u32) -> OutputQuery {
+pub(super) fn query(stream: Option<Stream>, at: OutputAt, before: u32, after: u32) -> OutputQuery {
     OutputQuery { stream, at, before, after, command: None, filter: Filter::default(), raw: false }
 }
 
@@ -251,7 +254,7 @@ proptest! {
     }
 }
 
-fn reader_bytes(reader: &OutputReader, line: &OutputLine) -> Vec<u8> {
+pub(super) fn reader_bytes(reader: &OutputReader, line: &OutputLine) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(line.length).unwrap()];
     let got = reader.read_at(line.anchor.stream, line.anchor.offset, &mut bytes).unwrap();
     bytes.truncate(got);
@@ -297,6 +300,9 @@ impl Resolve for OneCommand {
     }
     fn first_command(&self, item: ItemIndex) -> Option<CommandId> {
         (item == ItemIndex(7)).then_some(CommandId(2))
+    }
+    fn item_slices(&self, item: ItemIndex) -> Vec<Slice> {
+        self.first_command(item).map(|_| self.0).into_iter().collect()
     }
 }
 

@@ -4,10 +4,9 @@
 //! everything else is shown as text, so that nothing a child prints is hidden and nothing it prints acts. What is safe
 //! already is not changed.
 
+use crate::model::sgr;
 use std::fmt::Write;
 
-/// The longest SGR sequence that is let through, in bytes.
-const SGR_LIMIT: usize = 64;
 /// Stands for what a carriage return has overwritten.
 const OVERWRITTEN: char = '␍';
 
@@ -56,7 +55,7 @@ fn render_valid(valid: &str, colours: bool, text: &mut String) {
     while let Some(place) = rest.find(is_unsafe) {
         text.push_str(&rest[..place]);
         rest = &rest[place..];
-        if let Some(length) = sgr_length(rest.as_bytes()) {
+        if let Some(length) = sgr::length(rest.as_bytes()) {
             if colours {
                 text.push_str(&rest[..length]);
             }
@@ -87,13 +86,6 @@ fn push_shown(character: char, text: &mut String) {
             let _ = write!(text, "<U+{:04X}>", u32::from(other));
         }
     }
-}
-
-/// The length of the SGR sequence that begins here: `ESC [`, digits, `;` and `:`, `m`.
-fn sgr_length(bytes: &[u8]) -> Option<usize> {
-    let parameters = bytes.strip_prefix(b"\x1b[")?;
-    let end = parameters.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b':'))?;
-    (parameters[end] == b'm' && end + 3 <= SGR_LIMIT).then_some(end + 3)
 }
 
 /// The same bytes without a UTF-8 sequence that was cut off at their end.
@@ -167,7 +159,7 @@ mod tests {
             let mut rest = safe.as_str();
             while let Some(place) = rest.find(is_unsafe) {
                 rest = &rest[place..];
-                let length = sgr_length(rest.as_bytes());
+                let length = sgr::length(rest.as_bytes());
                 prop_assert!(length.is_some(), "{:?}", safe);
                 rest = &rest[length.unwrap_or_default()..];
             }
