@@ -2,6 +2,7 @@
 //! of everything that was done for it, except for writes, which go on.
 
 use super::answers;
+use super::asking::Asking;
 use super::frames::{self, FrameReader};
 use super::pages::failed;
 use super::server::{Shared, stopped};
@@ -58,6 +59,7 @@ struct Client {
     peer: Peer,
     out: mpsc::Sender<Bytes>,
     answers: Semaphore,
+    asking: Asking,
 }
 
 /// Serves one connection to its end.
@@ -152,7 +154,7 @@ fn name(said: &str) -> String {
 async fn talk(frames: FrameReader<OwnedReadHalf>, write: OwnedWriteHalf, shared: Arc<Shared>, peer: Peer) {
     let (out, outbox) = mpsc::channel(1);
     let mut stop = shared.stop.clone();
-    let client = Arc::new(Client { shared, peer, out, answers: Semaphore::new(ANSWERS) });
+    let client = Arc::new(Client { shared, peer, out, answers: Semaphore::new(ANSWERS), asking: Asking::default() });
     let writing = write_frames(write, outbox);
     tokio::pin!(writing);
     tokio::select! {
@@ -314,9 +316,15 @@ impl Client {
             let answer = self.shared.handle.ask(by, request).await;
             return self.answer(&id, answer).await;
         }
-        // Held until the answer is with the writer: a client that does not read gets no more pages.
-        let Ok(_place) = self.answers.acquire().await else { return };
-        let answer = answers::answer(&self.shared, request).await;
+        // Before anything is waited for: what this one ends must not be in its way.
+        let asked = self.asking.begin(&request);
+        // Held until the answer is with the writer: a client that does not read gets no more pages. What a search
+        // finds is small, and a search that waits for other clients' must not hold up pages.
+        let _place = match request {
+            Request::Search(_) => None,
+            _ => self.answers.acquire().await.ok(),
+        };
+        let answer = answers::answer(&self.shared, request, &asked.0).await;
         self.answer(&id, answer).await;
     }
 

@@ -5,6 +5,7 @@
 //! read-only clients, not by the client's good manners; answers are windows of data, never rendered cells.
 
 mod answers;
+mod asking;
 pub mod client;
 mod connection;
 pub mod error;

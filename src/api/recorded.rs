@@ -2,9 +2,9 @@
 
 use super::pages::{Journalled, Pages, Sources, failed};
 use crate::job::commands;
-use crate::model::proto::{OutputPage, OutputQuery, Refusal, TracePage};
-use crate::model::{Event, Job, Seq};
-use crate::store::{Folder, JournalReader, OutputReader, Places, StoreError, traces};
+use crate::model::proto::{OutputAt, OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
+use crate::model::{Event, Job, Marks, SearchQuery, Searched, Seq};
+use crate::store::{Asker, Folder, JournalReader, OutputReader, Places, StoreError, traces};
 use std::sync::Arc;
 
 /// A session's files.
@@ -59,8 +59,16 @@ impl Pages for Recorded {
         Ok(Journalled { events, next: lines.end() })
     }
 
-    fn output(&self, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal> {
-        self.output.page(query, places).map_err(refusal)
+    fn output(&self, asker: &Asker, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal> {
+        self.output.page_for(asker, query, places).map_err(refusal)
+    }
+
+    fn search(&self, asker: &Asker, query: &SearchQuery, places: &Places) -> Result<Searched, Refusal> {
+        self.output.search(asker, query, places).map_err(refusal)
+    }
+
+    fn marks(&self, at: OutputAt, places: &Places) -> Result<Option<Marks>, Refusal> {
+        self.output.marks(at, places).map_err(refusal)
     }
 
     fn traces(&self, from: Option<u64>, limit: u32) -> Result<TracePage, Refusal> {
@@ -73,9 +81,11 @@ impl Pages for Recorded {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn refusal(error: StoreError) -> Refusal {
-    failed(error.to_string())
+    match error {
+        StoreError::Pattern(bad) => Refusal { kind: RefusalKind::Invalid, message: bad.to_string() },
+        error => failed(error.to_string()),
+    }
 }
 
 #[cfg(test)]

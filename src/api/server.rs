@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// How many clients there may be at once.
@@ -19,6 +19,11 @@ pub const CLIENTS: usize = 64;
 pub const WATCHERS: usize = CLIENTS / 2;
 /// How many threads read files at once; they are made when needed and end when idle.
 const READERS: usize = 64;
+/// How many searches run at once: a processor is left for everything else, if there are two.
+fn searches() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, 4))
+}
+
 /// How long clients have, once the session is over, to take the last words.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -28,6 +33,8 @@ pub(super) struct Shared {
     pub(super) handle: Handle,
     /// The session's files.
     pub(super) sources: Sources,
+    /// Room for what looks at much of the output, over all clients.
+    pub(super) searches: Arc<Semaphore>,
     /// The writes seen.
     pub(super) once: Once,
     /// Becomes true when the session is over.
@@ -84,7 +91,14 @@ pub async fn serve(
     let mut owners = Listener::new(bound)?;
     let mut watchers = watchers.map(WatchersListener::new).transpose()?;
     let uid = nix::unistd::geteuid().as_raw();
-    let shared = Arc::new(Shared { handle, sources, once: Once::default(), stop: stop.clone(), uid });
+    let shared = Arc::new(Shared {
+        handle,
+        sources,
+        searches: Arc::new(Semaphore::new(searches())),
+        once: Once::default(),
+        stop: stop.clone(),
+        uid,
+    });
     let mut clients: JoinSet<Door> = JoinSet::new();
     let mut watching = Watching::default();
     loop {

@@ -134,7 +134,7 @@ impl<'a> Paging<'a> {
             .since
             .map_or_else(Marks::default, |since| records.starts(records.partition(|record| record.wall < since)));
         let side = |view: &'a View<'a>| {
-            let mut scope = Scope::of([part(since, view.stream)..view.length]);
+            let mut scope = Scope::of(Some(part(since, view.stream)..view.length));
             for slices in command.iter().chain(&item) {
                 let bounds = |slice: &super::Slice| {
                     part(slice.from, view.stream)..slice.to.map_or(u64::MAX, |to| part(to, view.stream))
@@ -159,7 +159,7 @@ impl<'a> Paging<'a> {
         let side = |view: &'a View<'a>| {
             let high = part(to, view.stream).min(view.length);
             let low = part(from, view.stream).min(high);
-            Side::new(view, Scope::of([low..high]), high, low)
+            Side::new(view, Scope::of(Some(low..high)), high, low)
         };
         Self { records, sides: views.iter().flatten().filter(wanted).map(side).collect(), from, raw: false }
     }

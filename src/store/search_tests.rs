@@ -150,7 +150,7 @@ proptest! {
         let positions = |found: &[(LineAnchor, u64)]| found.iter().map(|(_, position)| *position).collect::<Vec<_>>();
         prop_assert_eq!(positions(&found), (1..=count.min(30)).collect::<Vec<_>>());
         for ((line, _), number) in found.iter().zip(&expected) {
-            let newlines = bytes[..usize::try_from(line.offset).unwrap()].iter().filter(|byte| **byte == b'\n').count();
+            let newlines = memchr::memchr_iter(b'\n', &bytes[..usize::try_from(line.offset).unwrap()]).count();
             prop_assert_eq!(newlines as u64 + 1, *number);
         }
         let back = SearchQuery { from: OutputAt::End, forward: false, ..query };

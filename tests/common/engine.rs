@@ -6,14 +6,15 @@ use childminder::api::{Bound, Client, Pages, Server, Sources, Watchers};
 use childminder::model::job::{Agenda, FrameRun};
 use childminder::model::proto::LineAnchor;
 use childminder::model::proto::{
-    ClientHello, CommandDetail, CommandView, OutputLine, OutputPage, OutputQuery, Refusal, RefusalKind, Request,
-    Response, Summary, TracePage, VERSION,
+    ClientHello, CommandDetail, CommandView, OutputAt, OutputLine, OutputPage, OutputQuery, Refusal, RefusalKind,
+    Request, Response, Summary, TracePage, VERSION,
 };
 use childminder::model::{
-    CommandId, CommandOutcome, Event, EventKind, Job, Marks, Micros, Origin, Phase, Seq, State, Stream,
+    CommandId, CommandOutcome, Event, EventKind, Job, Marks, Micros, Origin, Phase, SearchQuery, Searched, Seq, State,
+    Stream,
 };
 use childminder::session::{Feed, Handle, Inspect, Message};
-use childminder::store::Places;
+use childminder::store::{Asker, Places};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -288,7 +289,7 @@ impl Pages for Memory {
         Ok(Journalled { next: after.0 + events.len() as u64, events })
     }
 
-    fn output(&self, query: &OutputQuery, _: &Places) -> Result<OutputPage, Refusal> {
+    fn output(&self, _: &Asker, query: &OutputQuery, _: &Places) -> Result<OutputPage, Refusal> {
         let line = |offset| OutputLine {
             anchor: LineAnchor { stream: Stream::Stdout, offset },
             number: None,
@@ -304,6 +305,14 @@ impl Pages for Memory {
         };
         let lines = (0..u64::from(query.before) + u64::from(query.after)).map(line).collect();
         Ok(OutputPage { lines, at_start: false, at_end: false, partial: false })
+    }
+
+    fn search(&self, _: &Asker, _: &SearchQuery, _: &Places) -> Result<Searched, Refusal> {
+        Ok(Searched::default())
+    }
+
+    fn marks(&self, _: OutputAt, _: &Places) -> Result<Option<Marks>, Refusal> {
+        Ok(None)
     }
 
     fn traces(&self, _: Option<u64>, _: u32) -> Result<TracePage, Refusal> {

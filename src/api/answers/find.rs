@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// How many rows one look copies.
-const SLICE: usize = 20_000;
+pub(super) const SLICE: usize = 20_000;
 
 /// What a row contains the text, ignoring case.
 #[derive(Debug)]

@@ -8,13 +8,15 @@ mod commands;
 mod exceptions;
 mod find;
 mod output;
+mod search;
 
 use super::pages::failed;
 use super::server::Shared;
 use crate::model::proto::{PAGE_LIMIT, Refusal, RefusalKind, Request, Response, VERSION, Window};
+use crate::store::Asker;
 
 /// The answer to a request that only reads. Requests that go to the actor are refused here.
-pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn answer(shared: &Shared, request: Request, asker: &Asker) -> Result<Response, Refusal> {
     match request {
         Request::Summary => Ok(Response::Summary(Box::new(shared.handle.look(|inspect| inspect.summary()).await?))),
         Request::Agenda(window) => agenda::page(shared, window).await,
@@ -24,8 +26,8 @@ pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response
         Request::Exceptions(window) => exceptions::page(shared, window).await,
         Request::Exception { place } => exceptions::exception(shared, place).await,
         Request::Find { list, text, from, forward } => find::find(shared, list, &text, from, forward).await,
-        Request::Output(query) => output::page(shared, *query).await,
-        Request::Search(_) => Err(failed("searching the output is not there yet")),
+        Request::Output(query) => output::page(shared, *query, asker).await,
+        Request::Search(query) => search::search(shared, *query, asker).await,
         Request::Traces { from, limit } => output::traces(shared, from, limit).await,
         Request::Info => info(shared).await,
         Request::Subscribe { .. }
@@ -58,6 +60,20 @@ async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(failed(format!("the answer could not be made: {error}"))))
+}
+
+/// The same for what may look at much of the output: only so many of these run at once, whoever asks.
+async fn sought<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let place = shared.searches.clone().acquire_owned().await.map_err(|error| failed(error.to_string()))?;
+    off_thread(move || {
+        // Held to the work's end, though whoever asked for it may have gone.
+        let _place = place;
+        work()
+    })
+    .await
 }
 
 /// The rows of a window that exist: a window past the end is moved back to hold the last rows.

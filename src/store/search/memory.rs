@@ -17,7 +17,10 @@ const CHUNKS: usize = 1 << 18;
 
 /// What one client has asked last. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Arc<Mutex<VecDeque<(Vec<Grep>, Arc<Question>)>>>);
+pub struct Memory(Arc<Mutex<VecDeque<Known>>>);
+
+/// Patterns that lines are asked to match all of, and what is known of such lines.
+type Known = (Vec<Grep>, Arc<Question>);
 
 /// What is known of one question.
 #[derive(Debug)]
