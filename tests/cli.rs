@@ -422,6 +422,77 @@ while not os.path.exists('go'): time.sleep(0.01)
 }
 
 #[test]
+fn a_log_is_filtered_like_with_grep() {
+    let home = Home::new();
+    let job = r#"
+        agenda = { frames = "1-3" }
+        [phases]
+        commands = ["""
+import sys
+print('begin', {frame})
+for line in range(4): print('line', line)
+sys.stdout.flush()
+print('\\x1b[31mERR\\x1b[0mOR in', {frame}, file=sys.stderr)
+""", "print('end')"]
+    "#;
+    std::fs::write(home.path().join("job.toml"), job).expect("written");
+    home.says(&["run", "--headless", "job.toml"]);
+    assert_eq!(home.says(&["log", "--grep", "error"]), "ERROR in 1\nERROR in 2\nERROR in 3\n");
+    assert_eq!(home.says(&["log", "--grep", "error", "--item", "2"]), "ERROR in 2\n");
+    assert_eq!(home.says(&["log", "--grep", "line 2", "--context", "1", "-n", "3"]), "line 1\nline 2\nline 3\n");
+    let groups = home.says(&["log", "--stream", "stdout", "--grep", "begin", "--context", "1"]);
+    assert_eq!(groups, "begin 1\nline 0\n--\nend\nbegin 2\nline 0\n--\nend\nbegin 3\nline 0\n");
+    let rest = home.says(&["log", "--stream", "stdout", "--grep", "^(begin|line)", "--invert"]);
+    assert_eq!(rest, "end\nend\nend\n");
+    assert_eq!(
+        home.says(&["log", "--grep", "ERROR", "--case", "sensitive", "--since", "1h", "--follow", "-n", "1"]),
+        "ERROR in 3\n"
+    );
+    assert_eq!(home.says(&["log", "--since", "1h", "--item", "1", "--stream", "stderr"]), "ERROR in 1\n");
+    assert_eq!(home.says(&["log", "--since", "2999-01-01T00:00:00Z"]), "");
+    assert_eq!(home.says(&["log", "--command", "3"]), "begin 2\nline 0\nline 1\nline 2\nline 3\nERROR in 2\n");
+    let raw = home.run(&["log", "--raw", "--grep", "error in 1"]).stdout;
+    assert_eq!(text(&raw), "\x1b[31mERR\x1b[0mOR in 1\n");
+    let code = |args: &[&str]| {
+        let output = home.run(args);
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(code(&["log", "--grep", "ERROR", "--stream", "stdout"]), (Some(1), String::new(), String::new()));
+    let (bad, printed, said) = code(&["log", "--grep", "(ERROR"]);
+    assert_eq!((bad, printed.as_str()), (Some(2), ""));
+    assert_eq!(said, "childminder: this is no pattern: unclosed group, at character 1 of the pattern\n");
+    for wrong in [
+        &["log", "--invert"][..],
+        &["log", "--since", "soon"],
+        &["log", "--grep", "a", "--context", "101"],
+        &["log", "--command", "99"],
+    ] {
+        assert_eq!(code(wrong).0, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_filter_follows_a_log() {
+    let home = Home::new();
+    let session = home.held(&[]);
+    let args = ["log", "--follow", "--grep", "wanted", "-n", "0"];
+    home.says(&["exec", "print('wanted before')"]);
+    let mut follow = home.command(&args).stdout(Stdio::piped()).spawn().expect("it starts");
+    home.says(&["exec", "print('other')"]);
+    home.says(&["exec", "print('wan', end='')"]);
+    home.says(&["exec", "print('ted after')"]);
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    // It may have begun to look before or after the first line came.
+    let first = if first == "wanted before" { lines.next().expect("a line").expect("text") } else { first };
+    assert_eq!(first, "wanted after");
+    home.says(&["stop"]);
+    assert!(lines.next().is_none(), "nothing more was printed");
+    assert_eq!(follow.wait().expect("it ends").code(), Some(0));
+    session.code();
+}
+
+#[test]
 fn a_line_without_an_end_is_shown_at_the_end_of_its_command() {
     let home = Home::new();
     let session = home.held(&["--frames", "1", "--command", "print(2 * 'no end ', end='')"]);
