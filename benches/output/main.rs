@@ -12,10 +12,11 @@
     reason = "a bench prints, and stops when it cannot measure"
 )]
 
+mod search;
 mod table;
 
 /// One file a row; each prints its own.
-const ROWS: &[(&str, fn())] = &[];
+const ROWS: &[(&str, fn())] = &[("search", search::measure)];
 
 fn main() {
     // Given by `cargo test --benches`, which only wants to know that it runs.

@@ -16,10 +16,10 @@ use std::ops::Range;
 /// Bytes of a stream that are looked at together.
 pub(super) const CHUNK: u64 = 512 << 10;
 /// Bytes that are read behind them for the end of the last line.
-const SLACK: u64 = 16 << 10;
-/// Bytes of a chunk that are matched at once: they stay in the processor's cache, and what nobody waits for any more is
-/// given up between them.
-const PIECE: usize = 64 << 10;
+const SLACK: u64 = 4 << 10;
+/// Bytes of a chunk that are matched at once: they stay in the processor's nearest cache from one look at them to the
+/// next, and what nobody waits for any more is given up between them.
+const PIECE: usize = 16 << 10;
 /// The longest line that is matched whole, in bytes, and the windows in which longer ones are.
 const WINDOW: u64 = 1 << 20;
 /// By how much windows overlap: a match that is longer may be missed.
