@@ -9,25 +9,33 @@ mod exceptions;
 mod find;
 mod output;
 
-use super::pages::failed;
-use super::server::Shared;
+use super::pages::{Sources, failed};
 use crate::model::proto::{PAGE_LIMIT, Refusal, RefusalKind, Request, Response, VERSION, Window};
+use crate::session::Handle;
+
+/// What answers are made from, be the session live or a recording.
+pub(super) struct Session {
+    /// The way to whoever holds the state.
+    pub(super) handle: Handle,
+    /// The session's files.
+    pub(super) sources: Sources,
+}
 
 /// The answer to a request that only reads. Requests that go to the actor are refused here.
-pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn answer(session: &Session, request: Request) -> Result<Response, Refusal> {
     match request {
-        Request::Summary => Ok(Response::Summary(Box::new(shared.handle.look(|inspect| inspect.summary()).await?))),
-        Request::Agenda(window) => agenda::page(shared, window).await,
-        Request::Item { name } => agenda::item(shared, name).await,
-        Request::Commands(window) => commands::page(shared, window).await,
-        Request::Command { id } => commands::command(shared, id).await,
-        Request::Exceptions(window) => exceptions::page(shared, window).await,
-        Request::Exception { place } => exceptions::exception(shared, place).await,
-        Request::Find { list, text, from, forward } => find::find(shared, list, &text, from, forward).await,
-        Request::Output(query) => output::page(shared, *query).await,
+        Request::Summary => Ok(Response::Summary(Box::new(session.handle.look(|inspect| inspect.summary()).await?))),
+        Request::Agenda(window) => agenda::page(session, window).await,
+        Request::Item { name } => agenda::item(session, name).await,
+        Request::Commands(window) => commands::page(session, window).await,
+        Request::Command { id } => commands::command(session, id).await,
+        Request::Exceptions(window) => exceptions::page(session, window).await,
+        Request::Exception { place } => exceptions::exception(session, place).await,
+        Request::Find { list, text, from, forward } => find::find(session, list, &text, from, forward).await,
+        Request::Output(query) => output::page(session, *query).await,
         Request::Search(_) => Err(failed("searching the output is not there yet")),
-        Request::Traces { from, limit } => output::traces(shared, from, limit).await,
-        Request::Info => info(shared).await,
+        Request::Traces { from, limit } => output::traces(session, from, limit).await,
+        Request::Info => info(session).await,
         Request::Subscribe { .. }
         | Request::Complete { .. }
         | Request::Check { .. }
@@ -42,8 +50,8 @@ pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response
     }
 }
 
-async fn info(shared: &Shared) -> Result<Response, Refusal> {
-    let pages = shared.sources.pages.clone();
+async fn info(session: &Session) -> Result<Response, Refusal> {
+    let pages = session.sources.pages.clone();
     let mut info = off_thread(move || pages.info()).await?;
     if let Some(info) = info.as_object_mut() {
         info.insert("protocol".to_owned(), VERSION.into());

@@ -1,25 +1,27 @@
 //! Pages of output and of the engine's log.
 
 use super::super::pages::not_found;
-use super::super::server::Shared;
-use super::off_thread;
+use super::{Session, off_thread};
 use crate::model::State;
 use crate::model::proto::{OutputAt, OutputQuery, PAGE_LIMIT, Refusal, Response};
 use crate::store::{Places, Resolve};
 
-pub(super) async fn page(shared: &Shared, mut query: OutputQuery) -> Result<Response, Refusal> {
+pub(super) async fn page(session: &Session, mut query: OutputQuery) -> Result<Response, Refusal> {
     query.before = query.before.min(PAGE_LIMIT);
     query.after = query.after.min(PAGE_LIMIT - query.before);
     let places = {
         let query = query.clone();
-        shared.handle.look(move |inspect| places(inspect.state(), &query)).await??
+        session
+            .handle
+            .look(move |inspect| places(inspect.state(), &query).map(|places| places.upto(inspect.until())))
+            .await??
     };
-    let pages = shared.sources.pages.clone();
+    let pages = session.sources.pages.clone();
     off_thread(move || pages.output(&query, &places).map(Response::Output)).await
 }
 
-pub(super) async fn traces(shared: &Shared, from: Option<u64>, limit: u32) -> Result<Response, Refusal> {
-    let pages = shared.sources.pages.clone();
+pub(super) async fn traces(session: &Session, from: Option<u64>, limit: u32) -> Result<Response, Refusal> {
+    let pages = session.sources.pages.clone();
     off_thread(move || pages.traces(from, limit.min(PAGE_LIMIT)).map(Response::Traces)).await
 }
 
