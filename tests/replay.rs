@@ -10,12 +10,14 @@ mod session;
 
 use childminder::api::Link;
 use childminder::api::replay::{Goal, Playback, Steer};
-use childminder::model::proto::{ItemVerb, RefusalKind, Request, Response, Summary};
+use childminder::model::proto::{ItemVerb, OutputAt, RefusalKind, Request, Response, Summary};
 use childminder::model::{CommandOutcome, EventKind, ItemIndex, Marks, Micros, Seq, State, Stream};
 use childminder::session::{Label, summary_of};
 use childminder::store::{Folder, JournalReader};
 use recording::{Viewer, copy, long_session};
 use session::{Ended, Session, job};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 const JOB: &str = r#"
@@ -263,4 +265,127 @@ fn a_folder_that_goes_away_is_said_to_be_gone() {
     viewer.go(Goal::Start, |shown| shown.summary.seq == Seq(1));
     assert_eq!(viewer.agenda().len(), 12);
     assert!(matches!(viewer.link(), Link::Recorded(_)));
+}
+
+/// A change for the worse, and what is said of it.
+type Damage = (&'static str, fn(&Path), &'static str);
+
+fn cut(path: PathBuf, keep: impl Fn(u64) -> u64) {
+    let file = fs::OpenOptions::new().write(true).open(path).expect("a file");
+    file.set_len(keep(file.metadata().expect("its length").len())).expect("cut");
+}
+
+const DAMAGES: &[Damage] = &[
+    ("a torn journal line", |path| cut(path.join("events.jsonl"), |length| length - 5), "ends in the middle"),
+    ("no journal", |path| fs::remove_file(path.join("events.jsonl")).expect("removed"), "events.jsonl) is missing"),
+    (
+        "a journal that is a folder",
+        |path| {
+            fs::remove_file(path.join("events.jsonl")).expect("removed");
+            fs::create_dir(path.join("events.jsonl")).expect("made");
+        },
+        "cannot read at byte 0",
+    ),
+    ("no output index", |path| fs::remove_file(path.join("output.idx")).expect("removed"), "output.idx) is missing"),
+    (
+        "another version's output index",
+        |path| fs::write(path.join("output.idx"), b"childminder oi\0\x02 and more").expect("written"),
+        "another version wrote it",
+    ),
+    ("a short output index", |path| cut(path.join("output.idx"), |length| length / 2), "output.idx) is short"),
+    ("a short log", |path| cut(path.join("stdout.log"), |length| length / 2), "stdout.log is shorter than it was"),
+    ("no log", |path| fs::remove_file(path.join("stderr.log")).expect("removed"), "stderr.log is missing"),
+    (
+        "another version's session",
+        |path| {
+            let text = fs::read_to_string(path.join("session.json")).expect("text");
+            fs::write(path.join("session.json"), text.replacen("\"format\": 1", "\"format\": 9", 1)).expect("written");
+        },
+        "format 9",
+    ),
+    ("half a session.json", |path| cut(path.join("session.json"), |length| length / 2), "session.json is damaged"),
+    (
+        "another version's checkpoint",
+        |path| fs::write(path.join("state.ckpt"), "childminder checkpoint 99 9.9 0\n{}").expect("written"),
+        "another version wrote it",
+    ),
+];
+
+#[test]
+fn a_damaged_folder_is_shown_as_far_as_it_is_sound_and_says_what_is_missing() {
+    let folder = &recorded().folder;
+    assert_eq!(Viewer::open(folder).shown().notes.len(), 0);
+    for (what, damage, said) in DAMAGES {
+        let copied = copy(folder);
+        damage(copied.path());
+        let copied = copied.folder();
+        let before = recording::everything(&copied);
+        let viewer = Viewer::open(&copied);
+        let shown = viewer.shown();
+        assert!(shown.notes.iter().any(|note| note.contains(said)), "{what}: {:?}", shown.notes);
+        look_everywhere(&viewer);
+        drop(viewer);
+        assert_eq!(recording::everything(&copied), before, "{what}");
+    }
+}
+
+/// Everything that a window asks for, at both ends; whatever is answered, it is answered.
+fn look_everywhere(viewer: &Viewer) {
+    for goal in [Goal::Start, Goal::AnyItem(true), Goal::Exception(false), Goal::Time(Micros(u64::MAX)), Goal::End] {
+        viewer.steer(Steer::To(goal));
+        viewer.wait(|_| true);
+        for item in viewer.agenda() {
+            let _ = viewer.ask(Request::Item { name: item.name });
+        }
+        for command in viewer.commands() {
+            let _ = viewer.ask(Request::Command { id: command.id });
+        }
+        for place in 0..viewer.exceptions().len() {
+            let _ = viewer.ask(Request::Exception { place: u32::try_from(place).expect("a place") });
+        }
+        for stream in [None, Some(Stream::Stdout), Some(Stream::Stderr)] {
+            viewer.output(OutputAt::Start, false, stream);
+        }
+        let _ = viewer.ask(Request::Traces { from: None, limit: 10 });
+        let _ = viewer.ask(Request::Info);
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_no_reason_to_fail() {
+    let folder = &recorded().folder;
+    for name in
+        ["events.jsonl", "session.json", "output.idx", "state.ckpt", "items.ckpt", "commands.ckpt", "stdout.log"]
+    {
+        let length = fs::metadata(folder.path().join(name)).expect(name).len();
+        // Every length where it is short, and in steps that meet all places in a line where it is long.
+        for keep in (0..length).step_by(usize::try_from(length / 40).expect("a step").max(1) | 1) {
+            let copied = copy(folder);
+            cut(copied.path().join(name), |_| keep);
+            match childminder::api::Replay::open(&copied.folder()) {
+                Ok(_) => {
+                    let viewer = Viewer::open(&copied.folder());
+                    let shown = viewer.shown();
+                    viewer.agenda();
+                    viewer.bytes(Stream::Stdout);
+                    viewer.go(Goal::Start, |shown| shown.summary.seq <= Seq(1));
+                    // Its newline is all that it lacks.
+                    let sound = name == "session.json" && keep == length - 1;
+                    assert_ne!(sound, !shown.notes.is_empty(), "{name} cut to {keep} bytes: {:?}", shown.notes);
+                }
+                Err(error) => panic!("{name} cut to {keep} bytes: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_session_is_refused_in_a_sentence() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let said = Folder::open(dir.path()).expect_err("no session").to_string();
+    assert!(said.contains("no session.json"), "{said}");
+    fs::write(dir.path().join("session.json"), "what?").expect("written");
+    let said = childminder::api::Replay::open(&Folder::open(dir.path()).expect("a file is there"));
+    let said = said.err().expect("neither a session nor a journal").to_string();
+    assert!(said.contains("session.json is damaged"), "{said}");
 }

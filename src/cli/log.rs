@@ -63,12 +63,8 @@ impl From<Which> for Stream {
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     let folder = target::folder(args.session.as_deref(), Purpose::Read)?;
     let output = OutputReader::open(&folder);
-    let reached = output.reached()?;
-    for (stream, bytes) in [(Stream::Stdout, reached.stdout), (Stream::Stderr, reached.stderr)] {
-        let path = folder.output(stream);
-        if bytes > 0 && !path.exists() {
-            complain(&format!("{} is missing: the {bytes} bytes that were in it cannot be shown", path.display()));
-        }
+    for missing in output.missing(Marks::default(), folder.is_running()) {
+        complain(missing.trim_end_matches('.'));
     }
     let mut log = Log { output, stream: args.stream.map(Stream::from), raw: args.raw, out: Out::stdout(), last: None };
     match &args.item {

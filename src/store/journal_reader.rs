@@ -58,6 +58,12 @@ impl JournalReader {
         Ok(Self { path: path.to_owned(), file })
     }
 
+    /// One in which nothing stands, for a folder whose journal is gone.
+    pub fn empty(path: &Path) -> Result<Self, StoreError> {
+        let nothing = Path::new("/dev/null");
+        Ok(Self { path: path.to_owned(), file: File::open(nothing).map_err(failed("read", nothing))? })
+    }
+
     /// The event whose line begins at this byte.
     pub fn at(&self, offset: u64) -> Result<Event, StoreError> {
         let mut line = Vec::new();

@@ -22,6 +22,7 @@ mod index;
 pub mod journal;
 pub mod journal_reader;
 mod lines;
+mod missing;
 pub mod output;
 pub mod pages;
 pub mod recovery;

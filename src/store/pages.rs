@@ -143,6 +143,11 @@ impl OutputReader {
         Self { folder: folder.clone(), counted: Default::default() }
     }
 
+    /// The session's folder.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// How many bytes the logs have.
     pub fn lengths(&self) -> Result<Marks, StoreError> {
         let length = |stream| {

@@ -31,6 +31,18 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// What a journal tells that cannot be opened; `why` is a sentence.
+    pub fn nothing(why: String) -> Self {
+        Self {
+            state: State::default(),
+            end: 0,
+            last: Seq(0),
+            notes: vec![why],
+            position: Position::default(),
+            changed: Changed::default(),
+        }
+    }
+
     /// The checkpoints of the session from here on. Only for the holder of the folder's lock.
     pub fn checkpointer(&self, folder: &Folder) -> Result<Checkpointer, StoreError> {
         Checkpointer::new(folder, self.position, self.changed.clone())
@@ -103,22 +115,15 @@ impl From<Recovered> for Base {
 
 /// Reads a session back. An error means that the journal is there and cannot be opened.
 pub fn recover(folder: &Folder) -> Result<Recovered, StoreError> {
-    let mut recovered = Recovered {
-        state: State::default(),
-        end: 0,
-        last: Seq(0),
-        notes: Vec::new(),
-        position: Position::default(),
-        changed: Changed::default(),
-    };
     let journal = match JournalReader::open(&folder.journal()) {
         Ok(journal) => journal,
         Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            recovered.notes.push("The journal (events.jsonl) is missing: nothing is known of what happened.".into());
-            return Ok(recovered);
+            let why = "The journal (events.jsonl) is missing: nothing is known of what happened.";
+            return Ok(Recovered::nothing(why.into()));
         }
         Err(error) => return Err(error),
     };
+    let mut recovered = Recovered { notes: Vec::new(), ..Recovered::nothing(String::new()) };
     match checkpoint::read(folder, &journal) {
         Ok(Some((state, position))) => {
             recovered.last = state.seq;

@@ -21,13 +21,14 @@ pub use when::When;
 
 use super::answers::{Session, answer};
 use super::live::AbortOnDrop;
+use super::recorded::Recorded;
 use super::vanishing::{self, Vanishing};
 use super::{ApiError, Link, SessionView, Sources};
 use crate::backend::Recipe;
 use crate::model::proto::{Request, Response};
-use crate::model::{ItemIndex, Micros, Seq};
+use crate::model::{ItemIndex, Job, Micros, Seq};
 use crate::session::{Feed, Handle, Label};
-use crate::store::{Folder, JournalReader, OutputReader, SessionFile, StoreError, recover};
+use crate::store::{Folder, JournalReader, OutputReader, Recovered, SessionFile, StoreError, recover};
 use futures_util::future::BoxFuture;
 use player::{Player, Recording, refusal};
 use reel::Reel;
@@ -50,19 +51,16 @@ pub struct Replay {
 impl Replay {
     /// Opens the session in this folder, at its end.
     pub fn open(folder: &Folder) -> Result<Arc<Self>, StoreError> {
-        let file = folder.read_session()?;
-        let label = Label { session: folder.id().to_owned(), prompt: prompt(&file) };
-        let job = Arc::new(file.job);
-        let journal = JournalReader::open(&folder.journal())?;
-        let recovered = recover(folder)?;
-        let notes = recovered.notes.clone();
+        let Sound { job, prompt, recovered, journal, notes } = Sound::of(folder)?;
+        let label = Label { session: folder.id().to_owned(), prompt };
+        let pages = Recorded::new(folder, Arc::clone(&journal));
         let reel = Reel::new(folder, journal, recovered.into());
         let output = OutputReader::open(folder);
         let whole = output.reached()?;
         let extent = extent(&reel, &output);
         let marks = Arc::new(Marks::of(reel.state(), &extent));
         let (handle, inbox) = Handle::new(Arc::clone(&job), Feed::default());
-        let session = Session { handle, sources: Sources::of(folder, Arc::clone(&job))? };
+        let session = Session { handle, sources: Sources::on(pages, Arc::clone(&job)) };
         let recording =
             Recording { folder: folder.clone(), reel, job, label, output, extent, marks, notes: notes.clone(), whole };
         let wishes = Arc::new(Wishes::default());
@@ -131,6 +129,58 @@ impl SessionView for Replay {
 
     fn steer(&self, steer: Steer) {
         self.wishes.add(steer);
+    }
+}
+
+/// As much of a folder as is sound.
+struct Sound {
+    job: Arc<Job>,
+    prompt: String,
+    recovered: Recovered,
+    /// The journal, or an empty one.
+    journal: Arc<JournalReader>,
+    notes: Vec<String>,
+}
+
+impl Sound {
+    /// An error means that nothing in it can be understood.
+    fn of(folder: &Folder) -> Result<Self, StoreError> {
+        let (recovered, file) = (recover(folder), folder.read_session());
+        let path = folder.journal();
+        let mut notes = Vec::new();
+        let (recovered, journal) = match recovered {
+            Ok(recovered) if path.exists() => (recovered, JournalReader::open(&path)?),
+            Ok(recovered) => (recovered, JournalReader::empty(&path)?),
+            Err(why) if file.is_err() => return Err(why),
+            Err(why) => {
+                let why = format!("{why}: nothing is known of what happened.");
+                (Recovered::nothing(why), JournalReader::empty(&path)?)
+            }
+        };
+        let (job, prompt) = match file {
+            Ok(file) => {
+                let prompt = prompt(&file);
+                (file.job, prompt)
+            }
+            Err(why) if recovered.state.seq.0 == 0 => return Err(why),
+            Err(why) => {
+                notes.push(format!("{why}; the job, and the names of its items, are not known."));
+                (Job::default(), String::new())
+            }
+        };
+        let running = folder.is_running();
+        notes.extend(recovered.notes.iter().cloned());
+        notes.extend(OutputReader::open(folder).missing(recovered.state.reached, running));
+        let id = folder.id();
+        if running {
+            notes
+                .push(format!("The session is running: this is how far it was; `childminder attach {id}` follows it."));
+        } else if recovered.state.seq.0 == 0 && recovered.notes.is_empty() {
+            notes.push("The journal (events.jsonl) is empty: nothing is known of what happened.".to_owned());
+        } else if recovered.state.seq.0 > 0 && recovered.state.ended.is_none() {
+            notes.push("The session has no end: its engine died.".to_owned());
+        }
+        Ok(Self { job: Arc::new(job), prompt, recovered, journal: Arc::new(journal), notes })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::model::{CommandOutcome, EventKind, ItemIndex, State};
 use crate::store::{self, Base, Folder, JournalReader, Recorded, StoreError};
+use std::sync::Arc;
 
 /// Bytes of the journal that are searched backwards at once.
 const BACK: u64 = 256 << 10;
@@ -50,14 +51,14 @@ pub(super) enum Part {
 /// The journal, and its fold up to a line.
 pub(super) struct Reel {
     folder: Folder,
-    journal: JournalReader,
+    journal: Arc<JournalReader>,
     base: Base,
     end: u64,
 }
 
 impl Reel {
     /// At the end of what was recorded.
-    pub(super) fn new(folder: &Folder, journal: JournalReader, base: Base) -> Self {
+    pub(super) fn new(folder: &Folder, journal: Arc<JournalReader>, base: Base) -> Self {
         let end = base.end;
         Self { folder: folder.clone(), journal, base, end }
     }
@@ -108,7 +109,7 @@ impl Reel {
     pub(super) fn after_steps(&self, steps: i64) -> Result<u64, StoreError> {
         if steps >= 0 {
             let mut lines = self.journal.iter_from(self.at());
-            let _ = lines.by_ref().filter(Result::is_ok).nth(usize::try_from(steps).unwrap_or(0).saturating_sub(1));
+            let _ = lines.by_ref().flatten().nth(usize::try_from(steps).unwrap_or(0).saturating_sub(1));
             return Ok(lines.end().min(self.end));
         }
         let mut to = self.line();

@@ -87,19 +87,19 @@ mod tests {
         When::parse(text, &EXTENT, Micros(EXTENT.first.0 + 60_000_000), &TimeZone::UTC)
     }
 
-    fn after(seconds: u64) -> Result<When, String> {
-        Ok(When::Goal(Goal::Time(Micros(EXTENT.first.0 + seconds * 1_000_000))))
+    fn after(seconds: u64) -> When {
+        When::Goal(Goal::Time(Micros(EXTENT.first.0 + seconds * 1_000_000)))
     }
 
     #[test]
     fn places_are_read_as_people_write_them() {
-        assert_eq!(parse("21:05:09"), after(309));
-        assert_eq!(parse("21:05"), after(300));
+        assert_eq!(parse("21:05:09").as_ref(), Ok(&after(309)));
+        assert_eq!(parse("21:05").as_ref(), Ok(&after(300)));
         // The day after.
-        assert_eq!(parse("00:30:00"), after(12_600));
-        assert_eq!(parse("+10m"), after(660));
-        assert_eq!(parse("-5s"), after(55));
-        assert_eq!(parse("50%"), after(7200));
+        assert_eq!(parse("00:30:00").as_ref(), Ok(&after(12_600)));
+        assert_eq!(parse("+10m").as_ref(), Ok(&after(660)));
+        assert_eq!(parse("-5s").as_ref(), Ok(&after(55)));
+        assert_eq!(parse("50%").as_ref(), Ok(&after(7200)));
         assert_eq!(parse("#12"), Ok(When::Goal(Goal::Event(Seq(12)))));
         assert_eq!(parse(" end "), Ok(When::Goal(Goal::End)));
         assert_eq!(parse("frame_09"), Ok(When::Item("frame_09".into())));
