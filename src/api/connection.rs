@@ -76,7 +76,7 @@ pub(super) async fn run(stream: UnixStream, door: Door, shared: Arc<Shared>) {
             let hello = ServerHello::Welcome {
                 version: VERSION,
                 engine: env!("CARGO_PKG_VERSION").to_owned(),
-                session: shared.sources.session.clone(),
+                session: shared.session.sources.session.clone(),
                 read_only: peer.read_only,
             };
             (hello, Some(peer))
@@ -93,9 +93,9 @@ pub(super) async fn run(stream: UnixStream, door: Door, shared: Arc<Shared>) {
     if !peer.read_only {
         frames.decoder_mut().set_max_frame_length(FRAME_LIMIT);
     }
-    shared.handle.send(Message::Clients(1)).await;
+    shared.session.handle.send(Message::Clients(1)).await;
     talk(frames, write, shared.clone(), peer).await;
-    shared.handle.send(Message::Clients(-1)).await;
+    shared.session.handle.send(Message::Clients(-1)).await;
 }
 
 async fn welcome(
@@ -280,13 +280,13 @@ fn read_call(frame: &[u8]) -> io::Result<Result<Call, Refused>> {
 }
 
 async fn subscribe(client: &Client, id: &str, events: bool, from: Option<crate::model::Seq>) -> Option<Subscription> {
-    let handle = client.shared.handle.clone();
+    let handle = client.shared.session.handle.clone();
     // Watched from before the look, so that no change after it goes unseen.
     let changes = handle.feed().watch();
     let snapshot = handle.look(|inspect| (inspect.summary(), inspect.state().seq)).await;
     let (answer, begun) = match snapshot {
         Ok((summary, seq)) => {
-            let pages = client.shared.sources.pages.clone();
+            let pages = client.shared.session.sources.pages.clone();
             let events = events.then(|| Follow::new(seq, from));
             (Ok(Response::Summary(Box::new(summary))), Some(Subscription { handle, pages, changes, seq, events }))
         }
@@ -301,7 +301,7 @@ impl Client {
         let by = Origin { request: id.clone(), ..self.peer.origin.clone() };
         let uid = by.uid;
         let work = || {
-            let (handle, id, request) = (self.shared.handle.clone(), id.clone(), request.clone());
+            let (handle, id, request) = (self.shared.session.handle.clone(), id.clone(), request.clone());
             async move { answer_frame(&id, handle.ask(by, request).await) }
         };
         match self.shared.once.answer(uid, &id, &request, work).await {
@@ -313,7 +313,7 @@ impl Client {
     async fn read(&self, id: String, request: Request) {
         if matches!(request, Request::Complete { .. } | Request::Check { .. }) {
             let by = Origin { request: id.clone(), ..self.peer.origin.clone() };
-            let answer = self.shared.handle.ask(by, request).await;
+            let answer = self.shared.session.handle.ask(by, request).await;
             return self.answer(&id, answer).await;
         }
         // Before anything is waited for: what this one ends must not be in its way.
@@ -324,7 +324,7 @@ impl Client {
             Request::Search(_) => None,
             _ => self.answers.acquire().await.ok(),
         };
-        let answer = answers::answer(&self.shared, request, &asked.0).await;
+        let answer = answers::answer(&self.shared.session, request, &asked.0).await;
         self.answer(&id, answer).await;
     }
 

@@ -10,26 +10,35 @@ use std::sync::Arc;
 /// A session's files.
 pub struct Recorded {
     folder: Folder,
-    journal: JournalReader,
+    journal: Arc<JournalReader>,
     output: OutputReader,
 }
 
 impl Recorded {
     /// Opens them. The journal must be there.
     pub fn open(folder: &Folder) -> Result<Self, StoreError> {
-        let journal = JournalReader::open(&folder.journal())?;
-        Ok(Self { folder: folder.clone(), journal, output: OutputReader::open(folder) })
+        Ok(Self::new(folder, Arc::new(JournalReader::open(&folder.journal())?)))
+    }
+
+    /// With a journal that is open already.
+    pub fn new(folder: &Folder, journal: Arc<JournalReader>) -> Self {
+        Self { folder: folder.clone(), journal, output: OutputReader::open(folder) }
     }
 }
 
 impl Sources {
     /// What a server reads of a session that runs: its folder, and the job that it was made from.
     pub fn of(folder: &Folder, job: Arc<Job>) -> Result<Self, StoreError> {
-        Ok(Self {
-            session: folder.id().to_owned(),
-            pages: Arc::new(Recorded::open(folder)?),
+        Ok(Self::on(Recorded::open(folder)?, job))
+    }
+
+    /// The same, of a folder that is open already.
+    pub fn on(recorded: Recorded, job: Arc<Job>) -> Self {
+        Self {
+            session: recorded.folder.id().to_owned(),
+            pages: Arc::new(recorded),
             expand: Arc::new(move |item| commands::of_item(&job, item).map_err(|error| error.to_string())),
-        })
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The server: a thread of its own, so that clients can never delay the engine's actor.
 
+use super::answers::Session;
 use super::connection::{self, Door};
 use super::listener::{Bound, Listener, Watchers, WatchersListener};
 use super::once::Once;
@@ -10,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 /// How many clients there may be at once.
@@ -19,22 +20,13 @@ pub const CLIENTS: usize = 64;
 pub const WATCHERS: usize = CLIENTS / 2;
 /// How many threads read files at once; they are made when needed and end when idle.
 const READERS: usize = 64;
-/// How many searches run at once: a processor is left for everything else, if there are two.
-fn searches() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, 4))
-}
-
 /// How long clients have, once the session is over, to take the last words.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// What every connection shares.
 pub(super) struct Shared {
-    /// The way to the actor.
-    pub(super) handle: Handle,
-    /// The session's files.
-    pub(super) sources: Sources,
-    /// Room for what looks at much of the output, over all clients.
-    pub(super) searches: Arc<Semaphore>,
+    /// The session.
+    pub(super) session: Session,
     /// The writes seen.
     pub(super) once: Once,
     /// Becomes true when the session is over.
@@ -91,14 +83,8 @@ pub async fn serve(
     let mut owners = Listener::new(bound)?;
     let mut watchers = watchers.map(WatchersListener::new).transpose()?;
     let uid = nix::unistd::geteuid().as_raw();
-    let shared = Arc::new(Shared {
-        handle,
-        sources,
-        searches: Arc::new(Semaphore::new(searches())),
-        once: Once::default(),
-        stop: stop.clone(),
-        uid,
-    });
+    let shared =
+        Arc::new(Shared { session: Session::new(handle, sources), once: Once::default(), stop: stop.clone(), uid });
     let mut clients: JoinSet<Door> = JoinSet::new();
     let mut watching = Watching::default();
     loop {

@@ -19,6 +19,7 @@ mod lines;
 mod log;
 mod ls;
 mod out;
+mod replay;
 mod run;
 mod stop;
 mod target;
@@ -55,6 +56,7 @@ enum Command {
     Exec(exec::Args),
     Agenda(agenda::Args),
     Log(log::Args),
+    Replay(replay::Args),
     Stop(stop::Args),
     #[command(name = "__engine", hide = true)]
     Engine(engine::Args),
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::Attach(args) => attach::run(&args),
         Command::Log(args) => log::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Exec(args) => exec::run(args),

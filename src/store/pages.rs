@@ -13,10 +13,21 @@ use super::places::Resolve;
 use super::search::{self, Asker};
 use super::view::{View, read_full};
 use crate::model::proto::{OutputAt, OutputLine, OutputPage, OutputQuery, PAGE_LIMIT};
-use crate::model::{Marks, SearchQuery, Searched, Stream, Wanted};
+use crate::model::{Marks, Micros, SearchQuery, Searched, Stream, Wanted};
 use std::fs::File;
 use std::io;
 use std::path::Path;
+
+/// How far the streams had come at a wall time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// What had been read by then.
+    pub marks: Marks,
+    /// When the last of it was read; `None` when nothing was.
+    pub last: Option<Micros>,
+    /// When the next bytes were read; `None` when none were.
+    pub next: Option<Micros>,
+}
 
 /// Reads a session's output, running or ended. Writes nothing, keeps no output in memory.
 #[derive(Debug)]
@@ -40,6 +51,11 @@ impl OutputReader {
         Self { folder: folder.clone(), counted: Default::default() }
     }
 
+    /// The session's folder.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// How many bytes the logs have.
     pub fn lengths(&self) -> Result<Marks, StoreError> {
         let length = |stream| {
@@ -59,6 +75,18 @@ impl OutputReader {
         let Ok(index) = File::open(self.folder.output_index()) else { return Ok(Marks { stdout, stderr }) };
         let ends = Records::new(index, Marks::default).ends();
         Ok(Marks { stdout: stdout.max(ends.stdout), stderr: stderr.max(ends.stderr) })
+    }
+
+    /// What had been read at a wall time; `None` without an index, which alone tells of times.
+    pub fn heard(&self, wall: Micros) -> Option<Heard> {
+        let records = Records::new(File::open(self.folder.output_index()).ok()?, Marks::default);
+        if !records.has_index() {
+            return None;
+        }
+        let place = records.partition(|record| record.wall <= wall);
+        let last = place.checked_sub(1).and_then(|last| records.get(last)).map(|last| last.wall);
+        let next = records.get(place).map(|next| next.wall);
+        Some(Heard { marks: records.starts(place), last: last.filter(|last| last.0 > 0), next })
     }
 
     /// Bytes of a log as they are, from this offset on; how many there were.
@@ -169,10 +197,13 @@ impl OutputReader {
             let [stdout, stderr] = [0, 1].map(|place: usize| logs[place].as_ref().map_or(0, |log| log.1));
             Marks { stdout, stderr }
         };
-        let records = match File::open(path) {
+        let mut records = match File::open(path) {
             Ok(index) => Records::new(index, lengths),
             Err(_) => Records::none(lengths()),
         };
+        if let Some(until) = until {
+            records.cut(until);
+        }
         Ok(Opened { logs, records, until })
     }
 

@@ -96,10 +96,10 @@ impl Places {
         }
     }
 
-    /// The same, as it was when the streams had come no farther than this.
+    /// The same, for the output as it was when the streams had come this far.
     #[must_use]
-    pub fn ending_at(self, marks: Marks) -> Self {
-        Self { until: Some(marks), ..self }
+    pub fn upto(self, until: Option<Marks>) -> Self {
+        Self { until, ..self }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn lookup(contexts: &[Context], key: KeyEvent) -> Option<Action> {
     let types = contexts.contains(&Context::Prompt) && writes_text(code, modifiers);
     contexts
         .iter()
-        .filter(|context| !(types && **context == Context::Anywhere))
+        .filter(|context| !(types && matches!(context, Context::Anywhere | Context::Replay)))
         .find_map(|context| map.get(&(*context, code, modifiers)).copied())
 }
 

@@ -2,6 +2,7 @@
 
 use super::Ended;
 use crate::api::Link;
+use crate::api::replay::Steer;
 use crate::model::proto::{List, OutputQuery, Request, Response, Window};
 use crate::model::{CommandId, Micros};
 use crossterm::event::Event;
@@ -50,6 +51,8 @@ pub(super) enum Purpose {
     Exec(u64),
     /// Completions of this beginning of a line.
     Complete(String),
+    /// An item to whose beginning a recording is to go.
+    GoTo,
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }
@@ -72,6 +75,8 @@ pub(super) struct Search {
 pub(super) enum Effect {
     /// Ask the session.
     Ask(Purpose, Request),
+    /// Move through a recording.
+    Steer(Steer),
     /// Put into the clipboard.
     Copy(String),
     /// Take the mouse, or give it back to the terminal.

@@ -21,6 +21,11 @@ pub(super) enum Overlay {
         /// What was typed.
         text: String,
     },
+    /// The place of a recording to go to.
+    GoTo {
+        /// What was typed.
+        text: String,
+    },
 }
 
 /// The actions, as far as they match what is typed.

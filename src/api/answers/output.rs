@@ -1,35 +1,36 @@
 //! Pages of output and of the engine's log.
 
 use super::super::pages::not_found;
-use super::super::server::Shared;
-use super::{off_thread, sought};
+use super::{Session, off_thread, sought};
 use crate::model::State;
 use crate::model::proto::{OutputAt, OutputPage, OutputQuery, PAGE_LIMIT, Refusal, Response};
+use crate::session::Inspect;
 use crate::store::{Asker, Places, Resolve};
 
-pub(super) async fn page(shared: &Shared, query: OutputQuery, asker: &Asker) -> Result<Response, Refusal> {
-    lines(shared, query, asker).await.map(Response::Output)
+pub(super) async fn page(session: &Session, query: OutputQuery, asker: &Asker) -> Result<Response, Refusal> {
+    lines(session, query, asker).await.map(Response::Output)
 }
 
 /// The lines that a query wants.
-pub(super) async fn lines(shared: &Shared, mut query: OutputQuery, asker: &Asker) -> Result<OutputPage, Refusal> {
+pub(super) async fn lines(session: &Session, mut query: OutputQuery, asker: &Asker) -> Result<OutputPage, Refusal> {
     query.before = query.before.min(PAGE_LIMIT);
     query.after = query.after.min(PAGE_LIMIT - query.before);
-    let places = look_up(shared, &query).await?;
-    let (pages, asker) = (shared.sources.pages.clone(), asker.clone());
+    let places = look_up(session, &query).await?;
+    let (pages, asker) = (session.sources.pages.clone(), asker.clone());
     let filtered = query.filter.grep.is_some();
     let work = move || pages.output(&asker, &query, &places);
-    if filtered { sought(shared, work).await } else { off_thread(work).await }
+    if filtered { sought(session, work).await } else { off_thread(work).await }
 }
 
 /// What the state has to say about a query; refused when it names what has no output.
-pub(super) async fn look_up(shared: &Shared, query: &OutputQuery) -> Result<Places, Refusal> {
+pub(super) async fn look_up(session: &Session, query: &OutputQuery) -> Result<Places, Refusal> {
     let query = query.clone();
-    shared.handle.look(move |inspect| places(inspect.state(), &query)).await?
+    let look = move |inspect: &dyn Inspect| places(inspect.state(), &query).map(|places| places.upto(inspect.until()));
+    session.handle.look(look).await?
 }
 
-pub(super) async fn traces(shared: &Shared, from: Option<u64>, limit: u32) -> Result<Response, Refusal> {
-    let pages = shared.sources.pages.clone();
+pub(super) async fn traces(session: &Session, from: Option<u64>, limit: u32) -> Result<Response, Refusal> {
+    let pages = session.sources.pages.clone();
     off_thread(move || pages.traces(from, limit.min(PAGE_LIMIT)).map(Response::Traces)).await
 }
 

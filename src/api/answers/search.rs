@@ -1,36 +1,35 @@
 //! Searches of the output: for what matches, which the files tell, and for what the state knows of.
 
-use super::super::server::Shared;
 use super::find::SLICE;
-use super::{output, sought};
+use super::{Session, output, sought};
 use crate::model::proto::{OutputAt, OutputLine, OutputPage, OutputQuery, Refusal, Response};
 use crate::model::{CommandId, CommandState, Filter, ItemIndex, Marks, SearchQuery, Searched, State, Wanted};
 use crate::session::Inspect;
 use crate::store::{Asker, Resolve};
 
-pub(super) async fn search(shared: &Shared, query: SearchQuery, asker: &Asker) -> Result<Response, Refusal> {
+pub(super) async fn search(session: &Session, query: SearchQuery, asker: &Asker) -> Result<Response, Refusal> {
     let searched = match query.wanted {
-        Wanted::Match(_) => matching(shared, query, asker).await?,
-        Wanted::Exception | Wanted::Item => beginning(shared, &query, asker).await?,
+        Wanted::Match(_) => matching(session, query, asker).await?,
+        Wanted::Exception | Wanted::Item => beginning(session, &query, asker).await?,
     };
     Ok(Response::Searched(searched))
 }
 
-async fn matching(shared: &Shared, query: SearchQuery, asker: &Asker) -> Result<Searched, Refusal> {
-    let places = output::look_up(shared, &query.lines()).await?;
-    let (pages, asker) = (shared.sources.pages.clone(), asker.clone());
-    sought(shared, move || pages.search(&asker, &query, &places)).await
+async fn matching(session: &Session, query: SearchQuery, asker: &Asker) -> Result<Searched, Refusal> {
+    let places = output::look_up(session, &query.lines()).await?;
+    let (pages, asker) = (session.sources.pages.clone(), asker.clone());
+    sought(session, move || pages.search(&asker, &query, &places)).await
 }
 
 /// Finds where a command's output begins, of those that are wanted.
-async fn beginning(shared: &Shared, query: &SearchQuery, asker: &Asker) -> Result<Searched, Refusal> {
-    let Some(from) = stand(shared, query, asker).await? else { return Ok(Searched::default()) };
+async fn beginning(session: &Session, query: &SearchQuery, asker: &Asker) -> Result<Searched, Refusal> {
+    let Some(from) = stand(session, query, asker).await? else { return Ok(Searched::default()) };
     let none = Searched { settled: true, complete: true, ..Searched::default() };
     let Stand::At(from) = from else { return Ok(none) };
-    let Some(command) = nearest(shared, query, from).await? else { return Ok(none) };
-    let mut page = lines(shared, query, OutputAt::Command(command), (0, 1), asker).await?;
+    let Some(command) = nearest(session, query, from).await? else { return Ok(none) };
+    let mut page = lines(session, query, OutputAt::Command(command), (0, 1), asker).await?;
     if page.lines.is_empty() && !page.partial {
-        page = lines(shared, query, OutputAt::Command(command), (1, 0), asker).await?;
+        page = lines(session, query, OutputAt::Command(command), (1, 0), asker).await?;
     }
     let line = page.lines.first().map(|line| line.anchor).filter(|line| query.from != OutputAt::Line(*line));
     Ok(Searched { line, settled: line.is_some() || !page.partial, ..none })
@@ -53,10 +52,10 @@ struct Edge {
 
 /// Where the search begins; backwards this is the nearest wanted line, so that what is found begins at it or before.
 /// `None`: it is not known yet.
-async fn stand(shared: &Shared, query: &SearchQuery, asker: &Asker) -> Result<Option<Stand>, Refusal> {
+async fn stand(session: &Session, query: &SearchQuery, asker: &Asker) -> Result<Option<Stand>, Refusal> {
     let mut at = query.from;
     if !query.forward {
-        let page = lines(shared, query, at, (1, 0), asker).await?;
+        let page = lines(session, query, at, (1, 0), asker).await?;
         match page.lines.first() {
             Some(line) => at = OutputAt::Line(line.anchor),
             None if page.partial => return Ok(None),
@@ -64,18 +63,18 @@ async fn stand(shared: &Shared, query: &SearchQuery, asker: &Asker) -> Result<Op
         }
     }
     let asked = OutputQuery { at, ..query.lines() };
-    let places = output::look_up(shared, &asked).await?;
-    let pages = shared.sources.pages.clone();
+    let places = output::look_up(session, &asked).await?;
+    let pages = session.sources.pages.clone();
     let marks = super::off_thread(move || pages.marks(at, &places)).await?;
     let Some(Marks { stdout, stderr }) = marks else { return Ok(Some(Stand::Nowhere)) };
     // A line that is named is itself not found.
     let named = query.forward && matches!(at, OutputAt::Line(_));
     let read = stdout.saturating_add(stderr).saturating_add(u64::from(named));
-    Ok(Some(Stand::At(Edge { read, item: item_at(shared, query.from, asker).await? })))
+    Ok(Some(Stand::At(Edge { read, item: item_at(session, query.from, asker).await? })))
 }
 
 /// Whose output the named line is.
-async fn item_at(shared: &Shared, at: OutputAt, asker: &Asker) -> Result<Option<ItemIndex>, Refusal> {
+async fn item_at(session: &Session, at: OutputAt, asker: &Asker) -> Result<Option<ItemIndex>, Refusal> {
     let OutputAt::Line(anchor) = at else { return Ok(None) };
     let query = OutputQuery {
         stream: Some(anchor.stream),
@@ -86,27 +85,27 @@ async fn item_at(shared: &Shared, at: OutputAt, asker: &Asker) -> Result<Option<
         filter: Filter::default(),
         raw: false,
     };
-    let page = output::lines(shared, query, asker).await?;
+    let page = output::lines(session, query, asker).await?;
     let Some(OutputLine { command: Some(command), .. }) = page.lines.first() else { return Ok(None) };
     let command = *command;
-    shared.handle.look(move |inspect| inspect.state().command(command).and_then(|row| row.item)).await
+    session.handle.look(move |inspect| inspect.state().command(command).and_then(|row| row.item)).await
 }
 
 async fn lines(
-    shared: &Shared,
+    session: &Session,
     query: &SearchQuery,
     at: OutputAt,
     (before, after): (u32, u32),
     asker: &Asker,
 ) -> Result<OutputPage, Refusal> {
-    output::lines(shared, OutputQuery { at, before, after, ..query.lines() }, asker).await
+    output::lines(session, OutputQuery { at, before, after, ..query.lines() }, asker).await
 }
 
 /// The command whose output begins nearest. All rows are looked at, in slices: commands are sent in another order than
 /// they are queued in.
-async fn nearest(shared: &Shared, query: &SearchQuery, from: Edge) -> Result<Option<CommandId>, Refusal> {
+async fn nearest(session: &Session, query: &SearchQuery, from: Edge) -> Result<Option<CommandId>, Refusal> {
     let (items, forward) = (query.wanted == Wanted::Item, query.forward);
-    let total = shared.handle.look(|inspect| inspect.state().commands.len()).await?;
+    let total = session.handle.look(|inspect| inspect.state().commands.len()).await?;
     let mut nearest = Nearest { items, forward, from, found: None, item: None };
     for first in (1..=total).step_by(SLICE) {
         let rows = first..(first + SLICE).min(total + 1);
@@ -114,7 +113,7 @@ async fn nearest(shared: &Shared, query: &SearchQuery, from: Edge) -> Result<Opt
             nearest.look(inspect.state(), rows);
             nearest
         };
-        nearest = shared.handle.look(look).await?;
+        nearest = session.handle.look(look).await?;
     }
     Ok(nearest.found.map(|(_, command)| command))
 }

@@ -8,7 +8,7 @@ use super::out::complain;
 use super::target;
 use crate::model::proto::{OutputAt, OutputQuery};
 use crate::model::search::CONTEXT_LIMIT;
-use crate::model::{Case, CommandId, Filter, Grep, Micros, State, Stream};
+use crate::model::{Case, CommandId, Filter, Grep, Marks, Micros, State, Stream};
 use crate::store::{Folder, OutputReader, Purpose, Resolve, Slice, recover};
 use print::Printer;
 
@@ -103,12 +103,8 @@ impl From<Letters> for Case {
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     let folder = target::folder(args.session.as_deref(), Purpose::Read)?;
     let output = OutputReader::open(&folder);
-    let reached = output.reached()?;
-    for (stream, bytes) in [(Stream::Stdout, reached.stdout), (Stream::Stderr, reached.stderr)] {
-        let path = folder.output(stream);
-        if bytes > 0 && !path.exists() {
-            complain(&format!("{} is missing: the {bytes} bytes that were in it cannot be shown", path.display()));
-        }
+    for missing in output.missing(Marks::default(), folder.is_running()) {
+        complain(missing.trim_end_matches('.'));
     }
     let query = query(args, &folder)?;
     let slices = slices(args, &folder, &query)?;

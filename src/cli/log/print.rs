@@ -115,10 +115,7 @@ impl Printer {
         } else {
             Places::default()
         };
-        Ok(match until {
-            Some(until) => places.ending_at(until),
-            None => places,
-        })
+        Ok(places.upto(until))
     }
 
     fn page(&self, at: OutputAt, (before, after): (u32, u32), places: &Places) -> Result<OutputPage, Failure> {
