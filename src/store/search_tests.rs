@@ -118,7 +118,7 @@ fn stdout(bytes: &[u8]) -> (tempfile::TempDir, OutputReader) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn a_filter_and_a_search_find_what_grep_finds(bytes in log(), place in 0usize..10, invert: bool) {
@@ -213,4 +213,158 @@ proptest! {
             prop_assert_eq!(both.lines, there);
         }
     }
+}
+
+fn seek(pattern: &str, from: OutputAt, forward: bool) -> SearchQuery {
+    SearchQuery { stream: None, filter: Filter::default(), wanted: Wanted::Match(grep(pattern, false)), from, forward }
+}
+
+#[test]
+fn a_search_that_is_not_wanted_any_more_ends_and_one_that_is_asked_again_goes_on() {
+    let (_dir, reader) = stdout(&b"nothing of interest\n".repeat(200_000));
+    let asker = Asker::default();
+    asker.wish.end();
+    let query = seek("needle", OutputAt::Start, true);
+    assert_eq!(reader.search(&asker, &query, &NoCommands).unwrap(), Searched::default());
+    let filtered = OutputQuery { filter: filter(grep("needle", false)), ..self::query(None, OutputAt::End, 10, 10) };
+    let page = reader.page_for(&asker, &filtered, &NoCommands).unwrap();
+    assert_eq!((page.lines.len(), page.partial, page.at_start, page.at_end), (0, true, false, true));
+    let asker = Asker { memory: asker.memory, ..Asker::default() };
+    let searched = reader.search(&asker, &query, &NoCommands).unwrap();
+    assert_eq!(searched, Searched { settled: true, complete: true, ..Searched::default() });
+    // What is known needs no looking, so that it is answered though nothing may be looked at.
+    asker.wish.end();
+    assert_eq!(reader.search(&asker, &query, &NoCommands).unwrap(), searched);
+}
+
+#[test]
+fn more_than_one_answer_may_look_at_is_searched_in_steps() {
+    const SIZE: u64 = 300 << 20;
+    let (dir, reader) = stdout(b"needle\n");
+    let path = dir.path().read_dir().unwrap().next().unwrap().unwrap().path().join("stdout.log");
+    let log = fs::File::options().write(true).open(path).unwrap();
+    log.set_len(SIZE).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&log, b"\nneedle\nneedle", SIZE - 14).unwrap();
+    let asker = Asker::default();
+    let query = seek("^needle$", OutputAt::Line(LineAnchor { stream: Stream::Stdout, offset: 0 }), true);
+    let first = reader.search(&asker, &query, &NoCommands).unwrap();
+    assert!(!first.complete && first.count == 1, "{first:?}");
+    let found = search(&reader, &asker, &query);
+    let line = Some(LineAnchor { stream: Stream::Stdout, offset: SIZE - 13 });
+    assert_eq!(found, Searched { line, settled: true, count: 3, position: Some(2), complete: true });
+    let tail = OutputQuery { filter: filter(grep("^needle$", false)), ..self::query(None, OutputAt::End, 3, 0) };
+    let page = page(&reader, &asker, &tail, &NoCommands);
+    let offsets: Vec<u64> = page.lines.iter().map(|line| line.anchor.offset).collect();
+    assert_eq!((offsets, page.at_start), (vec![0, SIZE - 13, SIZE - 6], true));
+}
+
+#[test]
+fn counts_and_pages_keep_up_with_output_that_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    let mut output = Output::open(&folder, Marks::default(), 0).unwrap();
+    let reader = OutputReader::open(&folder);
+    let asker = Asker::default();
+    let (mut at, mut text) = (0, Vec::new());
+    for round in 0..40u64 {
+        // Lines are cut anywhere, and pass over the borders of chunks.
+        let mut bytes = format!("line {round}\nhit").repeat(7000).into_bytes();
+        bytes.truncate(bytes.len() - usize::try_from(round % 9).unwrap());
+        output.stdout.append(at, &bytes, None, Micros(round), Micros(round));
+        at += bytes.len() as u64;
+        text.extend(bytes);
+        let pattern = Pattern::new(&grep("hitline|t$", false)).unwrap();
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let wanted = lines.iter().filter(|line| pattern.wants(line)).count() as u64;
+        let found = search(&reader, &asker, &seek("hitline|t$", OutputAt::End, false));
+        assert_eq!((found.count, found.position), (wanted, Some(wanted)), "in round {round}");
+        let tail = OutputQuery { filter: filter(grep("hitline|t$", false)), ..query(None, OutputAt::End, 3, 0) };
+        let last = page(&reader, &asker, &tail, &NoCommands).lines.pop().unwrap();
+        assert_eq!(Some(last.anchor), found.line);
+    }
+}
+
+#[test]
+fn what_was_lost_matches_nothing_and_parts_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    let mut output = Output::open(&folder, Marks::default(), 0).unwrap();
+    output.stdout.append(0, b"hit 1\nhit", None, Micros(1), Micros(1));
+    output.stdout.append(3 << 40, b"2\nhit 3\n", None, Micros(2), Micros(2));
+    drop(output);
+    let reader = OutputReader::open(&folder);
+    let offsets = |grep: Grep| {
+        let query = OutputQuery { filter: filter(grep), ..query(None, OutputAt::Start, 0, 9) };
+        let lines = page(&reader, &Asker::default(), &query, &NoCommands).lines;
+        lines.iter().map(|line| line.anchor.offset).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(grep("hit", false)), [0, 6, (3 << 40) + 2]);
+    assert_eq!(offsets(grep("^2|hit$", false)), [6, 3 << 40]);
+    assert_eq!(offsets(grep("\\x00", false)), [0; 0]);
+    assert_eq!(offsets(grep("hit", true)), [9, 3 << 40]);
+    let searched = search(&reader, &Asker::default(), &seek("hit", OutputAt::End, false));
+    assert_eq!((searched.count, searched.position), (3, Some(3)));
+}
+
+#[test]
+fn colours_are_not_matched_and_lines_are_found_whole() {
+    let (_dir, reader) = stdout(b"\x1b[31mERR\x1b[0mOR\x1b[K one\nplain\n\x1b[1mERROR\x1b[m\n");
+    let query = OutputQuery { filter: filter(grep("^ERROR", false)), ..query(None, OutputAt::Start, 0, 9) };
+    let page = page(&reader, &Asker::default(), &query, &NoCommands);
+    assert_eq!(page.lines.iter().map(|line| line.number.unwrap()).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(page.lines[1].text, "\x1b[1mERROR\x1b[m");
+    assert!(page.lines[1].gap && !page.lines[0].gap);
+}
+
+#[test]
+fn nothing_after_an_earlier_time_is_shown_matched_or_counted() {
+    let (_dir, reader) = stdout(b"hit 1\nhit 2\nhit 3\n");
+    let then = Places::default().ending_at(Marks { stdout: 9, stderr: 0 });
+    let all = reader.page(&query(None, OutputAt::End, 9, 9), &then).unwrap();
+    assert_eq!(
+        all.lines.iter().map(|line| (line.text.as_str(), line.open)).collect::<Vec<_>>(),
+        [("hit 1", false), ("hit", true)]
+    );
+    let asker = Asker::default();
+    let searched = |places: &Places| reader.search(&asker, &seek("hit [0-9]", OutputAt::End, false), places).unwrap();
+    assert_eq!((searched(&then).count, searched(&Places::default()).count, searched(&then).count), (1, 3, 1));
+}
+
+struct Item(Vec<Slice>);
+
+impl Resolve for Item {
+    fn slice(&self, _: CommandId) -> Option<Slice> {
+        None
+    }
+    fn first_command(&self, _: ItemIndex) -> Option<CommandId> {
+        None
+    }
+    fn item_slices(&self, _: ItemIndex) -> Vec<Slice> {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn an_items_lines_are_those_that_begin_in_its_slices() {
+    let (_dir, reader) = stdout(b"0 hit\n1 hit\n2 hit\n3 hit\n4 hit\n");
+    let slice = |from, to| Slice { from: Marks { stdout: from, stderr: 0 }, to: Some(Marks { stdout: to, stderr: 0 }) };
+    let item = Item(vec![slice(3, 12), slice(24, 30)]);
+    let filter = Filter { item: Some(ItemIndex(0)), ..Filter::default() };
+    let numbers = |filter: Filter, at, before, after| {
+        let query = OutputQuery { filter, ..query(None, at, before, after) };
+        let page = page(&reader, &Asker::default(), &query, &item);
+        let numbers: Vec<u64> = page.lines.iter().map(|line| line.number.unwrap()).collect();
+        (numbers, page.at_start, page.at_end)
+    };
+    assert_eq!(numbers(filter.clone(), OutputAt::Start, 0, 9), (vec![2, 5], true, true));
+    assert_eq!(numbers(filter.clone(), OutputAt::End, 1, 0), (vec![5], false, true));
+    let both = Filter { grep: Some(grep("[2-5] hit", false)), context: 1, ..filter.clone() };
+    assert_eq!(numbers(both.clone(), OutputAt::End, 9, 0), (vec![2, 5], true, true));
+    let asker = Asker::default();
+    let query = SearchQuery { filter, ..seek("hit", OutputAt::End, false) };
+    let found = reader.search(&asker, &query, &item).unwrap();
+    assert_eq!((found.line.map(|line| line.offset), found.count, found.position), (Some(24), 2, Some(2)));
+    // The item runs on: its lines are others than those that were counted.
+    let more = Item(vec![slice(3, 12), slice(12, 30)]);
+    assert_eq!(reader.search(&asker, &query, &more).unwrap().count, 4);
 }

@@ -22,7 +22,8 @@ impl Wish {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
