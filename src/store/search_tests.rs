@@ -319,7 +319,7 @@ fn colours_are_not_matched_and_lines_are_found_whole() {
 #[test]
 fn nothing_after_an_earlier_time_is_shown_matched_or_counted() {
     let (_dir, reader) = stdout(b"hit 1\nhit 2\nhit 3\n");
-    let then = Places::default().ending_at(Marks { stdout: 9, stderr: 0 });
+    let then = Places::default().upto(Some(Marks { stdout: 9, stderr: 0 }));
     let all = reader.page(&query(None, OutputAt::End, 9, 9), &then).unwrap();
     assert_eq!(
         all.lines.iter().map(|line| (line.text.as_str(), line.open)).collect::<Vec<_>>(),
