@@ -223,12 +223,12 @@ impl State {
     }
 
     /// The row of a command.
-    pub fn command(&self, id: CommandId) -> Option<&CommandRow> {
+    pub fn command(&self, id: CommandId) -> Option<CommandRow> {
         self.commands.get(row_of(id)?)
     }
 
     /// The row of an item.
-    pub fn item(&self, item: ItemIndex) -> Option<&ItemRow> {
+    pub fn item(&self, item: ItemIndex) -> Option<ItemRow> {
         self.items.get(item.as_usize())
     }
 

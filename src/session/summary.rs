@@ -71,7 +71,7 @@ impl<W: World> Actor<W> {
     fn item_view(&self) -> Option<ItemView> {
         let item = self.state.running_item.as_ref()?.item;
         let name = self.job.agenda.name(item)?.into_owned();
-        Some(ItemView { item, name, row: *self.state.item(item)?, again: None })
+        Some(ItemView { item, name, row: self.state.item(item)?, again: None })
     }
 
     /// The items left times their mean length, less what the running one has used of it.

@@ -67,5 +67,5 @@ pub(super) async fn item(shared: &Shared, name: String) -> Result<Response, Refu
 }
 
 fn copy(state: &State, item: ItemIndex) -> Option<(ItemIndex, ItemRow, Option<Micros>)> {
-    Some((item, *state.item(item)?, state.retry_at.get(&item).copied()))
+    Some((item, state.item(item)?, state.retry_at.get(&item).copied()))
 }

@@ -16,7 +16,7 @@ pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Re
         .look(move |inspect| {
             let commands = &inspect.state().commands;
             let range = rows(window, commands.len());
-            let copied: Vec<CommandRow> = range.clone().filter_map(|at| commands.get(at).copied()).collect();
+            let copied: Vec<CommandRow> = commands.range(range.clone()).collect();
             (range.start, commands.len(), copied)
         })
         .await?;
@@ -32,7 +32,7 @@ pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Re
 pub(super) async fn command(shared: &Shared, id: CommandId) -> Result<Response, Refusal> {
     let row = shared
         .handle
-        .look(move |inspect| inspect.state().command(id).copied())
+        .look(move |inspect| inspect.state().command(id))
         .await?
         .ok_or_else(|| not_found(format!("there is no command {id}")))?;
     let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());

@@ -94,10 +94,7 @@ async fn in_agenda(
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let rows: Vec<ItemRow> = shared
-        .handle
-        .look(move |inspect| slice.filter_map(|at| inspect.state().items.get(at).copied()).collect())
-        .await?;
+    let rows: Vec<ItemRow> = shared.handle.look(move |inspect| inspect.state().items.range(slice).collect()).await?;
     let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());
     off_thread(move || {
         first(start, rows, forward, |at, row| {
@@ -122,10 +119,8 @@ async fn in_commands(
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let rows: Vec<CommandRow> = shared
-        .handle
-        .look(move |inspect| slice.filter_map(|at| inspect.state().commands.get(at).copied()).collect())
-        .await?;
+    let rows: Vec<CommandRow> =
+        shared.handle.look(move |inspect| inspect.state().commands.range(slice).collect()).await?;
     let pages = shared.sources.pages.clone();
     off_thread(move || {
         first(start, rows, forward, |at, row| {
