@@ -12,10 +12,15 @@
     reason = "a bench prints, and stops when it cannot measure"
 )]
 
+mod attach;
+mod folder;
+mod memory;
+mod session;
 mod table;
+mod window;
 
 /// One file a row; each prints its own.
-const ROWS: &[(&str, fn())] = &[];
+const ROWS: &[(&str, fn())] = &[("memory", memory::measure), ("attach", attach::measure)];
 
 fn main() {
     // Given by `cargo test --benches`, which only wants to know that it runs.
@@ -29,4 +34,5 @@ fn main() {
             measure();
         }
     }
+    folder::remove();
 }
