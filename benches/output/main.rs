@@ -15,12 +15,13 @@
 mod attach;
 mod folder;
 mod memory;
+mod paint;
 mod session;
 mod table;
 mod window;
 
 /// One file a row; each prints its own.
-const ROWS: &[(&str, fn())] = &[("memory", memory::measure), ("attach", attach::measure)];
+const ROWS: &[(&str, fn())] = &[("memory", memory::measure), ("attach", attach::measure), ("paint", paint::measure)];
 
 fn main() {
     // Given by `cargo test --benches`, which only wants to know that it runs.
