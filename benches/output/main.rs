@@ -12,11 +12,18 @@
     reason = "a bench prints, and stops when it cannot measure"
 )]
 
+mod attach;
+mod folder;
+mod memory;
+mod paint;
 mod search;
+mod session;
 mod table;
+mod window;
 
 /// One file a row; each prints its own.
-const ROWS: &[(&str, fn())] = &[("search", search::measure)];
+const ROWS: &[(&str, fn())] =
+    &[("memory", memory::measure), ("attach", attach::measure), ("paint", paint::measure), ("search", search::measure)];
 
 fn main() {
     // Given by `cargo test --benches`, which only wants to know that it runs.
@@ -30,4 +37,5 @@ fn main() {
             measure();
         }
     }
+    folder::remove();
 }

@@ -170,7 +170,7 @@ fn recorded(folder: &Folder) -> Result<Listing, Failure> {
     let state: State = recover(folder)?.state;
     let items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {
         let name = job.agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name);
-        ItemView { item, name, row: *row, again: state.retry_at.get(&item).copied() }
+        ItemView { item, name, row, again: state.retry_at.get(&item).copied() }
     });
     let items = items.collect();
     Ok(Listing { session: folder.id().to_owned(), held: state.held.is_some(), counts: state.counts, items })

@@ -11,7 +11,7 @@ use super::journal::Recorded;
 use super::journal_reader::JournalReader;
 use super::rows_file::{self, Checksum, Extent, Record};
 use super::session_file;
-use crate::model::rows::Rows;
+use crate::model::rows::{Row, Rows};
 use crate::model::{CommandId, CommandRow, Event, EventKind, ItemIndex, ItemRow, State};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -206,10 +206,11 @@ impl Checkpointer {
     }
 }
 
-fn gather<T: Copy>(places: &mut Vec<u64>, rows: &Rows<T>) -> Vec<(u64, T)> {
+fn gather<T: Row>(places: &mut Vec<u64>, rows: &Rows<T>) -> Vec<(u64, T)> {
     places.sort_unstable();
     places.dedup();
-    let row = |place: &u64| Some((*place, *rows.get(usize::try_from(*place).ok()?)?));
+    let mut reader = rows.reader();
+    let row = |place: &u64| Some((*place, reader.get(usize::try_from(*place).ok()?)?));
     places.iter().filter_map(row).collect()
 }
 

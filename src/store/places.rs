@@ -2,7 +2,7 @@
 
 use crate::model::proto::{OutputAt, OutputQuery};
 use crate::model::state::State;
-use crate::model::{CommandId, CommandState, ItemIndex, Marks};
+use crate::model::{CommandId, CommandRow, CommandState, ItemIndex, Marks};
 
 /// Where a command's output lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,19 @@ pub struct Slice {
     pub from: Marks,
     /// Where it ends; `None` while the command runs.
     pub to: Option<Marks>,
+}
+
+impl Slice {
+    /// The slice of the command with this row; `None` for one that was never sent.
+    pub fn of(row: &CommandRow) -> Option<Self> {
+        match row.state {
+            CommandState::Queued | CommandState::Skipped => None,
+            CommandState::Sent | CommandState::Started => Some(Self { from: row.from, to: None }),
+            CommandState::Finished | CommandState::Raised | CommandState::Lost => {
+                Some(Self { from: row.from, to: Some(row.to) })
+            }
+        }
+    }
 }
 
 /// What pages need to know of the session's state. A page never asks for anything but what its query names, so
@@ -31,14 +44,7 @@ pub trait Resolve {
 
 impl Resolve for State {
     fn slice(&self, command: CommandId) -> Option<Slice> {
-        let row = self.command(command)?;
-        match row.state {
-            CommandState::Queued | CommandState::Skipped => None,
-            CommandState::Sent | CommandState::Started => Some(Slice { from: row.from, to: None }),
-            CommandState::Finished | CommandState::Raised | CommandState::Lost => {
-                Some(Slice { from: row.from, to: Some(row.to) })
-            }
-        }
+        self.command(command).and_then(|row| Slice::of(&row))
     }
 
     fn first_command(&self, item: ItemIndex) -> Option<CommandId> {
@@ -48,16 +54,14 @@ impl Resolve for State {
     fn item_slices(&self, item: ItemIndex) -> Vec<Slice> {
         let mut slices: Vec<Slice> = Vec::new();
         let Some((row, first)) = self.item(item).and_then(|row| Some((row, row.first_command?))) else { return slices };
-        for id in (first.0..=self.commands.len() as u64).map(CommandId) {
-            match self.command(id) {
-                Some(command) if command.item == Some(item) => {}
+        for command in self.commands_from(first) {
+            match command.item {
+                Some(whose) if whose == item => {}
                 // An operator's; none of the item's is queued after its end.
-                Some(command) if command.item.is_none() && (row.ended_at == 0 || command.queued_at < row.ended_at) => {
-                    continue;
-                }
+                None if row.ended_at == 0 || command.queued_at < row.ended_at => continue,
                 _ => break,
             }
-            let Some(slice) = self.slice(id) else { continue };
+            let Some(slice) = Slice::of(&command) else { continue };
             match slices.last_mut() {
                 Some(last) if last.to == Some(slice.from) => last.to = slice.to,
                 _ => slices.push(slice),

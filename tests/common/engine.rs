@@ -204,7 +204,7 @@ impl Engine {
         self.record(EventKind::CommandEnded { id, outcome, took: Micros(1), to: Marks::default() });
         let waiting = std::mem::take(&mut self.core().waiting);
         for (id, answer) in waiting {
-            let row = *self.core().state.command(id).expect("a row");
+            let row = self.core().state.command(id).expect("a row");
             let view = CommandView { id, row, item_name: None, head: String::new(), by: None };
             let detail = CommandDetail { view, source: String::new(), cut: false, outcome: None };
             let _ = answer.send(Ok(Response::Command(Box::new(detail))));

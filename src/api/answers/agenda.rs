@@ -66,5 +66,5 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
 }
 
 fn copy(state: &State, item: ItemIndex) -> Option<(ItemIndex, ItemRow, Option<Micros>)> {
-    Some((item, *state.item(item)?, state.retry_at.get(&item).copied()))
+    Some((item, state.item(item)?, state.retry_at.get(&item).copied()))
 }

@@ -15,7 +15,7 @@ pub(super) async fn page(session: &Session, window: Window) -> Result<Response, 
         .look(move |inspect| {
             let commands = &inspect.state().commands;
             let range = rows(window, commands.len());
-            let copied: Vec<CommandRow> = range.clone().filter_map(|at| commands.get(at).copied()).collect();
+            let copied: Vec<CommandRow> = commands.range(range.clone()).collect();
             (range.start, commands.len(), copied)
         })
         .await?;
@@ -31,7 +31,7 @@ pub(super) async fn page(session: &Session, window: Window) -> Result<Response, 
 pub(super) async fn command(session: &Session, id: CommandId) -> Result<Response, Refusal> {
     let row = session
         .handle
-        .look(move |inspect| inspect.state().command(id).copied())
+        .look(move |inspect| inspect.state().command(id))
         .await?
         .ok_or_else(|| not_found(format!("there is no command {id}")))?;
     let (pages, handle) = (session.sources.pages.clone(), session.handle.clone());

@@ -93,10 +93,7 @@ async fn in_agenda(
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let rows: Vec<ItemRow> = session
-        .handle
-        .look(move |inspect| slice.filter_map(|at| inspect.state().items.get(at).copied()).collect())
-        .await?;
+    let rows: Vec<ItemRow> = session.handle.look(move |inspect| inspect.state().items.range(slice).collect()).await?;
     let (pages, handle) = (session.sources.pages.clone(), session.handle.clone());
     off_thread(move || {
         first(start, rows, forward, |at, row| {
@@ -121,10 +118,8 @@ async fn in_commands(
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let rows: Vec<CommandRow> = session
-        .handle
-        .look(move |inspect| slice.filter_map(|at| inspect.state().commands.get(at).copied()).collect())
-        .await?;
+    let rows: Vec<CommandRow> =
+        session.handle.look(move |inspect| inspect.state().commands.range(slice).collect()).await?;
     let pages = session.sources.pages.clone();
     off_thread(move || {
         first(start, rows, forward, |at, row| {

@@ -5,7 +5,7 @@ use super::{Session, output, sought};
 use crate::model::proto::{OutputAt, OutputLine, OutputPage, OutputQuery, Refusal, Response};
 use crate::model::{CommandId, CommandState, Filter, ItemIndex, Marks, SearchQuery, Searched, State, Wanted};
 use crate::session::Inspect;
-use crate::store::{Asker, Resolve};
+use crate::store::{Asker, Slice};
 
 pub(super) async fn search(session: &Session, query: SearchQuery, asker: &Asker) -> Result<Response, Refusal> {
     let searched = match query.wanted {
@@ -107,8 +107,8 @@ async fn nearest(session: &Session, query: &SearchQuery, from: Edge) -> Result<O
     let (items, forward) = (query.wanted == Wanted::Item, query.forward);
     let total = session.handle.look(|inspect| inspect.state().commands.len()).await?;
     let mut nearest = Nearest { items, forward, from, found: None, item: None };
-    for first in (1..=total).step_by(SLICE) {
-        let rows = first..(first + SLICE).min(total + 1);
+    for first in (0..total).step_by(SLICE) {
+        let rows = first..(first + SLICE).min(total);
         let look = move |inspect: &dyn Inspect| {
             nearest.look(inspect.state(), rows);
             nearest
@@ -132,8 +132,8 @@ struct Nearest {
 
 impl Nearest {
     fn look(&mut self, state: &State, rows: std::ops::Range<usize>) {
-        for id in rows.map(|row| CommandId(row as u64)) {
-            let (Some(row), Some(slice)) = (state.command(id), state.slice(id)) else { continue };
+        for (place, row) in rows.clone().zip(state.commands.range(rows)) {
+            let Some(slice) = Slice::of(&row) else { continue };
             let wanted = if self.items {
                 row.item.is_some() && row.item != self.item && row.item != self.from.item
             } else {
@@ -144,7 +144,7 @@ impl Nearest {
             let ahead = if self.forward { read >= self.from.read } else { read <= self.from.read };
             let nearer = self.found.is_none_or(|(best, _)| if self.forward { read < best } else { read > best });
             if wanted && ahead && nearer {
-                self.found = Some((read, id));
+                self.found = Some((read, CommandId(place as u64 + 1)));
             }
         }
     }

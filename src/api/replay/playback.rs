@@ -91,7 +91,7 @@ impl Marks {
             let part = &mut marks.0[extent.part(wall, MARKS)];
             *part = mark.max(*part);
         };
-        state.items.iter().filter_map(|row: &ItemRow| row.started).for_each(|wall| add(wall, Mark::Item));
+        state.items.iter().filter_map(|row: ItemRow| row.started).for_each(|wall| add(wall, Mark::Item));
         state.exceptions.iter().flat_map(|group| [group.first, group.last]).for_each(|wall| add(wall, Mark::Exception));
         marks
     }

@@ -117,9 +117,11 @@ impl OutputPane {
         needed.then(|| self.fetch.ask(query))
     }
 
+    /// Whether a screen can be scrolled in either direction without more lines.
     fn covers(&self, anchor: LineAnchor, height: usize) -> bool {
         let Some(place) = self.page.lines.iter().position(|line| line.anchor == anchor) else { return false };
-        (self.page.at_start || place >= height) && self.page.lines.len() - place >= height
+        let below = self.page.lines.len() - place;
+        (self.page.at_start || place >= height) && (self.page.at_end && below >= height || below >= height * 2)
     }
 
     /// The answer came; none when it went wrong. Whether it says that there is nothing where one wanted to go.

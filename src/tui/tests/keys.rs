@@ -228,6 +228,22 @@ fn scrolling_back_lets_go_and_new_output_does_not_move_what_is_read() {
 }
 
 #[test]
+fn every_page_down_shows_more_until_the_end_follows() {
+    let mut window = Window::open(80, 24);
+    // Without more output nothing but the keys moves the pane on.
+    window.keys("3 g");
+    window.sees("not following");
+    let mut pages = 0;
+    while window.text().contains("not following") {
+        let before = window.text();
+        window.keys("pgdn");
+        assert_ne!(window.text(), before, "page {pages}");
+        pages += 1;
+    }
+    assert!(pages > 10, "{pages}");
+}
+
+#[test]
 fn output_is_shown_from_its_item_and_by_stream() {
     let mut window = Window::open(80, 24);
     window.keys("home o");
