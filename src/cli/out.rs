@@ -1,6 +1,6 @@
 //! Output for people: aligned, coloured only on a terminal, and safe whatever a child or a file said.
 
-use crate::store::{make_safe, plain_safe};
+use crate::store::{escape_json, make_safe, plain_safe};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -65,9 +65,10 @@ impl Out {
         self.to.write_all(bytes)
     }
 
-    /// A value as JSON on one line.
+    /// A value as JSON on one line, with nothing in its strings that a terminal would obey.
     pub(super) fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, value)?;
+        let text = serde_json::to_vec(value)?;
+        self.to.write_all(&escape_json(&text))?;
         self.to.write_all(b"\n")
     }
 

@@ -47,5 +47,5 @@ pub use output::{Loss, Losses, Output, OutputWriter};
 pub use pages::{OutputReader, Places, Resolve, Slice};
 pub use recovery::{Recovered, recover};
 pub use retention::{Limits, sweep};
-pub use safe::{make_safe, plain_safe};
+pub use safe::{escape_json, is_hostile, make_safe, plain_safe};
 pub use session_file::{ChildFile, EngineFile, SessionFile};

@@ -5,16 +5,10 @@
 //! nor turn the direction of what stands beside it. Widths are in cells, never in bytes or characters.
 
 use crate::model::Micros;
+pub(super) use crate::store::is_hostile;
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
-
-/// Whether a character may change anything but its own cell: controls, and what turns the reading direction.
-pub(super) fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}')
-        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// What is shown instead of a hostile character: ASCII controls have pictures of their own.
 pub(super) fn picture(c: char) -> char {

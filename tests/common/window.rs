@@ -1,5 +1,7 @@
 //! A window of the program on a real terminal, driven by keys and looked at through an emulator.
 
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
 use std::num::NonZero;
@@ -16,6 +18,7 @@ pub(crate) struct Window {
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
+    written: Arc<Mutex<Vec<u8>>>,
     _terminal: Box<dyn MasterPty + Send>,
 }
 
@@ -34,14 +37,17 @@ impl Window {
         let keys = terminal.master.take_writer().expect("a keyboard");
         let [rows, columns] = [SIZE.rows, SIZE.cols].map(|size| NonZero::new(size).expect("a size"));
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let (mut output, shows) = (terminal.master.try_clone_reader().expect("a screen"), Arc::clone(&screen));
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let (shows, keeps) = (Arc::clone(&screen), Arc::clone(&written));
+        let mut output = terminal.master.try_clone_reader().expect("a screen");
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut bytes) {
                 shows.lock().expect("sound").process(&bytes[..read]);
+                keeps.lock().expect("sound").extend_from_slice(&bytes[..read]);
             }
         });
-        Self { child, keys, screen, _terminal: terminal.master }
+        Self { child, keys, screen, written, _terminal: terminal.master }
     }
 
     /// Presses a key by its name, or types a text.
@@ -58,12 +64,25 @@ impl Window {
 
     /// Waits until a text stands on the screen.
     pub(crate) fn until_shown(&self, text: &str) {
+        self.until_it_shows(text, |screen| screen.contains(text));
+    }
+
+    /// Waits until the screen is so; gives what it shows then.
+    pub(crate) fn until_it_shows(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let began = Instant::now();
-        let shown = || self.screen.lock().expect("sound").screen().contents();
-        while !shown().contains(text) {
-            assert!(began.elapsed() < PATIENCE, "{text:?} was not shown:\n{}", shown());
+        loop {
+            let shown = self.screen.lock().expect("sound").screen().contents();
+            if is_so(&shown) {
+                return shown;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what:?} was not shown:\n{shown}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// All bytes that the terminal was sent so far.
+    pub(crate) fn written(&self) -> Vec<u8> {
+        self.written.lock().expect("sound").clone()
     }
 
     /// Waits for the end of the command; its exit code.
