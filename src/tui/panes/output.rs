@@ -119,7 +119,8 @@ impl OutputPane {
 
     fn covers(&self, anchor: LineAnchor, height: usize) -> bool {
         let Some(place) = self.page.lines.iter().position(|line| line.anchor == anchor) else { return false };
-        (self.page.at_start || place >= height) && self.page.lines.len() - place >= height
+        // One line more than is seen, or scrolling on would stop at the end of the page.
+        (self.page.at_start || place >= height) && self.page.lines.len() - place > height
     }
 
     /// The answer came; none when it went wrong. Whether it says that there is nothing where one wanted to go.
