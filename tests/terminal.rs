@@ -13,6 +13,7 @@ mod window;
 use home::{Headless, Home};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use vte::{Params, Parser, Perform};
 use window::Window;
 
@@ -154,15 +155,7 @@ fn commands_print_nothing_of_a_childs_that_acts() {
     let printed = printed.as_bytes();
     Strict::reads(From::Pipe, printed).must_be_harmless("run --headless");
 
-    for arguments in [
-        "log",
-        "log --stream stderr",
-        "log --item prints",
-        "ls",
-        "ls --json",
-        "agenda",
-        "agenda --json",
-    ] {
+    for arguments in ["log", "log --stream stderr", "log --item prints", "ls", "ls --json", "agenda", "agenda --json"] {
         let words: Vec<&str> = arguments.split(' ').collect();
         let output = home.run(&words);
         Strict::reads(From::Pipe, &output.stdout).must_be_harmless(arguments);
@@ -198,9 +191,31 @@ fn answers_and_the_journal_hold_nothing_that_acts() {
     assert!(journal.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
 }
 
-/// The lowest of the child's numbered rows on the screen, which a frame draws last.
-fn last_row(screen: &str) -> Option<u32> {
-    screen.match_indices("row0").filter_map(|(at, _)| screen.get(at + 3..at + 7)?.parse().ok()).last()
+/// The child's numbered rows on a screen, from its top to its bottom.
+fn rows(screen: &str) -> Vec<u32> {
+    screen.match_indices("row0").filter_map(|(at, _)| screen.get(at + 3..at + 7)?.parse().ok()).collect()
+}
+
+/// Scrolls from the first row to the last, a page at a time; every row has been on the screen then.
+fn show_every_row(window: &mut Window) {
+    window.press("g");
+    window.until_shown("row0001");
+    let (mut seen, mut bottom, mut pressed) = (BTreeSet::new(), None, Instant::now());
+    window::until("the last row is shown", || {
+        let screen = window.shows();
+        let shown = rows(&screen);
+        seen.extend(&shown);
+        // A key that comes before the next page does goes no further than the page that is there.
+        if shown.last().copied() != bottom || pressed.elapsed() > Duration::from_secs(1) {
+            (bottom, pressed) = (shown.last().copied(), Instant::now());
+            window.press("\x1b[6~");
+        }
+        screen.contains("is the last")
+    });
+    let last = seen.last().copied().unwrap_or_default();
+    assert!(last > 400, "{last} rows");
+    let unseen: Vec<u32> = (1..=last).filter(|row| !seen.contains(row)).collect();
+    assert!(unseen.is_empty(), "never on the screen: {unseen:?}");
 }
 
 #[test]
@@ -217,14 +232,7 @@ fn the_window_shows_all_of_it_and_sends_nothing_else() {
     for stream in ["stdout · line", "stderr · line"] {
         window.press("s");
         window.until_shown(stream);
-        window.press("g");
-        let mut row = last_row(&window.until_it_shows("row0001", |screen| screen.contains("row0001"))).expect("a row");
-        while !window.until_it_shows("rows", |screen| last_row(screen).is_some()).contains("is the last") {
-            window.press("\x1b[6~");
-            let next = |screen: &str| last_row(screen).is_some_and(|shown| shown > row);
-            row = last_row(&window.until_it_shows("the next rows", next)).expect("a row");
-        }
-        assert!(row > 400, "{row} rows");
+        show_every_row(&mut window);
     }
     window.press("z");
     // What it said of itself, and what it raised: each list, and all of its rows.
@@ -235,7 +243,7 @@ fn the_window_shows_all_of_it_and_sends_nothing_else() {
             if pane != "5" {
                 window.press("Enter");
                 window.until_shown("Esc");
-                for _ in 0..30 {
+                for _ in 0..10 {
                     window.press("\x1b[6~");
                 }
                 window.press("Esc");
@@ -244,6 +252,7 @@ fn the_window_shows_all_of_it_and_sends_nothing_else() {
         }
     }
     window.press("d");
+    window.until_shown("the session goes on");
     window.ended();
     let seen = Strict::reads(From::Window, &window.written());
     seen.must_be_harmless("the window");

@@ -64,20 +64,16 @@ impl Window {
 
     /// Waits until a text stands on the screen.
     pub(crate) fn until_shown(&self, text: &str) {
-        self.until_it_shows(text, |screen| screen.contains(text));
-    }
-
-    /// Waits until the screen is so; gives what it shows then.
-    pub(crate) fn until_it_shows(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let began = Instant::now();
-        loop {
-            let shown = self.screen.lock().expect("sound").screen().contents();
-            if is_so(&shown) {
-                return shown;
-            }
-            assert!(began.elapsed() < PATIENCE, "{what:?} was not shown:\n{shown}");
+        while !self.shows().contains(text) {
+            assert!(began.elapsed() < PATIENCE, "{text:?} was not shown:\n{}", self.shows());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// What it shows.
+    pub(crate) fn shows(&self) -> String {
+        self.screen.lock().expect("sound").screen().contents()
     }
 
     /// All bytes that the terminal was sent so far.
