@@ -12,7 +12,6 @@ mod window;
 
 use home::{Headless, Home};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use vte::{Params, Parser, Perform};
 use window::Window;
@@ -48,8 +47,8 @@ impl Strict {
         Parser::new().advance(&mut strict, bytes);
         // A terminal that is not in UTF-8 mode obeys these single bytes, and other parsers than this one do even then.
         let text = String::from_utf8_lossy(bytes);
-        if text.contains(char::REPLACEMENT_CHARACTER) {
-            strict.offend("bytes that are not UTF-8".to_owned());
+        if let Err(error) = str::from_utf8(bytes) {
+            strict.offend(format!("bytes that are not UTF-8: {error}"));
         }
         text.chars().filter(|c| is_hidden(*c)).for_each(|c| strict.offend(format!("U+{:04X}", u32::from(c))));
         strict
@@ -69,11 +68,9 @@ impl Strict {
 /// What may not come through as a character: C1, and what is not seen or turns the direction of text, but for the two
 /// joiners that scripts and emoji are spelt with.
 fn is_hidden(c: char) -> bool {
-    match u32::from(c) {
-        0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b | 0x200e | 0x200f | 0x2028..=0x202e | 0x2060..=0x206f => true,
-        0xfeff | 0xfff9..=0xfffb | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe007f => true,
-        _ => false,
-    }
+    matches!(u32::from(c), 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0x200b | 0x200e | 0x200f | 0x2028..=0x202e)
+        || matches!(u32::from(c), 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0x1bca0..=0x1bca3)
+        || matches!(u32::from(c), 0x1d173..=0x1d17a | 0xe0000..=0xe007f)
 }
 
 impl Perform for Strict {
@@ -91,9 +88,7 @@ impl Perform for Strict {
     fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignore: bool, action: char) {
         let numbers: Vec<u16> = params.iter().flatten().copied().collect();
         let known = match (self.from, intermediates, action) {
-            (From::Pipe, ..) => false,
-            (_, b"", 'm') => true,
-            (From::Window, b"", 'H' | 'J') => true,
+            (From::Window, b"", 'm' | 'H' | 'J') | (From::Terminal, b"", 'm') => true,
             (From::Window, b"?", 'h' | 'l') => numbers.iter().all(|mode| MODES.contains(mode)),
             _ => false,
         };
@@ -116,14 +111,20 @@ impl Perform for Strict {
     }
 }
 
+/// The folder of the children, as Python has it.
+fn children() -> String {
+    serde_json::to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/children")).expect("a string")
+}
+
+/// What turns text around and what is not seen, in names.
 const TURNED: &str = "\u{202e}\u{2066}\u{200b}\u{feff}";
 
 /// A session whose child has said all of it, and waits to be asked for more.
 fn session(home: &Home) -> Headless {
-    let children = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/children");
+    let children = children();
     let job = format!(
         "name = 'hostile {TURNED}'\nbackend = 'python'\n[phases]\ninit = ['import sys; sys.dont_write_bytecode = True; \
-         sys.path.insert(0, {children:?}); import drives_the_terminal as hostile']\n\
+         sys.path.insert(0, {children}); import drives_the_terminal as hostile']\n\
          [[agenda.items]]\nname = 'prints'\ncommands = ['hostile.prints()']\n\
          [[agenda.items]]\nname = 'tells {TURNED}'\ncommands = ['hostile.tells()', 'hostile.Value()']\n\
          [[agenda.items]]\nname = 'raises'\ncommands = ['hostile.raises()']\n\
@@ -168,8 +169,7 @@ fn commands_print_nothing_of_a_childs_that_acts() {
 #[test]
 fn answers_and_the_journal_hold_nothing_that_acts() {
     let home = Home::new();
-    let children = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/children");
-    let init = format!("import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {children:?})");
+    let init = format!("import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {})", children());
     let json = ["run", "--headless", "--json", "--hold", "--backend", "python", "--init", &init];
     let session = Headless::start(&mut home.command(&json));
     session.until("\"to\":\"agenda\"");
