@@ -12,10 +12,14 @@
     reason = "a bench prints, and stops when it cannot measure"
 )]
 
+mod flood;
+mod print;
+mod side;
+mod stopped;
 mod table;
 
 /// One file a row; each prints its own.
-const ROWS: &[(&str, fn())] = &[];
+const ROWS: &[(&str, fn())] = &[("flood", flood::measure), ("print", print::measure), ("stopped", stopped::measure)];
 
 fn main() {
     // Given by `cargo test --benches`, which only wants to know that it runs.
