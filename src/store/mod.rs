@@ -23,6 +23,7 @@ pub mod journal;
 pub mod journal_reader;
 mod lines;
 pub mod output;
+pub mod pack;
 pub mod pages;
 pub mod recovery;
 pub mod retention;
@@ -30,10 +31,13 @@ mod rows_file;
 pub mod safe;
 pub mod session_file;
 pub mod traces;
+pub mod unpack;
 mod view;
 
 #[cfg(test)]
 mod history_tests;
+#[cfg(test)]
+mod pack_tests;
 #[cfg(test)]
 mod page_tests;
 
@@ -44,8 +48,10 @@ pub use folder::{Folder, Lock, new_id, sessions_dir};
 pub use journal::{Journal, Recorded};
 pub use journal_reader::JournalReader;
 pub use output::{Loss, Losses, Output, OutputWriter};
+pub use pack::{Packed, pack};
 pub use pages::{OutputReader, Places, Resolve, Slice};
 pub use recovery::{Recovered, recover};
-pub use retention::{Limits, sweep};
+pub use retention::{Doing, Limits, Removed, sweep};
 pub use safe::{escape_json, is_hostile, make_safe, plain_safe};
 pub use session_file::{ChildFile, EngineFile, SessionFile};
+pub use unpack::{Unpacked, cache_dir};
