@@ -5,6 +5,7 @@
 #[path = "common/home.rs"]
 mod home;
 
+use childminder::store::Unpacked;
 use home::{Headless, Home, text};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -337,18 +338,70 @@ fn a_line_without_an_end_is_shown_at_the_end_of_its_command() {
     session.code();
 }
 
-#[test]
-fn old_sessions_are_removed_when_one_is_made() {
-    let home = Home::new();
-    let print = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
-    home.says(&print);
-    let old = home.folder();
-    let then = std::time::SystemTime::now() - 2 * Duration::from_hours(24);
-    for file in std::fs::read_dir(&old).expect("files").flatten() {
+/// Makes a session look as if nothing had happened in it for so many days.
+fn grow_old(folder: &Path, days: u32) {
+    let then = std::time::SystemTime::now() - days * Duration::from_hours(24);
+    for file in std::fs::read_dir(folder).expect("files").flatten() {
         let file = std::fs::File::options().write(true).open(file.path()).expect("opened");
         file.set_times(std::fs::FileTimes::new().set_modified(then)).expect("set");
     }
-    let wrong = home.command(&print).env("CHILDMINDER_KEEP_DAYS", "ever").output().expect("it runs");
+}
+
+const PRINT: [&str; 8] = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
+
+#[test]
+fn pruning_is_told_beforehand_and_removes_what_was_told() {
+    let home = Home::new();
+    home.says(&PRINT);
+    let old = home.folder();
+    let session = home.held(&["--name", "zz-running"]);
+    let folder = |listed: &Value| listed["folder"].as_str().expect("a folder").to_owned();
+    home.json(&["ls", "--json"]).as_array().expect("a list").iter().for_each(|one| {
+        grow_old(Path::new(&folder(one)), 40);
+    });
+    let told = home.says(&["prune", "--dry-run"]);
+    assert!(told.contains(old.file_name().and_then(|id| id.to_str()).expect("an id")), "{told}");
+    assert!(told.contains("1 session, ") && told.ends_with("would be removed; nothing was removed\n"), "{told}");
+    assert!(old.exists());
+    assert!(home.says(&["prune", "--older-than", "50d"]).contains("nothing was removed"));
+    let told = home.json(&["prune", "--keep-size", "0", "--json"]);
+    assert_eq!((told.as_array().map(Vec::len), &told[0]["removed"]), (Some(1), &Value::Bool(true)));
+    assert!(!old.exists());
+    for wrong in [&["prune", "--older-than", "30"], &["prune", "--keep-size", "5 apples"]] {
+        assert_eq!(home.run(wrong).status.code(), Some(2));
+    }
+    assert_eq!(home.json(&["ls", "--json"]).as_array().map(Vec::len), Some(1), "the running one stays");
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn a_running_session_is_exported_as_it_is_now() {
+    let home = Home::new();
+    let session = home.held(&[]);
+    home.says(&["exec", "print('before the export')"]);
+    let said = home.says(&["export", "python", "shot.tar.zst"]);
+    assert!(said.contains(" in ") && said.trim_end().ends_with("shot.tar.zst"), "{said}");
+    let again = home.run(&["export", "python", "shot.tar.zst"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("--force"), "{}", text(&again.stderr));
+    home.says(&["export", "python", "shot.tar.zst", "--force"]);
+    assert_eq!(home.run(&["export", "nobody", "x"]).status.code(), Some(3));
+    assert_eq!(home.run(&["export", "python", "absent/x"]).status.code(), Some(1));
+    let opened = Unpacked::open(&home.path().join("shot.tar.zst"), &home.path().join("cache"), 0).expect("sound");
+    let log = home.says(&["log", opened.folder().path().to_str().expect("UTF-8")]);
+    assert!(log.contains("before the export"), "{log}");
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn old_sessions_are_removed_when_one_is_made() {
+    let home = Home::new();
+    home.says(&PRINT);
+    let old = home.folder();
+    grow_old(&old, 2);
+    let wrong = home.command(&PRINT).env("CHILDMINDER_KEEP_DAYS", "ever").output().expect("it runs");
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
     assert!(text(&wrong.stderr).contains("CHILDMINDER_KEEP_DAYS"), "{}", text(&wrong.stderr));
     assert!(old.exists());

@@ -188,14 +188,14 @@ fn publish(draft: &Path, archive: &Path, replace: bool) -> Result<(), StoreError
     if replace {
         return fs::rename(draft, archive).map_err(failed("write", archive));
     }
+    let taken = || StoreError::Exists { path: archive.to_owned() };
     match renameat2(AT_FDCWD, draft, AT_FDCWD, archive, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => Ok(()),
-        Err(Errno::EEXIST) => Err(StoreError::Exists { path: archive.to_owned() }),
         // Not every file system knows of that; then a look just before is the best there is.
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) if archive.symlink_metadata().is_err() => {
             fs::rename(draft, archive).map_err(failed("write", archive))
         }
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => Err(StoreError::Exists { path: archive.to_owned() }),
+        Err(Errno::EEXIST | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => Err(taken()),
         Err(errno) => Err(failed("write", archive)(errno.into())),
     }
 }
