@@ -4,15 +4,20 @@
 
 #[path = "common/home.rs"]
 mod home;
+#[path = "common/window.rs"]
+mod window;
 
+use childminder::model::proto::{Call, ClientHello, Request, VERSION};
 use childminder::store::Unpacked;
 use home::{Headless, Home, text};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use window::Window;
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -371,6 +376,58 @@ fn pruning_is_told_beforehand_and_removes_what_was_told() {
         assert_eq!(home.run(wrong).status.code(), Some(2));
     }
     assert_eq!(home.json(&["ls", "--json"]).as_array().map(Vec::len), Some(1), "the running one stays");
+    home.says(&["stop"]);
+    session.code();
+}
+
+/// A figure from a process's status, in KiB.
+fn memory(pid: u64, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("a figure");
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn watchers_who_do_not_look_cost_the_child_nothing_and_the_engine_little() {
+    const FLOOD: &str = "import os, childminder
+block = b'x' * 127 + b'\\n'
+for part in range(64):
+    left = memoryview(block * 8192)
+    while left: left = left[os.write(1, left):]
+    for step in range(20): childminder.status('%d.%d ' % (part, step) + 'y' * 900)
+'all of it'";
+    let home = Home::new();
+    let session = home.held(&[]);
+    let told: Value =
+        serde_json::from_slice(&std::fs::read(home.folder().join("session.json")).expect("read")).expect("JSON");
+    let pid = told["engine"]["pid"].as_u64().expect("a pid");
+    let data = home.path().join("data").display().to_string();
+    let run = home.path().join("run").display().to_string();
+    let line = format!("exec {} attach", env!("CARGO_BIN_EXE_childminder"));
+    let window = Window::open(&line, home.path(), &[("CHILDMINDER_DATA_DIR", data), ("XDG_RUNTIME_DIR", run)]);
+    window.until_shown("Output");
+    window.signal(Signal::SIGSTOP);
+    // Others who have asked for everything and never read a byte of it.
+    let silent: Vec<UnixStream> = (0..8)
+        .map(|_| {
+            let mut silent = UnixStream::connect(told["engine"]["socket"].as_str().expect("a path")).expect("taken");
+            let hello = ClientHello { version: VERSION, client: "silent".into(), host: String::new(), read_only: true };
+            let call = Call { id: "s".into(), request: Request::Subscribe { events: true, from: None } };
+            for text in [serde_json::to_vec(&hello), serde_json::to_vec(&call)].map(|text| text.expect("JSON")) {
+                let length = u32::try_from(text.len()).expect("short").to_be_bytes();
+                silent.write_all(&[&length[..], &text].concat()).expect("taken");
+            }
+            silent
+        })
+        .collect();
+    let before = memory(pid, "VmRSS");
+    assert_eq!(home.says(&["exec", FLOOD]), "'all of it'\n");
+    let grown = memory(pid, "VmHWM").saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB more for 64 MiB of output and what was told of it, which nobody read");
+    assert_eq!(home.folder().join("stdout.log").metadata().expect("a log").len(), 64 << 20);
+    window.signal(Signal::SIGCONT);
+    window.until_shown("✓ operator");
+    drop((silent, window));
     home.says(&["stop"]);
     session.code();
 }

@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 /// Bytes of one run.
-const BYTES: u64 = 1 << 30;
+const BYTES: u64 = 2 << 30;
 /// Rounds of each side.
 const ROUNDS: usize = 7;
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
 use std::num::NonZero;
@@ -81,6 +83,12 @@ impl Window {
         self.written.lock().expect("sound").clone()
     }
 
+    /// Sends a signal to what runs on it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("a process");
+        kill(Pid::from_raw(pid), signal).expect("sent");
+    }
+
     /// Waits for the end of the command; its exit code.
     pub(crate) fn ended(&mut self) -> u32 {
         let mut status: Option<ExitStatus> = None;
@@ -89,6 +97,16 @@ impl Window {
             status.is_some()
         });
         status.expect("it ended").exit_code()
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // A failed test must not leave a window behind, least of all a stopped one.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
