@@ -213,7 +213,7 @@ fn is_captured_exactly(long: u64) {
         let mut sum = Sha256::new();
         let mut log = std::fs::File::open(ended.folder.output(stream)).expect("a log");
         std::io::copy(&mut log, &mut sum).expect("read");
-        format!("'{}'", hex(&sum.finalize()))
+        format!("'{:x}'", sum.finalize())
     });
     assert_eq!(printed, format!("[{}]", sums.join(", ")));
 
@@ -245,10 +245,6 @@ fn is_captured_exactly(long: u64) {
         }
         assert!(end == marks.stdout && lines > 20, "{end} of {marks:?}, {lines} lines");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
