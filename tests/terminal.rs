@@ -164,6 +164,14 @@ fn commands_print_nothing_of_a_childs_that_acts() {
     }
     drop(session);
     Strict::reads(From::Terminal, &on_a_terminal(&home, "log --follow")).must_be_harmless("log --follow");
+
+    // Whoever sends a folder gives it its name.
+    let named = home.path().join("\x1b]0;7331\x07\u{9b}7331m\u{202e}");
+    std::fs::rename(home.folder(), &named).expect("renamed");
+    let said = home.run(&["export", named.to_str().expect("UTF-8"), "\x1b]0;7331\x07.tar.zst"]);
+    assert!(said.status.success(), "{said:?}");
+    let said = Strict::reads(From::Pipe, &said.stdout);
+    assert_eq!(said.offences, BTreeSet::new());
 }
 
 #[test]

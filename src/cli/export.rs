@@ -36,8 +36,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     })?;
     let mut out = Out::stdout();
     let (from, to) = (bytes(packed.from), bytes(packed.to));
-    let file = crate::store::plain_safe(args.file.as_os_str().as_encoded_bytes());
-    out.line(&format!("{}: {from} in {to}, {file}", folder.id()))?;
+    out.line(&format!("{}: {from} in {to}, {}", folder.id(), args.file.display()))?;
     out.flush()?;
     Ok(OK)
 }

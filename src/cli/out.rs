@@ -47,9 +47,9 @@ impl Out {
         Self { to: BufWriter::new(stdout.lock()), colour }
     }
 
-    /// A line that is ours.
+    /// A line that is ours, or several; made safe, since names of files and sessions may be anybody's.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.to, "{text}")
+        text.split('\n').try_for_each(|line| writeln!(self.to, "{}", plain_safe(line.as_bytes())))
     }
 
     /// A line of the child's, made safe; its colours are kept where ours are.
