@@ -70,9 +70,9 @@ fn check(viewer: &Viewer, folder: &Folder, shown: &Playback) {
     let told = Summary { output: Marks::default(), last_output: None, last_word: None, ..shown.summary.clone() };
     assert_eq!(told, summary_of(&state, &job, &label, shown.summary.now, &source));
     let items = viewer.agenda();
-    assert!(items.iter().map(|item| item.row).eq(state.items.iter().copied()));
+    assert!(items.iter().map(|item| item.row).eq(state.items.iter()));
     assert!(items.iter().all(|item| item.again == state.retry_at.get(&item.item).copied()));
-    assert!(viewer.commands().iter().map(|command| command.row).eq(state.commands.iter().copied()));
+    assert!(viewer.commands().iter().map(|command| command.row).eq(state.commands.iter()));
     assert_eq!(viewer.exceptions(), state.exceptions);
     for (stream, until) in
         [(Stream::Stdout, shown.summary.output.stdout), (Stream::Stderr, shown.summary.output.stderr)]

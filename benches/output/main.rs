@@ -13,17 +13,28 @@
 )]
 
 mod attach;
+mod flood;
 mod folder;
 mod memory;
 mod paint;
+mod print;
 mod search;
 mod session;
+mod side;
+mod stopped;
 mod table;
 mod window;
 
 /// One file a row; each prints its own.
-const ROWS: &[(&str, fn())] =
-    &[("memory", memory::measure), ("attach", attach::measure), ("paint", paint::measure), ("search", search::measure)];
+const ROWS: &[(&str, fn())] = &[
+    ("flood", flood::measure),
+    ("print", print::measure),
+    ("stopped", stopped::measure),
+    ("memory", memory::measure),
+    ("attach", attach::measure),
+    ("paint", paint::measure),
+    ("search", search::measure),
+];
 
 fn main() {
     // Given by `cargo test --benches`, which only wants to know that it runs.

@@ -6,7 +6,7 @@ use super::target::{self, Way};
 use crate::api::Client;
 use crate::model::proto::{ItemVerb, ItemView, PAGE_LIMIT, Request, Response, Window};
 use crate::model::{ItemIndex, ItemStatus, State};
-use crate::store::{Folder, Purpose, clock, plain_safe, recover};
+use crate::store::{Folder, Purpose, clock, recover};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             let answer = target::block_on(async { Ok(way.connect("agenda", false).await?.0.ask(request).await?) })?;
             match answer {
                 Response::Done { said } if args.json => out.json(&serde_json::json!({ "done": said }))?,
-                Response::Done { said } if !said.is_empty() => out.line(&plain_safe(said.as_bytes()))?,
+                Response::Done { said } if !said.is_empty() => out.line(&said)?,
                 _ => {}
             }
         }

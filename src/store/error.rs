@@ -44,6 +44,20 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something of that name is there, and was not to be replaced.
+    #[error("{path} is there already: name another file, or replace it with --force")]
+    Exists {
+        /// What was to be written.
+        path: PathBuf,
+    },
+    /// The file is no packed session, or cannot be unpacked here.
+    #[error("{path} cannot be opened as a packed session: {why}")]
+    NotAnArchive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Another version of childminder made it.
     #[error(
         "{path} was written in session format {found}; this childminder ({version}) reads format {ours}: use the version that made it",

@@ -12,7 +12,7 @@ use vte::{Params, Parser, Perform};
 const TAB: usize = 8;
 
 /// The line, over a base style. Without `colour` attributes are kept and colours are not.
-pub(super) fn styled(text: &str, base: Style, colour: bool) -> Line<'static> {
+pub fn styled(text: &str, base: Style, colour: bool) -> Line<'static> {
     let mut pen = Pen { base, style: base, colour, column: 0, run: String::new(), spans: Vec::new() };
     Parser::<1024>::new().advance(&mut pen, text.as_bytes());
     pen.cut();
