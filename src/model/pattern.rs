@@ -21,8 +21,8 @@ use std::ops::Range;
 pub const PATTERN_LIMIT: usize = 4 << 10;
 /// The most memory that a compiled pattern may take, in bytes. It bounds what a byte of output can cost, too.
 const SIZE_LIMIT: usize = 2 << 20;
-/// The most memory that a pattern may take for what it keeps while matching, in bytes.
-const CACHE_LIMIT: usize = 8 << 20;
+/// The most memory that a pattern may take, in each direction, for what it keeps while matching, in bytes.
+const CACHE_LIMIT: usize = 2 << 20;
 /// How deep groups and classes may be nested.
 const NEST_LIMIT: u32 = 100;
 

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Questions that are remembered: a filter, a search in it, and those before them.
-const QUESTIONS: usize = 6;
+const QUESTIONS: usize = 4;
 /// Chunks of which counts are remembered: 128 GiB of a stream, at 16 bytes a chunk.
 const CHUNKS: usize = 1 << 18;
 
