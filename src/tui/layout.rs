@@ -210,7 +210,8 @@ fn narrow(body: Rect, shape: Shape) -> Vec<Slot> {
     // The half that is worked in gets the larger part.
     let on_lists = lists.contains(&shape.recent[0]);
     let height = if on_lists { panes.height * 11 / 20 } else { panes.height * 9 / 20 };
-    let (upper, lower) = top(panes, height);
+    // A border takes two rows, and something must be seen in it.
+    let (upper, lower) = top(panes, height.max(3).min(panes.height.saturating_sub(3)));
     vec![
         Slot::new(upper, &lists, shape.recent),
         Slot::new(lower, &[Pane::Output, Pane::Log], shape.recent),
