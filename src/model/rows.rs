@@ -32,14 +32,14 @@ pub struct Rows<T> {
     packed: Vec<Box<[u8]>>,
     /// Which block is open.
     open: usize,
-    /// The rows of the open block.
-    rows: Vec<T>,
+    /// What the open block holds.
+    unpacked: Vec<T>,
     length: usize,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Self { packed: Vec::new(), open: 0, rows: Vec::new(), length: 0 }
+        Self { packed: Vec::new(), open: 0, unpacked: Vec::new(), length: 0 }
     }
 }
 
@@ -59,7 +59,7 @@ impl<T: Row> Rows<T> {
     /// Adds a row at the end.
     pub fn push(&mut self, row: T) {
         self.open(self.length / BLOCK);
-        self.rows.push(row);
+        self.unpacked.push(row);
         self.length += 1;
     }
 
@@ -67,7 +67,7 @@ impl<T: Row> Rows<T> {
     pub fn get(&self, place: usize) -> Option<T> {
         let (block, within) = (place / BLOCK, place % BLOCK);
         if block == self.open {
-            return self.rows.get(within).copied();
+            return self.unpacked.get(within).copied();
         }
         Unpack::of(self.packed.get(block)?).nth(within)
     }
@@ -78,7 +78,7 @@ impl<T: Row> Rows<T> {
             return None;
         }
         self.open(place / BLOCK);
-        self.rows.get_mut(place % BLOCK)
+        self.unpacked.get_mut(place % BLOCK)
     }
 
     /// All rows, in order.
@@ -103,9 +103,9 @@ impl<T: Row> Rows<T> {
             self.packed.resize_with(block + 1, Box::default);
         }
         if block != self.open {
-            self.packed[self.open] = pack(&self.rows);
-            self.rows.clear();
-            self.rows.extend(Unpack::<T>::of(&std::mem::take(&mut self.packed[block])));
+            self.packed[self.open] = pack(&self.unpacked);
+            self.unpacked.clear();
+            self.unpacked.extend(Unpack::<T>::of(&std::mem::take(&mut self.packed[block])));
             self.open = block;
         }
     }
@@ -125,7 +125,7 @@ impl<T: Row> Reader<'_, T> {
     pub fn get(&mut self, place: usize) -> Option<T> {
         let (block, within) = (place / BLOCK, place % BLOCK);
         if block == self.table.open {
-            return self.table.rows.get(within).copied();
+            return self.table.unpacked.get(within).copied();
         }
         if self.block != Some(block) {
             self.rows.clear();
