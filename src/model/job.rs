@@ -277,12 +277,12 @@ mod tests {
             lengths in proptest::collection::vec((1u32..40, prop_oneof![1i64..5, -5i64..0]), 1..5), chunk in 1u32..7,
         ) {
             let mut runs = Vec::new();
-            for (nth, (count, step)) in lengths.into_iter().enumerate() {
+            for (nth, (count, step)) in (-1i64..).zip(lengths) {
                 // Far apart, so that none has another's frames.
-                runs.push(FrameRun { first: 1000 * nth as i64 - 1000, count, step });
+                runs.push(FrameRun { first: 1000 * nth, count, step });
             }
             let agenda = Agenda::Frames { runs, chunk };
-            for place in (0..agenda.len() as u32).map(ItemIndex) {
+            for (place, _) in (0u32..).map(ItemIndex).zip(0..agenda.len()) {
                 let name = agenda.name(place).expect("an item").into_owned();
                 prop_assert_eq!(agenda.find(&name), Some(place), "{}", name);
                 prop_assert_eq!(agenda.find(&format!("{name}x")), None);
