@@ -60,7 +60,7 @@ mod agenda;
 mod check;
 pub mod commands;
 pub mod demo;
-mod duration;
+pub(crate) mod duration;
 mod file;
 mod flags;
 mod literal;

@@ -2,8 +2,10 @@
 
 use super::actions::{Action, Context, Info, TABLE};
 use super::keymap;
+use super::msg::Effect;
 use super::panes::detail::Detail;
-use crate::model::proto::{List, Request};
+use super::panes::output::entry::Entry;
+use crate::model::proto::List;
 
 /// What stands over the panes.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub(super) enum Overlay {
         /// What was typed.
         text: String,
     },
+    /// What is typed below the output.
+    Entry(Box<Entry>),
 }
 
 /// The actions, as far as they match what is typed.
@@ -96,14 +100,14 @@ pub(super) struct Choice {
     pub(super) key: char,
     /// What it says.
     pub(super) label: &'static str,
-    /// What is asked of the engine; none to do nothing.
-    pub(super) request: Option<Request>,
+    /// What is done; none to do nothing.
+    pub(super) effect: Option<Effect>,
 }
 
 impl Dialog {
     /// A question whose selected choice is to do nothing.
     pub(super) fn new(title: impl Into<String>, lines: Vec<String>, mut choices: Vec<Choice>) -> Self {
-        choices.push(Choice { key: 'c', label: "cancel", request: None });
+        choices.push(Choice { key: 'c', label: "cancel", effect: None });
         Self { title: title.into(), lines, selected: choices.len() - 1, choices }
     }
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod input;
+mod output;
 mod perform;
 
 use super::layout::Pane;
@@ -33,6 +34,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.clock = now;
             Vec::new()
         }
+        Msg::Given(by, clip) => output::given(model, by, &clip),
+        Msg::Created(transfer, made) => output::created(model, transfer, made),
+        Msg::Written(written) => output::written(model, written),
     };
     effects.extend(wanted(model));
     effects
@@ -69,7 +73,7 @@ fn stir(model: &mut Model, before: Option<&Summary>, now: &Summary) {
         model.exceptions.stir();
     }
     if changed(|summary| summary.output.stdout) || changed(|summary| summary.output.stderr) {
-        model.output.stir();
+        model.output.stir(now.output);
     }
     model.log.stir();
 }
@@ -111,6 +115,11 @@ fn wanted(model: &mut Model) -> Vec<Effect> {
     }
     if let Some(query) = model.output.wanted(height(Pane::Output)) {
         effects.push(Effect::Ask(Purpose::Output(query.clone()), Request::Output(Box::new(query))));
+    }
+    if height(Pane::Output) > 0
+        && let Some(query) = model.output.seek.wanted(model.clock).map(Box::new)
+    {
+        effects.push(Effect::Ask(Purpose::Seek(query.clone()), Request::Search(query)));
     }
     if height(Pane::Log) > 0
         && let Some(request) = model.log.wanted()

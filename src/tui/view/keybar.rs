@@ -5,6 +5,7 @@ use crate::tui::keymap;
 use crate::tui::layout::Layout;
 use crate::tui::model::Model;
 use crate::tui::overlay::Overlay;
+use crate::tui::panes::output::entry::Aim;
 use crate::tui::update::{contexts, enabled, moves_focus};
 use crate::tui::{scroll, text};
 use ratatui::Frame;
@@ -23,6 +24,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         }
         (None, Some(Overlay::Dialog(_))) => hints(model, &[("←→", "select"), ("Enter", "choose"), ("Esc", "cancel")]),
         (None, Some(Overlay::Search { .. })) => hints(model, &[("Enter", "find"), ("Esc", "cancel")]),
+        (None, Some(Overlay::Entry(entry))) => entry_hints(model, &entry.aim),
         _ => keys(model, width),
     };
     frame.render_widget(scroll::cut(&line, 0, width), layout.keybar);
@@ -35,6 +37,14 @@ fn hints(model: &Model, hints: &[(&str, &str)]) -> Line<'static> {
         line.push_span(Span::raw(format!(" {label} ")));
     }
     line
+}
+
+fn entry_hints(model: &Model, aim: &Aim) -> Line<'static> {
+    match aim {
+        Aim::Search(_) => hints(model, &[("type", "search"), ("Enter", "keep it, then n and N"), ("Esc", "back")]),
+        Aim::Filter => hints(model, &[("type", "filter"), ("Enter", "keep it"), ("Ctrl-U", "clear"), ("Esc", "back")]),
+        Aim::Save { .. } => hints(model, &[("Enter", "write"), ("Tab", "plain or raw"), ("Esc", "cancel")]),
+    }
 }
 
 /// The keys of this place at the left, as many as fit; those that must always be found at the right.
