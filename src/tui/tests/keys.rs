@@ -210,7 +210,7 @@ fn a_window_that_only_looks_asks_for_nothing() {
 fn scrolling_back_lets_go_and_new_output_does_not_move_what_is_read() {
     let mut window = Window::open(80, 24);
     window.keys("3 pgup");
-    window.sees("not following");
+    window.sees("frozen · f follows");
     let before = window.text();
     let asked = window.session.asked();
     for at in 0..20 {
@@ -275,7 +275,7 @@ fn details_are_opened_scrolled_and_copied() {
     window.sees("KeyError: 'sun'");
     window.sees("· height = -3.5");
     window.keys("end y");
-    window.sees("sent to the terminal's clipboard");
+    window.sees("copied by OSC 52");
     assert!(window.driver.screen.copied[0].contains("the sun is below the horizon"));
     window.keys("esc 2 up enter");
     window.sees("command 13");
