@@ -2,115 +2,22 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+#[path = "common/home.rs"]
+mod home;
+#[path = "common/window.rs"]
+mod window;
+
+use childminder::model::proto::{Call, ClientHello, Request, VERSION};
+use childminder::store::Unpacked;
+use home::{Headless, Home, text};
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// A user with no sessions yet.
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Self {
-        let home = Self(tempfile::tempdir().expect("a folder"));
-        std::fs::create_dir(home.0.path().join("run")).expect("a folder");
-        home
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_childminder"));
-        command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        command.env("CHILDMINDER_DATA_DIR", self.path().join("data"));
-        command.env("XDG_RUNTIME_DIR", self.path().join("run")).env_remove("SSH_CONNECTION");
-        // The disk of a test machine may be nearly full.
-        command.env("CHILDMINDER_MINIMUM_FREE", "0").env("TMPDIR", self.path());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("it runs")
-    }
-
-    /// What it prints when it goes well.
-    fn says(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.says(args)).expect("JSON")
-    }
-
-    /// A session that is held, in the foreground of a process of its own.
-    fn held(&self, args: &[&str]) -> Headless {
-        let all = [&["run", "--headless", "--hold", "--backend", "python"], args].concat();
-        let headless = Headless::start(&mut self.command(&all));
-        headless.until("phase agenda");
-        headless
-    }
-
-    fn folder(&self) -> PathBuf {
-        let sessions = self.path().join("data").join("sessions");
-        let mut folders = std::fs::read_dir(sessions).expect("sessions");
-        folders.next().expect("a session").expect("a folder").path()
-    }
-}
-
-/// Ended, at the latest, when its test is over.
-struct Headless {
-    child: Child,
-    lines: std::cell::RefCell<BufReader<ChildStdout>>,
-}
-
-impl Headless {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
-        let lines = std::cell::RefCell::new(BufReader::new(child.stdout.take().expect("a pipe")));
-        Self { child, lines }
-    }
-
-    /// Reads up to a line that contains this. The harness bounds the wait: the session has time-outs of its own.
-    fn until(&self, wanted: &str) -> Vec<String> {
-        let mut seen = Vec::new();
-        for line in self.lines.borrow_mut().by_ref().lines() {
-            seen.push(line.expect("text"));
-            if seen.last().is_some_and(|line| line.contains(wanted)) {
-                return seen;
-            }
-        }
-        panic!("it ended without {wanted:?}: {seen:#?}");
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")), signal).expect("sent");
-    }
-
-    fn code(mut self) -> Option<i32> {
-        let mut rest = String::new();
-        self.lines.borrow_mut().read_to_string(&mut rest).expect("text");
-        self.child.wait().expect("it ends").code()
-    }
-}
-
-impl Drop for Headless {
-    fn drop(&mut self) {
-        // It has ended already, unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use window::Window;
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -422,6 +329,77 @@ while not os.path.exists('go'): time.sleep(0.01)
 }
 
 #[test]
+fn a_log_is_filtered_like_with_grep() {
+    let home = Home::new();
+    let job = r#"
+        agenda = { frames = "1-3" }
+        [phases]
+        commands = ["""
+import sys
+print('begin', {frame})
+for line in range(4): print('line', line)
+sys.stdout.flush()
+print('\\x1b[31mERR\\x1b[0mOR in', {frame}, file=sys.stderr)
+""", "print('end')"]
+    "#;
+    std::fs::write(home.path().join("job.toml"), job).expect("written");
+    home.says(&["run", "--headless", "job.toml"]);
+    assert_eq!(home.says(&["log", "--grep", "error"]), "ERROR in 1\nERROR in 2\nERROR in 3\n");
+    assert_eq!(home.says(&["log", "--grep", "error", "--item", "2"]), "ERROR in 2\n");
+    assert_eq!(home.says(&["log", "--grep", "line 2", "--context", "1", "-n", "3"]), "line 1\nline 2\nline 3\n");
+    let groups = home.says(&["log", "--stream", "stdout", "--grep", "begin", "--context", "1"]);
+    assert_eq!(groups, "begin 1\nline 0\n--\nend\nbegin 2\nline 0\n--\nend\nbegin 3\nline 0\n");
+    let rest = home.says(&["log", "--stream", "stdout", "--grep", "^(begin|line)", "--invert"]);
+    assert_eq!(rest, "end\nend\nend\n");
+    assert_eq!(
+        home.says(&["log", "--grep", "ERROR", "--case", "sensitive", "--since", "1h", "--follow", "-n", "1"]),
+        "ERROR in 3\n"
+    );
+    assert_eq!(home.says(&["log", "--since", "1h", "--item", "1", "--stream", "stderr"]), "ERROR in 1\n");
+    assert_eq!(home.says(&["log", "--since", "2999-01-01T00:00:00Z"]), "");
+    assert_eq!(home.says(&["log", "--command", "3"]), "begin 2\nline 0\nline 1\nline 2\nline 3\nERROR in 2\n");
+    let raw = home.run(&["log", "--raw", "--grep", "error in 1"]).stdout;
+    assert_eq!(text(&raw), "\x1b[31mERR\x1b[0mOR in 1\n");
+    let code = |args: &[&str]| {
+        let output = home.run(args);
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(code(&["log", "--grep", "ERROR", "--stream", "stdout"]), (Some(1), String::new(), String::new()));
+    let (bad, printed, said) = code(&["log", "--grep", "(ERROR"]);
+    assert_eq!((bad, printed.as_str()), (Some(2), ""));
+    assert_eq!(said, "childminder: this is no pattern: unclosed group, at character 1 of the pattern\n");
+    for wrong in [
+        &["log", "--invert"][..],
+        &["log", "--since", "soon"],
+        &["log", "--grep", "a", "--context", "101"],
+        &["log", "--command", "99"],
+    ] {
+        assert_eq!(code(wrong).0, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_filter_follows_a_log() {
+    let home = Home::new();
+    let session = home.held(&[]);
+    let args = ["log", "--follow", "--grep", "wanted", "-n", "0"];
+    home.says(&["exec", "print('wanted before')"]);
+    let mut follow = home.command(&args).stdout(Stdio::piped()).spawn().expect("it starts");
+    home.says(&["exec", "print('other')"]);
+    home.says(&["exec", "print('wan', end='')"]);
+    home.says(&["exec", "print('ted after')"]);
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    // It may have begun to look before or after the first line came.
+    let first = if first == "wanted before" { lines.next().expect("a line").expect("text") } else { first };
+    assert_eq!(first, "wanted after");
+    home.says(&["stop"]);
+    assert!(lines.next().is_none(), "nothing more was printed");
+    assert_eq!(follow.wait().expect("it ends").code(), Some(0));
+    session.code();
+}
+
+#[test]
 fn a_line_without_an_end_is_shown_at_the_end_of_its_command() {
     let home = Home::new();
     let session = home.held(&["--frames", "1", "--command", "print(2 * 'no end ', end='')"]);
@@ -436,18 +414,122 @@ fn a_line_without_an_end_is_shown_at_the_end_of_its_command() {
     session.code();
 }
 
-#[test]
-fn old_sessions_are_removed_when_one_is_made() {
-    let home = Home::new();
-    let print = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
-    home.says(&print);
-    let old = home.folder();
-    let then = std::time::SystemTime::now() - 2 * Duration::from_hours(24);
-    for file in std::fs::read_dir(&old).expect("files").flatten() {
+/// Makes a session look as if nothing had happened in it for so many days.
+fn grow_old(folder: &Path, days: u32) {
+    let then = std::time::SystemTime::now() - days * Duration::from_hours(24);
+    for file in std::fs::read_dir(folder).expect("files").flatten() {
         let file = std::fs::File::options().write(true).open(file.path()).expect("opened");
         file.set_times(std::fs::FileTimes::new().set_modified(then)).expect("set");
     }
-    let wrong = home.command(&print).env("CHILDMINDER_KEEP_DAYS", "ever").output().expect("it runs");
+}
+
+const PRINT: [&str; 8] = ["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print(1)"];
+
+#[test]
+fn pruning_is_told_beforehand_and_removes_what_was_told() {
+    let home = Home::new();
+    home.says(&PRINT);
+    let old = home.folder();
+    let session = home.held(&["--name", "zz-running"]);
+    let folder = |listed: &Value| listed["folder"].as_str().expect("a folder").to_owned();
+    home.json(&["ls", "--json"]).as_array().expect("a list").iter().for_each(|one| {
+        grow_old(Path::new(&folder(one)), 40);
+    });
+    let told = home.says(&["prune", "--dry-run"]);
+    assert!(told.contains(old.file_name().and_then(|id| id.to_str()).expect("an id")), "{told}");
+    assert!(told.contains("1 session, ") && told.ends_with("would be removed; nothing was removed\n"), "{told}");
+    assert!(old.exists());
+    assert!(home.says(&["prune", "--older-than", "50d"]).contains("nothing was removed"));
+    let told = home.json(&["prune", "--keep-size", "0", "--json"]);
+    assert_eq!((told.as_array().map(Vec::len), &told[0]["removed"]), (Some(1), &Value::Bool(true)));
+    assert!(!old.exists());
+    for wrong in [&["prune", "--older-than", "30"], &["prune", "--keep-size", "5 apples"]] {
+        assert_eq!(home.run(wrong).status.code(), Some(2));
+    }
+    assert_eq!(home.json(&["ls", "--json"]).as_array().map(Vec::len), Some(1), "the running one stays");
+    home.says(&["stop"]);
+    session.code();
+}
+
+/// A figure from a process's status, in KiB.
+fn memory(pid: u64, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("a figure");
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn watchers_who_do_not_look_cost_the_child_nothing_and_the_engine_little() {
+    const FLOOD: &str = "import os, childminder
+block = b'x' * 127 + b'\\n'
+for part in range(64):
+    left = memoryview(block * 8192)
+    while left: left = left[os.write(1, left):]
+    for step in range(20): childminder.status('%d.%d ' % (part, step) + 'y' * 900)
+'all of it'";
+    let home = Home::new();
+    let session = home.held(&[]);
+    let told: Value =
+        serde_json::from_slice(&std::fs::read(home.folder().join("session.json")).expect("read")).expect("JSON");
+    let pid = told["engine"]["pid"].as_u64().expect("a pid");
+    let data = home.path().join("data").display().to_string();
+    let run = home.path().join("run").display().to_string();
+    let line = format!("exec {} attach", env!("CARGO_BIN_EXE_childminder"));
+    let window = Window::open(&line, home.path(), &[("CHILDMINDER_DATA_DIR", data), ("XDG_RUNTIME_DIR", run)]);
+    window.until_shown("Output");
+    window.signal(Signal::SIGSTOP);
+    // Others who have asked for everything and never read a byte of it.
+    let silent: Vec<UnixStream> = (0..8)
+        .map(|_| {
+            let mut silent = UnixStream::connect(told["engine"]["socket"].as_str().expect("a path")).expect("taken");
+            let hello = ClientHello { version: VERSION, client: "silent".into(), host: String::new(), read_only: true };
+            let call = Call { id: "s".into(), request: Request::Subscribe { events: true, from: None } };
+            for text in [serde_json::to_vec(&hello), serde_json::to_vec(&call)].map(|text| text.expect("JSON")) {
+                let length = u32::try_from(text.len()).expect("short").to_be_bytes();
+                silent.write_all(&[&length[..], &text].concat()).expect("taken");
+            }
+            silent
+        })
+        .collect();
+    let before = memory(pid, "VmRSS");
+    assert_eq!(home.says(&["exec", FLOOD]), "'all of it'\n");
+    let grown = memory(pid, "VmHWM").saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB more for 64 MiB of output and what was told of it, which nobody read");
+    assert_eq!(home.folder().join("stdout.log").metadata().expect("a log").len(), 64 << 20);
+    window.signal(Signal::SIGCONT);
+    window.until_shown("✓ operator");
+    drop((silent, window));
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn a_running_session_is_exported_as_it_is_now() {
+    let home = Home::new();
+    let session = home.held(&[]);
+    home.says(&["exec", "print('before the export')"]);
+    let said = home.says(&["export", "python", "shot.tar.zst"]);
+    assert!(said.contains(" in ") && said.trim_end().ends_with("shot.tar.zst"), "{said}");
+    let again = home.run(&["export", "python", "shot.tar.zst"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("--force"), "{}", text(&again.stderr));
+    home.says(&["export", "python", "shot.tar.zst", "--force"]);
+    assert_eq!(home.run(&["export", "nobody", "x"]).status.code(), Some(3));
+    assert_eq!(home.run(&["export", "python", "absent/x"]).status.code(), Some(1));
+    let opened = Unpacked::open(&home.path().join("shot.tar.zst"), &home.path().join("cache"), 0).expect("sound");
+    let log = home.says(&["log", opened.folder().path().to_str().expect("UTF-8")]);
+    assert!(log.contains("before the export"), "{log}");
+    home.says(&["stop"]);
+    session.code();
+}
+
+#[test]
+fn old_sessions_are_removed_when_one_is_made() {
+    let home = Home::new();
+    home.says(&PRINT);
+    let old = home.folder();
+    grow_old(&old, 2);
+    let wrong = home.command(&PRINT).env("CHILDMINDER_KEEP_DAYS", "ever").output().expect("it runs");
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
     assert!(text(&wrong.stderr).contains("CHILDMINDER_KEEP_DAYS"), "{}", text(&wrong.stderr));
     assert!(old.exists());

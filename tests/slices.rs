@@ -5,8 +5,11 @@
 #[path = "common/session.rs"]
 mod session;
 
-use childminder::model::{CommandState, Phase, State, Stream};
+use childminder::model::proto::{OutputAt, OutputQuery};
+use childminder::model::{CommandId, CommandState, Filter, Phase, State, Stream};
+use childminder::store::{OutputReader, Places};
 use session::{Session, child_file, job, quoted, slice};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 const COMMANDS: u64 = 1000;
@@ -166,4 +169,91 @@ fn what_no_newline_ends_is_in_its_slice_too() {
             [(first.as_bytes(), b""), (second.as_bytes(), b""), (b"", b"e"), (b"", b"")];
         assert_eq!(printed, expected, "frame {frame}");
     }
+}
+
+// ---- whatever it is ---------------------------------------------------------------------------------------------------
+
+/// Prints all kinds of things that are hard to keep, each on both streams, and says how many bytes and which those were.
+const HARD: &str = r"
+import hashlib, os, sys
+sums = {1: hashlib.sha256(), 2: hashlib.sha256()}
+def put(data):
+    for stream in (1, 2):
+        sums[stream].update(data)
+        left = memoryview(data)
+        while left:
+            left = left[os.write(stream, left):]
+def hard(long):
+    put(b'a part')
+    put(b' of a line\n')
+    for percent in range(0, 101):
+        put(b'\r%3d %%' % percent)
+    put(b'\r\n\r\n\n\r')
+    put(bytes(range(256)) * 16)
+    put(b'\0' * 100000 + b'\n')
+    put(b'\xff\xfe\xc3(\xed\xa0\x80\xf5' * 1000 + b'\n')
+    put((b'\x1b[1;31m\x1b]52;c;\x1bP\x9b' * 6000)[:65536])
+    block = bytes(33 + place % 90 for place in range(1 << 20))
+    for _ in range(long >> 20):
+        put(block)
+    return [sums[stream].hexdigest() for stream in (1, 2)]
+";
+
+/// Runs it, and compares what was stored with what was printed, byte by byte and page by page.
+fn is_captured_exactly(long: u64) {
+    let session = Session::start(job("hold = true\n[agenda]"));
+    session.until_agenda();
+    session.exec(HARD);
+    let printed = session.value(&format!("hard({long})"));
+    let ended = session.stop();
+    assert_eq!(ended.code, 0, "{}", ended.tail());
+    let row = ended.state().command(CommandId(2)).expect("a command");
+    assert_eq!(row.to.stdout - row.from.stdout, row.to.stderr - row.from.stderr);
+    let sums = [Stream::Stdout, Stream::Stderr].map(|stream| {
+        let mut sum = Sha256::new();
+        let mut log = std::fs::File::open(ended.folder.output(stream)).expect("a log");
+        std::io::copy(&mut log, &mut sum).expect("read");
+        format!("'{:x}'", sum.finalize())
+    });
+    assert_eq!(printed, format!("[{}]", sums.join(", ")));
+
+    let reader = OutputReader::open(&ended.folder);
+    let marks = reader.lengths().expect("readable");
+    assert!(marks.stdout > long && marks.stdout == row.to.stdout && marks.stderr == row.to.stderr);
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        let (mut at, mut end, mut lines) = (OutputAt::Start, 0, 0);
+        loop {
+            let query = OutputQuery {
+                stream: Some(stream),
+                at,
+                before: 0,
+                after: 500,
+                command: None,
+                filter: Filter::default(),
+                raw: false,
+            };
+            let page = reader.page(&query, &Places::default()).expect("a page");
+            // A page begins with the line that was asked for.
+            for line in page.lines.iter().skip(usize::from(lines > 0)) {
+                assert_eq!(line.anchor.offset, end, "pages tile the output");
+                assert!(line.text.len() < 100_000, "a page is bounded: {}", line.text.len());
+                (end, lines, at) = (end + line.length, lines + 1, OutputAt::Line(line.anchor));
+            }
+            if page.at_end {
+                break;
+            }
+        }
+        assert!(end == marks.stdout && lines > 20, "{end} of {marks:?}, {lines} lines");
+    }
+}
+
+#[test]
+fn whatever_a_child_prints_is_captured_exactly() {
+    is_captured_exactly(64 << 20);
+}
+
+#[test]
+#[ignore = "takes four gigabytes of disk; the one above does the same with less"]
+fn a_line_of_two_gigabytes_is_captured_exactly() {
+    is_captured_exactly(2 << 30);
 }

@@ -12,10 +12,29 @@
     reason = "a bench prints, and stops when it cannot measure"
 )]
 
+mod attach;
+mod flood;
+mod folder;
+mod memory;
+mod paint;
+mod print;
+mod search;
+mod session;
+mod side;
+mod stopped;
 mod table;
+mod window;
 
 /// One file a row; each prints its own.
-const ROWS: &[(&str, fn())] = &[];
+const ROWS: &[(&str, fn())] = &[
+    ("flood", flood::measure),
+    ("print", print::measure),
+    ("stopped", stopped::measure),
+    ("memory", memory::measure),
+    ("attach", attach::measure),
+    ("paint", paint::measure),
+    ("search", search::measure),
+];
 
 fn main() {
     // Given by `cargo test --benches`, which only wants to know that it runs.
@@ -29,4 +48,5 @@ fn main() {
             measure();
         }
     }
+    folder::remove();
 }

@@ -7,13 +7,11 @@ pub(crate) fn head() {
 }
 
 /// Prints a row.
-#[expect(dead_code, reason = "the rows follow")]
 pub(crate) fn row(what: &str, ours: &str, against: &str, ratio: &str, target: &str) {
     println!("| {what} | {ours} | {against} | {ratio} | {target} |");
 }
 
 /// The middle one.
-#[expect(dead_code, reason = "the rows follow")]
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

@@ -13,7 +13,8 @@ pub struct StoredAgenda {
 impl AgendaSource for StoredAgenda {
     fn request_work(&mut self, state: &State) -> Work {
         let total = u32::try_from(state.items.len()).unwrap_or(u32::MAX);
-        let pending = |place: &u32| state.item(ItemIndex(*place)).is_some_and(|row| row.status == ItemStatus::Pending);
+        let mut rows = state.items.reader();
+        let pending = |place: &u32| rows.get(*place as usize).is_some_and(|row| row.status == ItemStatus::Pending);
         if let Some(place) = (self.first..total).find(pending) {
             self.first = place;
             return Work::Item(ItemIndex(place));

@@ -2,6 +2,7 @@
 //! of everything that was done for it, except for writes, which go on.
 
 use super::answers;
+use super::asking::Asking;
 use super::frames::{self, FrameReader};
 use super::pages::failed;
 use super::server::{Shared, stopped};
@@ -58,6 +59,7 @@ struct Client {
     peer: Peer,
     out: mpsc::Sender<Bytes>,
     answers: Semaphore,
+    asking: Asking,
 }
 
 /// Serves one connection to its end.
@@ -74,7 +76,7 @@ pub(super) async fn run(stream: UnixStream, door: Door, shared: Arc<Shared>) {
             let hello = ServerHello::Welcome {
                 version: VERSION,
                 engine: env!("CARGO_PKG_VERSION").to_owned(),
-                session: shared.sources.session.clone(),
+                session: shared.session.sources.session.clone(),
                 read_only: peer.read_only,
             };
             (hello, Some(peer))
@@ -91,9 +93,9 @@ pub(super) async fn run(stream: UnixStream, door: Door, shared: Arc<Shared>) {
     if !peer.read_only {
         frames.decoder_mut().set_max_frame_length(FRAME_LIMIT);
     }
-    shared.handle.send(Message::Clients(1)).await;
+    shared.session.handle.send(Message::Clients(1)).await;
     talk(frames, write, shared.clone(), peer).await;
-    shared.handle.send(Message::Clients(-1)).await;
+    shared.session.handle.send(Message::Clients(-1)).await;
 }
 
 async fn welcome(
@@ -152,7 +154,7 @@ fn name(said: &str) -> String {
 async fn talk(frames: FrameReader<OwnedReadHalf>, write: OwnedWriteHalf, shared: Arc<Shared>, peer: Peer) {
     let (out, outbox) = mpsc::channel(1);
     let mut stop = shared.stop.clone();
-    let client = Arc::new(Client { shared, peer, out, answers: Semaphore::new(ANSWERS) });
+    let client = Arc::new(Client { shared, peer, out, answers: Semaphore::new(ANSWERS), asking: Asking::default() });
     let writing = write_frames(write, outbox);
     tokio::pin!(writing);
     tokio::select! {
@@ -278,13 +280,13 @@ fn read_call(frame: &[u8]) -> io::Result<Result<Call, Refused>> {
 }
 
 async fn subscribe(client: &Client, id: &str, events: bool, from: Option<crate::model::Seq>) -> Option<Subscription> {
-    let handle = client.shared.handle.clone();
+    let handle = client.shared.session.handle.clone();
     // Watched from before the look, so that no change after it goes unseen.
     let changes = handle.feed().watch();
     let snapshot = handle.look(|inspect| (inspect.summary(), inspect.state().seq)).await;
     let (answer, begun) = match snapshot {
         Ok((summary, seq)) => {
-            let pages = client.shared.sources.pages.clone();
+            let pages = client.shared.session.sources.pages.clone();
             let events = events.then(|| Follow::new(seq, from));
             (Ok(Response::Summary(Box::new(summary))), Some(Subscription { handle, pages, changes, seq, events }))
         }
@@ -299,7 +301,7 @@ impl Client {
         let by = Origin { request: id.clone(), ..self.peer.origin.clone() };
         let uid = by.uid;
         let work = || {
-            let (handle, id, request) = (self.shared.handle.clone(), id.clone(), request.clone());
+            let (handle, id, request) = (self.shared.session.handle.clone(), id.clone(), request.clone());
             async move { answer_frame(&id, handle.ask(by, request).await) }
         };
         match self.shared.once.answer(uid, &id, &request, work).await {
@@ -311,12 +313,18 @@ impl Client {
     async fn read(&self, id: String, request: Request) {
         if matches!(request, Request::Complete { .. } | Request::Check { .. }) {
             let by = Origin { request: id.clone(), ..self.peer.origin.clone() };
-            let answer = self.shared.handle.ask(by, request).await;
+            let answer = self.shared.session.handle.ask(by, request).await;
             return self.answer(&id, answer).await;
         }
-        // Held until the answer is with the writer: a client that does not read gets no more pages.
-        let Ok(_place) = self.answers.acquire().await else { return };
-        let answer = answers::answer(&self.shared, request).await;
+        // Before anything is waited for: what this one ends must not be in its way.
+        let asked = self.asking.begin(&request);
+        // Held until the answer is with the writer: a client that does not read gets no more pages. What a search
+        // finds is small, and a search that waits for other clients' must not hold up pages.
+        let _place = match request {
+            Request::Search(_) => None,
+            _ => self.answers.acquire().await.ok(),
+        };
+        let answer = answers::answer(&self.shared.session, request, &asked.0).await;
         self.answer(&id, answer).await;
     }
 

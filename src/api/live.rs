@@ -100,7 +100,8 @@ impl SessionView for Live {
     }
 }
 
-struct AbortOnDrop(tokio::task::AbortHandle);
+/// A task that ends when nobody waits for it any more.
+pub(super) struct AbortOnDrop(pub(super) tokio::task::AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@
 //! read-only clients, not by the client's good manners; answers are windows of data, never rendered cells.
 
 mod answers;
+mod asking;
 pub mod client;
 mod connection;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod live;
 mod once;
 pub mod pages;
 pub mod recorded;
+pub mod replay;
 pub mod server;
 pub mod socket;
 mod subscription;
@@ -25,5 +27,6 @@ pub use error::ApiError;
 pub use listener::{Bound, Watchers};
 pub use live::Live;
 pub use pages::{Pages, Sources};
+pub use replay::Replay;
 pub use server::Server;
 pub use view::{Link, SessionView};

@@ -1,8 +1,8 @@
 //! Where the server reads what it does not hold in memory: the session's folder.
 
-use crate::model::proto::{OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
-use crate::model::{Event, ItemSpec, Seq};
-use crate::store::Places;
+use crate::model::proto::{OutputAt, OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
+use crate::model::{Event, ItemSpec, Marks, SearchQuery, Searched, Seq};
+use crate::store::{Asker, Places};
 use std::sync::Arc;
 
 /// Reads of a session's files. They block, so the server calls them off its thread.
@@ -13,8 +13,15 @@ pub trait Pages: Send + Sync + 'static {
     /// Events after `after`, in order and without gaps, at most `most` of them; `hint` is what the call before gave.
     fn events_after(&self, after: Seq, hint: Option<u64>, most: usize) -> Result<Journalled, Refusal>;
 
-    /// A page of output that fits into a frame; `places` are what the state has to say about the query.
-    fn output(&self, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal>;
+    /// A page of output that fits into a frame; `places` are what the state has to say about the query. With a pattern
+    /// its cost is bounded, and asking again goes on.
+    fn output(&self, asker: &Asker, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal>;
+
+    /// The nearest line that matches, and how many do; its cost is bounded, and asking again goes on.
+    fn search(&self, asker: &Asker, query: &SearchQuery, places: &Places) -> Result<Searched, Refusal>;
+
+    /// Where both streams stand at a place of the output; `None`: there is no such place.
+    fn marks(&self, at: OutputAt, places: &Places) -> Result<Option<Marks>, Refusal>;
 
     /// Lines of the engine's log, made safe.
     fn traces(&self, from: Option<u64>, limit: u32) -> Result<TracePage, Refusal>;

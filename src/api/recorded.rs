@@ -2,34 +2,43 @@
 
 use super::pages::{Journalled, Pages, Sources, failed};
 use crate::job::commands;
-use crate::model::proto::{OutputPage, OutputQuery, Refusal, TracePage};
-use crate::model::{Event, Job, Seq};
-use crate::store::{Folder, JournalReader, OutputReader, Places, StoreError, traces};
+use crate::model::proto::{OutputAt, OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
+use crate::model::{Event, Job, Marks, SearchQuery, Searched, Seq};
+use crate::store::{Asker, Folder, JournalReader, OutputReader, Places, StoreError, traces};
 use std::sync::Arc;
 
 /// A session's files.
 pub struct Recorded {
     folder: Folder,
-    journal: JournalReader,
+    journal: Arc<JournalReader>,
     output: OutputReader,
 }
 
 impl Recorded {
     /// Opens them. The journal must be there.
     pub fn open(folder: &Folder) -> Result<Self, StoreError> {
-        let journal = JournalReader::open(&folder.journal())?;
-        Ok(Self { folder: folder.clone(), journal, output: OutputReader::open(folder) })
+        Ok(Self::new(folder, Arc::new(JournalReader::open(&folder.journal())?)))
+    }
+
+    /// With a journal that is open already.
+    pub fn new(folder: &Folder, journal: Arc<JournalReader>) -> Self {
+        Self { folder: folder.clone(), journal, output: OutputReader::open(folder) }
     }
 }
 
 impl Sources {
     /// What a server reads of a session that runs: its folder, and the job that it was made from.
     pub fn of(folder: &Folder, job: Arc<Job>) -> Result<Self, StoreError> {
-        Ok(Self {
-            session: folder.id().to_owned(),
-            pages: Arc::new(Recorded::open(folder)?),
+        Ok(Self::on(Recorded::open(folder)?, job))
+    }
+
+    /// The same, of a folder that is open already.
+    pub fn on(recorded: Recorded, job: Arc<Job>) -> Self {
+        Self {
+            session: recorded.folder.id().to_owned(),
+            pages: Arc::new(recorded),
             expand: Arc::new(move |item| commands::of_item(&job, item).map_err(|error| error.to_string())),
-        })
+        }
     }
 }
 
@@ -59,8 +68,16 @@ impl Pages for Recorded {
         Ok(Journalled { events, next: lines.end() })
     }
 
-    fn output(&self, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal> {
-        self.output.page(query, places).map_err(refusal)
+    fn output(&self, asker: &Asker, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal> {
+        self.output.page_for(asker, query, places).map_err(refusal)
+    }
+
+    fn search(&self, asker: &Asker, query: &SearchQuery, places: &Places) -> Result<Searched, Refusal> {
+        self.output.search(asker, query, places).map_err(refusal)
+    }
+
+    fn marks(&self, at: OutputAt, places: &Places) -> Result<Option<Marks>, Refusal> {
+        self.output.marks(at, places).map_err(refusal)
     }
 
     fn traces(&self, from: Option<u64>, limit: u32) -> Result<TracePage, Refusal> {
@@ -73,9 +90,11 @@ impl Pages for Recorded {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn refusal(error: StoreError) -> Refusal {
-    failed(error.to_string())
+    match error {
+        StoreError::Pattern(bad) => Refusal { kind: RefusalKind::Invalid, message: bad.to_string() },
+        error => failed(error.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The server: a thread of its own, so that clients can never delay the engine's actor.
 
+use super::answers::Session;
 use super::connection::{self, Door};
 use super::listener::{Bound, Listener, Watchers, WatchersListener};
 use super::once::Once;
@@ -24,10 +25,8 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What every connection shares.
 pub(super) struct Shared {
-    /// The way to the actor.
-    pub(super) handle: Handle,
-    /// The session's files.
-    pub(super) sources: Sources,
+    /// The session.
+    pub(super) session: Session,
     /// The writes seen.
     pub(super) once: Once,
     /// Becomes true when the session is over.
@@ -84,7 +83,8 @@ pub async fn serve(
     let mut owners = Listener::new(bound)?;
     let mut watchers = watchers.map(WatchersListener::new).transpose()?;
     let uid = nix::unistd::geteuid().as_raw();
-    let shared = Arc::new(Shared { handle, sources, once: Once::default(), stop: stop.clone(), uid });
+    let shared =
+        Arc::new(Shared { session: Session::new(handle, sources), once: Once::default(), stop: stop.clone(), uid });
     let mut clients: JoinSet<Door> = JoinSet::new();
     let mut watching = Watching::default();
     loop {

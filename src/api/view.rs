@@ -1,9 +1,11 @@
-//! What a window needs of a session, live or replayed: answers to requests, and the newest pulse.
+//! What a window needs of a session, live or replayed: answers to requests, the newest pulse, and the way through time
+//! where there is one.
 //!
 //! Windows depend on this trait only, so that whatever implements it (a live engine behind a socket, a recorded
 //! session) is shown by the same code.
 
 use super::ApiError;
+use super::replay::{Playback, Steer};
 use crate::model::Micros;
 use crate::model::proto::{Request, Response, Summary};
 use futures_util::future::BoxFuture;
@@ -19,6 +21,10 @@ pub trait SessionView: Send + Sync {
 
     /// The link and with it the newest pulse; older ones are forgotten, so a slow window costs nothing.
     fn pulses(&self) -> watch::Receiver<Link>;
+
+    /// Moves through time. Returns at once: what becomes of it is told by [`SessionView::pulses`]. A live session knows
+    /// no time but now.
+    fn steer(&self, _steer: Steer) {}
 }
 
 /// How a window stands to its session.
@@ -31,6 +37,8 @@ pub enum Link {
     },
     /// Connected; the newest pulse.
     Live(Box<Summary>),
+    /// No engine: a recording, as of the time that is looked at.
+    Recorded(Box<Playback>),
     /// The connection is gone though the engine is alive; it is being made again.
     Lost {
         /// Why, for people.
@@ -54,6 +62,7 @@ impl Link {
     pub fn summary(&self) -> Option<&Summary> {
         match self {
             Self::Live(summary) => Some(summary),
+            Self::Recorded(playback) => Some(&playback.summary),
             Self::Over { last, .. } => last.as_deref(),
             Self::Connecting { .. } | Self::Lost { .. } => None,
         }

@@ -20,8 +20,8 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How much one read takes at most, in bytes.
-pub const READ_MAX: usize = 256 << 10;
+/// How much one read takes at most, in bytes: what was read is still in the processor's cache when it is written.
+pub const READ_MAX: usize = 64 << 10;
 
 /// How much the pipe should hold, in bytes: what the child can write while the sink is busy.
 const PIPE_SIZE: libc::c_int = 1 << 20;

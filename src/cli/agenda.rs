@@ -6,7 +6,7 @@ use super::target::{self, Way};
 use crate::api::Client;
 use crate::model::proto::{ItemVerb, ItemView, PAGE_LIMIT, Request, Response, Window};
 use crate::model::{ItemIndex, ItemStatus, State};
-use crate::store::{Folder, Purpose, clock, plain_safe, recover};
+use crate::store::{Folder, Purpose, clock, recover};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             let answer = target::block_on(async { Ok(way.connect("agenda", false).await?.0.ask(request).await?) })?;
             match answer {
                 Response::Done { said } if args.json => out.json(&serde_json::json!({ "done": said }))?,
-                Response::Done { said } if !said.is_empty() => out.line(&plain_safe(said.as_bytes()))?,
+                Response::Done { said } if !said.is_empty() => out.line(&said)?,
                 _ => {}
             }
         }
@@ -170,7 +170,7 @@ fn recorded(folder: &Folder) -> Result<Listing, Failure> {
     let state: State = recover(folder)?.state;
     let items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {
         let name = job.agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name);
-        ItemView { item, name, row: *row, again: state.retry_at.get(&item).copied() }
+        ItemView { item, name, row, again: state.retry_at.get(&item).copied() }
     });
     let items = items.collect();
     Ok(Listing { session: folder.id().to_owned(), held: state.held.is_some(), counts: state.counts, items })

@@ -2,8 +2,10 @@
 
 use super::exit::{Failure, NO_SESSION};
 use super::target::{self, Way};
+use crate::api::SessionView;
 use crate::store::Purpose;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Open another window on a session. Leaving it changes nothing for the session.
 #[derive(Debug, clap::Args)]
@@ -57,17 +59,10 @@ pub(super) fn need_terminal(instead: &str) -> Result<(), Failure> {
 /// Opens the window; the exit code when it is left.
 #[cfg(feature = "tui")]
 pub(super) fn window(way: &Way, read_only: bool) -> Result<u8, Failure> {
-    use super::exit::{LOST, OK, USAGE};
+    use super::exit::{LOST, OK};
     use crate::api::Live;
-    use crate::tui::{self, Ended, Options, TuiError};
-    let live = Live::start(way.target(), target::hello("tui", read_only))?;
-    let options = Options { read_only, ..Options::default() };
-    let ended = target::block_on(async {
-        tui::run(live, options).await.map_err(|error| match error {
-            TuiError::NoTerminal | TuiError::DumbTerminal { .. } => Failure::new(USAGE, error.to_string()),
-            TuiError::Terminal(_) => Failure::new(LOST, error.to_string()),
-        })
-    })?;
+    use crate::tui::Ended;
+    let ended = show(Live::start(way.target(), target::hello("tui", read_only))?, read_only)?;
     let mut out = super::out::Out::stdout();
     let code = match (ended, way) {
         (Ended::Detached, _) => {
@@ -89,6 +84,26 @@ pub(super) fn window(way: &Way, read_only: bool) -> Result<u8, Failure> {
     };
     out.flush()?;
     Ok(code)
+}
+
+/// Shows a session until the window is left; how it was.
+#[cfg(feature = "tui")]
+pub(super) fn show(session: Arc<dyn SessionView>, read_only: bool) -> Result<crate::tui::Ended, Failure> {
+    use super::exit::{LOST, USAGE};
+    use crate::tui::{self, Options, TuiError};
+    let options = Options { read_only, ..Options::default() };
+    target::block_on(async {
+        tui::run(session, options).await.map_err(|error| match error {
+            TuiError::NoTerminal | TuiError::DumbTerminal { .. } => Failure::new(USAGE, error.to_string()),
+            TuiError::Terminal(_) => Failure::new(LOST, error.to_string()),
+        })
+    })
+}
+
+/// There is no screen in this build, so there is nothing to show it on.
+#[cfg(not(feature = "tui"))]
+pub(super) fn show(_: Arc<dyn SessionView>, _: bool) -> Result<(), Failure> {
+    need_terminal("build it with the feature `tui`")
 }
 
 /// There is no screen in this build, so there is no window to open.

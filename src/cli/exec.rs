@@ -141,7 +141,8 @@ fn tell(out: &mut Out, detail: &CommandDetail, outcome: &CommandOutcome, raw: bo
         CommandOutcome::Finished { value, cut } => {
             let value = value.as_deref().unwrap_or_default();
             if raw && !value.is_empty() {
-                out.line(value)?;
+                out.raw(value.as_bytes())?;
+                out.raw(b"\n")?;
             } else {
                 value.lines().try_for_each(|line| out.childs_line(line.as_bytes()))?;
             }

@@ -43,10 +43,12 @@ impl From<StoreError> for Failure {
         let code = match error {
             StoreError::Running { .. } => REFUSED,
             StoreError::TooLong { .. } => FAILED,
+            StoreError::Exists { .. } | StoreError::Pattern(_) => USAGE,
             StoreError::Io { .. }
             | StoreError::NoSuchSession(_)
             | StoreError::Ambiguous { .. }
             | StoreError::NotASession { .. }
+            | StoreError::NotAnArchive { .. }
             | StoreError::OtherFormat { .. }
             | StoreError::Line { .. } => NO_SESSION,
         };

@@ -10,7 +10,7 @@ use super::lines;
 use super::out::complain;
 use crate::model::proto::OutputLine;
 use crate::model::{EventKind, Job, Marks, Stream};
-use crate::store::{Folder, JournalReader, OutputReader, Recorded, StoreError, plain_safe, recover};
+use crate::store::{Folder, JournalReader, OutputReader, Recorded, StoreError, escape_json, plain_safe, recover};
 use jiff::tz::TimeZone;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -182,7 +182,7 @@ impl Journal {
             }
             line.extend_from_slice(&block[..read]);
             if let Some(end) = memchr::memrchr(b'\n', &line) {
-                self.out.write_all(&line[..=end])?;
+                self.out.write_all(&escape_json(&line[..=end]))?;
                 self.at += end as u64 + 1;
                 line.clear();
             }

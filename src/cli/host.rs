@@ -9,7 +9,7 @@ use crate::child::ProcessId;
 use crate::model::Job;
 use crate::session::engine::{Engine, Options};
 use crate::session::{Handle, Message};
-use crate::store::{EngineFile, Folder, Limits, SessionFile};
+use crate::store::{Doing, EngineFile, Folder, Limits, SessionFile};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -205,7 +205,7 @@ fn minimum_free() -> Result<u64, Failure> {
 }
 
 /// How long, and how much, is kept.
-fn limits() -> Result<Limits, Failure> {
+pub(super) fn limits() -> Result<Limits, Failure> {
     let whole = |text: &str| text.parse::<u32>().ok();
     let days = limit("CHILDMINDER_KEEP_DAYS", KEEP_DAYS, whole, "a whole number of days, or none")?;
     let size = limit("CHILDMINDER_KEEP_SIZE", KEEP_SIZE, super::size, "a size such as 500M or 20G, or none")?;
@@ -229,7 +229,7 @@ fn remove_old(folder: &Folder, limits: Limits) -> Result<(), Failure> {
         return Ok(());
     }
     std::thread::Builder::new().name("retention".into()).spawn(move || {
-        crate::store::sweep(&dir, limits, |removed| match removed {
+        crate::store::sweep(&dir, limits, Doing::Remove, |removed| match removed {
             Ok(removed) => {
                 let days = removed.age.as_secs() / (24 * 3600);
                 let why = if removed.too_old { "it was too old" } else { "all together took too much room" };

@@ -10,6 +10,7 @@ mod demo;
 mod engine;
 mod exec;
 mod exit;
+mod export;
 mod follow;
 mod guardian;
 mod headless;
@@ -19,6 +20,8 @@ mod lines;
 mod log;
 mod ls;
 mod out;
+mod prune;
+mod replay;
 mod run;
 mod stop;
 mod target;
@@ -55,6 +58,9 @@ enum Command {
     Exec(exec::Args),
     Agenda(agenda::Args),
     Log(log::Args),
+    Replay(replay::Args),
+    Export(export::Args),
+    Prune(prune::Args),
     Stop(stop::Args),
     #[command(name = "__engine", hide = true)]
     Engine(engine::Args),
@@ -77,6 +83,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::Attach(args) => attach::run(&args),
         Command::Log(args) => log::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Prune(args) => prune::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Exec(args) => exec::run(args),
@@ -98,7 +107,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => 0.001,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("{unit} is no unit of time; ms, s, m and h are")),
+        "d" => 86400.0,
+        _ => return Err(format!("{unit} is no unit of time; ms, s, m, h and d are")),
     };
     let number: f64 =
         number.parse().map_err(|_| "a length of time is a number with or without a unit, as 90 or 1.5m")?;
@@ -139,6 +149,7 @@ mod tests {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("20ms"), Ok(Duration::from_millis(20)));
+        assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
         for wrong in ["", "m", "5 days", "-1", "nan", "inf"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

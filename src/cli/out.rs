@@ -1,6 +1,6 @@
 //! Output for people: aligned, coloured only on a terminal, and safe whatever a child or a file said.
 
-use crate::store::{make_safe, plain_safe};
+use crate::store::{escape_json, make_safe, plain_safe};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -47,9 +47,9 @@ impl Out {
         Self { to: BufWriter::new(stdout.lock()), colour }
     }
 
-    /// A line that is ours.
+    /// A line that is ours, or several; made safe, since names of files and sessions may be anybody's.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.to, "{text}")
+        text.split('\n').try_for_each(|line| writeln!(self.to, "{}", plain_safe(line.as_bytes())))
     }
 
     /// A line of the child's, made safe; its colours are kept where ours are.
@@ -65,9 +65,10 @@ impl Out {
         self.to.write_all(bytes)
     }
 
-    /// A value as JSON on one line.
+    /// A value as JSON on one line, with nothing in its strings that a terminal would obey.
     pub(super) fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, value)?;
+        let text = serde_json::to_vec(value)?;
+        self.to.write_all(&escape_json(&text))?;
         self.to.write_all(b"\n")
     }
 

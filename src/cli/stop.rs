@@ -6,7 +6,7 @@ use super::target;
 use crate::api::Client;
 use crate::model::proto::{Request, Response, ServerFrame};
 use crate::model::{Micros, StopMode};
-use crate::store::{Folder, Purpose, plain_safe, recover};
+use crate::store::{Folder, Purpose, recover};
 use std::time::Duration;
 
 /// End a session: the item that runs is finished, then the job's teardown runs.
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
         let answer = client.ask(Request::Stop { mode }).await?;
         let mut out = Out::stdout();
         match answer {
-            Response::Done { said } if !said.is_empty() => out.line(&plain_safe(said.as_bytes()))?,
+            Response::Done { said } if !said.is_empty() => out.line(&said)?,
             _ => out.line(&format!("{} is stopping", folder.id()))?,
         }
         out.flush()?;

@@ -1,5 +1,6 @@
 //! Commands: one Python string each, from the moment it is queued to the moment its fate is known.
 
+use super::rows::Row;
 use super::{Generation, ItemIndex, Micros};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase, in the order of their declaration.
+    pub const ALL: [Self; 5] = [Self::Init, Self::Setup, Self::Item, Self::Teardown, Self::Operator];
+
     /// The word shown to people and used in `--json`.
     pub fn word(self) -> &'static str {
         match self {
@@ -53,6 +57,10 @@ pub enum CommandState {
 }
 
 impl CommandState {
+    /// Every state, in the order of their declaration.
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Sent, Self::Started, Self::Finished, Self::Raised, Self::Lost, Self::Skipped];
+
     /// Whether nothing more can happen to the command.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Finished | Self::Raised | Self::Lost | Self::Skipped)
@@ -166,4 +174,41 @@ pub struct CommandRow {
     pub from: Marks,
     /// Where its slice ends; equal to `from` before it has ended.
     pub to: Marks,
+}
+
+impl Row for CommandRow {
+    type Words = [u64; 10];
+
+    fn to_words(&self) -> [u64; 10] {
+        let kind = self.phase as u64 | (self.state as u64) << 8 | u64::from(self.item.is_some()) << 16;
+        [
+            kind | u64::from(self.generation.0) << 32,
+            u64::from(self.item.unwrap_or_default().0),
+            self.queued.0,
+            self.took.0,
+            self.queued_at,
+            self.ended_at,
+            self.from.stdout,
+            self.from.stderr,
+            self.to.stdout,
+            self.to.stderr,
+        ]
+    }
+
+    fn from_words(words: &[u64; 10]) -> Option<Self> {
+        let &[kind, item, queued, took, queued_at, ended_at, from_out, from_err, to_out, to_err] = words;
+        let item = ItemIndex(u32::try_from(item).ok()?);
+        Some(Self {
+            phase: *Phase::ALL.get((kind & 0xff) as usize)?,
+            state: *CommandState::ALL.get((kind >> 8 & 0xff) as usize)?,
+            generation: Generation(u32::try_from(kind >> 32).ok()?),
+            item: (kind >> 16 & 1 == 1).then_some(item),
+            queued: Micros(queued),
+            took: Micros(took),
+            queued_at,
+            ended_at,
+            from: Marks { stdout: from_out, stderr: from_err },
+            to: Marks { stdout: to_out, stderr: to_err },
+        })
+    }
 }

@@ -1,5 +1,6 @@
 //! Agenda items: their statuses, what the fold keeps of each, and what one yields.
 
+use super::rows::Row;
 use super::{CommandId, Micros};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub enum ItemStatus {
 }
 
 impl ItemStatus {
-    /// Every status, in the order in which counts are shown.
+    /// Every status, in the order in which counts are shown, which is that of their declaration.
     pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Running,
@@ -77,6 +78,37 @@ pub struct ItemRow {
     pub first_command: Option<CommandId>,
     /// Byte offset of the `item_ended` line in the journal; zero before that.
     pub ended_at: u64,
+}
+
+impl Row for ItemRow {
+    type Words = [u64; 6];
+
+    fn to_words(&self) -> [u64; 6] {
+        let kind = self.status as u64
+            | u64::from(self.progress.is_some()) << 8
+            | u64::from(self.started.is_some()) << 9
+            | u64::from(self.first_command.is_some()) << 10;
+        [
+            kind | u64::from(self.attempt) << 32,
+            u64::from(self.progress.unwrap_or_default().to_bits()),
+            self.started.unwrap_or_default().0,
+            self.took.0,
+            self.first_command.unwrap_or_default().0,
+            self.ended_at,
+        ]
+    }
+
+    fn from_words(&[kind, progress, started, took, first_command, ended_at]: &[u64; 6]) -> Option<Self> {
+        Some(Self {
+            status: *ItemStatus::ALL.get((kind & 0xff) as usize)?,
+            attempt: u32::try_from(kind >> 32).ok()?,
+            progress: (kind >> 8 & 1 == 1).then_some(f32::from_bits(u32::try_from(progress).ok()?)),
+            started: (kind >> 9 & 1 == 1).then_some(Micros(started)),
+            took: Micros(took),
+            first_command: (kind >> 10 & 1 == 1).then_some(CommandId(first_command)),
+            ended_at,
+        })
+    }
 }
 
 /// What an item yields.

@@ -15,6 +15,8 @@ pub mod pattern;
 pub mod proto;
 pub mod rows;
 pub mod search;
+pub(crate) mod sgr;
+pub mod size;
 pub mod state;
 
 pub use child::{ChildState, Exit, Hello, SignalName};

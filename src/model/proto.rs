@@ -250,6 +250,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether it is answered from what is recorded: it neither changes anything, nor needs the child or an engine.
+    pub fn only_reads(&self) -> bool {
+        !self.writes() && !matches!(self, Self::Subscribe { .. } | Self::Complete { .. } | Self::Check { .. })
+    }
+
     /// Whether it changes anything.
     pub fn writes(&self) -> bool {
         matches!(

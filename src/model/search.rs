@@ -1,6 +1,6 @@
 //! What is sought in the output, and which of its lines are wanted: the questions, without the answers' machinery.
 
-use super::proto::{LineAnchor, OutputAt};
+use super::proto::{LineAnchor, OutputAt, OutputQuery};
 use super::{ItemIndex, Micros, Stream};
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,21 @@ pub struct SearchQuery {
     pub from: OutputAt,
     /// Towards later lines.
     pub forward: bool,
+}
+
+impl SearchQuery {
+    /// The lines among which it looks, from its place.
+    pub fn lines(&self) -> OutputQuery {
+        OutputQuery {
+            stream: self.stream,
+            at: self.from,
+            before: 0,
+            after: 0,
+            command: None,
+            filter: self.filter.clone(),
+            raw: false,
+        }
+    }
 }
 
 /// What a search looks for.

@@ -223,12 +223,17 @@ impl State {
     }
 
     /// The row of a command.
-    pub fn command(&self, id: CommandId) -> Option<&CommandRow> {
+    pub fn command(&self, id: CommandId) -> Option<CommandRow> {
         self.commands.get(row_of(id)?)
     }
 
+    /// The rows of the commands from this one on, in order.
+    pub fn commands_from(&self, id: CommandId) -> impl Iterator<Item = CommandRow> {
+        self.commands.range(row_of(id).unwrap_or_default()..self.commands.len())
+    }
+
     /// The row of an item.
-    pub fn item(&self, item: ItemIndex) -> Option<&ItemRow> {
+    pub fn item(&self, item: ItemIndex) -> Option<ItemRow> {
         self.items.get(item.as_usize())
     }
 

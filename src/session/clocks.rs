@@ -137,7 +137,8 @@ impl<W: World> Actor<W> {
         let due = self.state.retry_at.values().min()?;
         let now = self.world.now();
         let until = Micros(now.mono.0 + due.since(now.wall).0);
-        let waiting = self.state.retry_at.keys().filter_map(|item| self.state.item(*item));
+        let mut rows = self.state.items.reader();
+        let waiting = self.state.retry_at.keys().filter_map(|item| rows.get(item.as_usize()));
         let since = waiting.filter_map(|row| Some(Micros(row.started?.0 + row.took.0))).min().unwrap_or(now.wall);
         let since = Now { wall: since, mono: now.mono };
         Some(Deadline { what: WaitFor::Retry, since, until: Some(until) })

@@ -2,7 +2,7 @@
 
 use super::feed::Feed;
 use crate::model::proto::{Refusal, RefusalKind, Request, Response, Summary};
-use crate::model::{Job, Origin, State};
+use crate::model::{Job, Marks, Origin, State};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +15,10 @@ pub trait Inspect {
     fn state(&self) -> &State;
     /// The session at one glance.
     fn summary(&self) -> Summary;
+    /// Where the streams ended, when it is an earlier time that is looked at.
+    fn until(&self) -> Option<Marks> {
+        None
+    }
 }
 
 type Look = Box<dyn FnOnce(&dyn Inspect) + Send>;

@@ -26,5 +26,5 @@ pub use actor::{Actor, Label};
 pub use feed::{Feed, FeedCursor};
 pub use handle::{Handle, Inspect, Message};
 pub use requests::Answer;
-pub use summary::head;
+pub use summary::{head, summary_of};
 pub use world::{Now, Telemetry, World};

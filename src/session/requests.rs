@@ -165,7 +165,7 @@ impl<W: World> Actor<W> {
     pub(super) fn answer_exec(&mut self, id: CommandId, outcome: &CommandOutcome) {
         let source = self.desk.sources.remove(&id);
         let Some(reply) = self.desk.execs.remove(&id) else { return };
-        let (Some((source, by)), Some(row)) = (source, self.state.command(id).copied()) else { return };
+        let (Some((source, by)), Some(row)) = (source, self.state.command(id)) else { return };
         let cut = source.len() > SOURCE_SHOWN;
         let shown = if cut { source.chars().take(SOURCE_SHOWN / 4).collect() } else { source };
         let view = CommandView { id, row, item_name: None, head: head(&shown), by: Some(by) };

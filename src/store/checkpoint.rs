@@ -11,7 +11,7 @@ use super::journal::Recorded;
 use super::journal_reader::JournalReader;
 use super::rows_file::{self, Checksum, Extent, Record};
 use super::session_file;
-use crate::model::rows::Rows;
+use crate::model::rows::{Row, Rows};
 use crate::model::{CommandId, CommandRow, Event, EventKind, ItemIndex, ItemRow, State};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -39,9 +39,10 @@ pub(super) struct Position {
     commands: Extent,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Content<S> {
-    position: Position,
+/// A checkpoint without its rows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Content<S> {
+    pub(super) position: Position,
     state: S,
 }
 
@@ -205,10 +206,11 @@ impl Checkpointer {
     }
 }
 
-fn gather<T: Copy>(places: &mut Vec<u64>, rows: &Rows<T>) -> Vec<(u64, T)> {
+fn gather<T: Row>(places: &mut Vec<u64>, rows: &Rows<T>) -> Vec<(u64, T)> {
     places.sort_unstable();
     places.dedup();
-    let row = |place: &u64| Some((*place, *rows.get(usize::try_from(*place).ok()?)?));
+    let mut reader = rows.reader();
+    let row = |place: &u64| Some((*place, reader.get(usize::try_from(*place).ok()?)?));
     places.iter().filter_map(row).collect()
 }
 
@@ -320,10 +322,16 @@ pub(super) fn read_end(folder: &Folder) -> Option<State> {
 
 /// The last checkpoint with its rows. `Ok(None)`: there is none. An error says why the one there cannot be used.
 pub(super) fn read(folder: &Folder, journal: &JournalReader) -> Result<Option<(State, Position)>, String> {
-    let Some(Content { position, mut state }) = read_small(folder)? else { return Ok(None) };
-    if !fits(journal, &position, &state) {
+    let Some(head) = read_small(folder)? else { return Ok(None) };
+    if !fits(journal, &head.position, &head.state) {
         return Err("it does not fit the journal".into());
     }
+    with_rows(folder, head).map(Some)
+}
+
+/// A checkpoint with its rows. An error says why they cannot be used.
+pub(super) fn with_rows(folder: &Folder, head: Content<State>) -> Result<(State, Position), String> {
+    let Content { position, mut state } = head;
     let open = |path: &Path| File::open(path).map_err(|error| format!("{}: {error}", path.display()));
     let named = |name: &str| {
         let name = name.to_owned();
@@ -332,7 +340,13 @@ pub(super) fn read(folder: &Folder, journal: &JournalReader) -> Result<Option<(S
     state.items = rows_file::read(&open(&folder.item_rows())?, position.items).map_err(named("items.ckpt"))?;
     state.commands =
         rows_file::read(&open(&folder.command_rows())?, position.commands).map_err(named("commands.ckpt"))?;
-    Ok(Some((state, position)))
+    Ok((state, position))
+}
+
+/// The newest checkpoint that ends at or before this byte of the journal, without its rows.
+pub(super) fn head_before(folder: &Folder, journal: &JournalReader, to: u64) -> Option<Content<State>> {
+    let head = read_small(folder).ok()??;
+    (head.position.end <= to && fits(journal, &head.position, &head.state)).then_some(head)
 }
 
 fn read_small(folder: &Folder) -> Result<Option<Content<State>>, String> {

@@ -1,5 +1,6 @@
 //! What can go wrong with a session's folder, in sentences for people.
 
+use crate::model::BadPattern;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,20 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something of that name is there, and was not to be replaced.
+    #[error("{path} is there already: name another file, or replace it with --force")]
+    Exists {
+        /// What was to be written.
+        path: PathBuf,
+    },
+    /// The file is no packed session, or cannot be unpacked here.
+    #[error("{path} cannot be opened as a packed session: {why}")]
+    NotAnArchive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Another version of childminder made it.
     #[error(
         "{path} was written in session format {found}; this childminder ({version}) reads format {ours}: use the version that made it",
@@ -66,6 +81,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The output cannot be filtered or searched with this.
+    #[error("this is no pattern: {0}")]
+    Pattern(#[from] BadPattern),
     /// An event is too long to be journalled; trying again will not help.
     #[error("an event of {length} bytes is over the journal's limit of {limit} bytes a line and was not recorded")]
     TooLong {

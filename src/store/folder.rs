@@ -95,10 +95,15 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The folder at this absolute path, whatever it holds so far.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { id: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path }
+    }
+
     /// The folder at this path, which must hold a `session.json` (looked at only when it is read).
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = std::path::absolute(path).map_err(failed("open", path))?;
-        let folder = Self { id: path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path };
+        let folder = Self::at(path);
         match folder.session_json().metadata() {
             Ok(file) if file.is_file() => Ok(folder),
             Ok(_) => Err(folder.broken("its session.json is not a file")),

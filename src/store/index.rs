@@ -312,6 +312,43 @@ impl Records {
         records
     }
 
+    /// As they were when the streams had come this far. The read that was going on then is cut.
+    pub(super) fn cut(&mut self, until: Marks) {
+        let all = self.ends();
+        let within = |record: &Record| record.ends.stdout <= until.stdout && record.ends.stderr <= until.stderr;
+        let kept = self.partition(within);
+        let Some(next) = self.get(kept) else { return };
+        self.tail.truncate(usize::try_from(kept.saturating_sub(self.count)).unwrap_or_default());
+        self.count = self.count.min(kept);
+        let mut ends = self.ends();
+        let mut lost_so_far = self.starts_lost(kept);
+        let mut streams = [Stream::Stdout, Stream::Stderr];
+        if next.stream == Stream::Stderr {
+            streams.reverse();
+        }
+        for stream in streams {
+            let length = part(until, stream).min(part(all, stream)).saturating_sub(part(ends, stream));
+            if length > 0 {
+                let own = stream == next.stream;
+                let lost = own && next.lost;
+                *part_mut(&mut ends, stream) += length;
+                lost_so_far += if lost { length } else { 0 };
+                let command = next.command.filter(|_| own);
+                self.tail.push(Record { stream, ends, length, wall: next.wall, command, lost, lost_so_far });
+            }
+        }
+    }
+
+    /// Bytes of both streams that were lost before this record.
+    fn starts_lost(&self, place: u64) -> u64 {
+        place.checked_sub(1).and_then(|before| self.get(before)).map_or(0, |before| before.lost_so_far)
+    }
+
+    /// Whether there is an index: without one nobody knows when what was read.
+    pub(super) fn has_index(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Without an index: stdout, then stderr.
     pub(super) fn none(lengths: Marks) -> Self {
         let mut records = Self { file: None, count: 0, tail: Vec::new(), block: RefCell::default() };

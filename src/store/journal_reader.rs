@@ -5,7 +5,7 @@
 
 use super::error::{StoreError, failed};
 use super::journal::{LINE_LIMIT, Recorded};
-use crate::model::{Event, Seq};
+use crate::model::{Event, Micros, Seq};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -58,6 +58,12 @@ impl JournalReader {
         Ok(Self { path: path.to_owned(), file })
     }
 
+    /// One in which nothing stands, for a folder whose journal is gone.
+    pub fn empty(path: &Path) -> Result<Self, StoreError> {
+        let nothing = Path::new("/dev/null");
+        Ok(Self { path: path.to_owned(), file: File::open(nothing).map_err(failed("read", nothing))? })
+    }
+
     /// The event whose line begins at this byte.
     pub fn at(&self, offset: u64) -> Result<Event, StoreError> {
         let mut line = Vec::new();
@@ -101,6 +107,16 @@ impl JournalReader {
     /// Where the first event after this one begins: found by bisection, for somebody who comes late to a long journal.
     /// The journal's end if there is none yet.
     pub fn after(&self, seq: Seq) -> Result<u64, StoreError> {
+        self.partition(|event| event.seq <= seq)
+    }
+
+    /// Where the first event after this wall time begins. Where the clock was set back, one of the places that fit.
+    pub fn after_time(&self, wall: Micros) -> Result<u64, StoreError> {
+        self.partition(|event| event.wall <= wall)
+    }
+
+    /// Where the first event that is not `before` begins, if events are ordered by that.
+    fn partition(&self, before: impl Fn(&Event) -> bool) -> Result<u64, StoreError> {
         let (mut low, mut high) = (0, self.length()?);
         while high - low > BLOCK as u64 {
             let middle = low + (high - low) / 2;
@@ -108,13 +124,26 @@ impl JournalReader {
             let mut lines = self.iter_from(self.line_after(middle, high)?);
             let found = lines.find_map(Result::ok).filter(|found| found.at < high);
             match found {
-                Some(found) if found.event.seq <= seq => low = found.at,
+                Some(found) if before(&found.event) => low = found.at,
                 _ => high = middle,
             }
         }
         let mut events = self.iter_from(low);
-        let found = events.find_map(|line| line.ok().filter(|found| found.event.seq > seq));
+        let found = events.find_map(|line| line.ok().filter(|found| !before(&found.event)));
         Ok(found.map_or(events.end(), |found| found.at))
+    }
+
+    /// Where a line begins some bytes before the line that begins here: about `size` before it where lines are short. The
+    /// journal's beginning is before every line, and before itself.
+    pub fn back_from(&self, offset: u64, mut size: u64) -> Result<u64, StoreError> {
+        loop {
+            let Some(from) = offset.checked_sub(size).filter(|from| *from > 0) else { return Ok(0) };
+            let line = self.line_after(from, offset)?;
+            if line < offset {
+                return Ok(line);
+            }
+            size *= 2;
+        }
     }
 
     /// The beginning of the first line after this byte; `end` if there is none before it.

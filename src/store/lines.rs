@@ -87,6 +87,12 @@ impl Entries {
     }
 }
 
+/// Whether an index file tells of all whole blocks of a log of this length.
+pub(super) fn is_whole(path: &Path, log: &File, length: u64) -> bool {
+    let entries = || Entries::check(File::open(path).ok()?, log, length);
+    length < BLOCK || entries().is_some_and(|entries| entries.count == length / BLOCK)
+}
+
 /// An entry carries 16 bits that prove it: a wrong one would glue lines together.
 fn encode(entry: u64, lines: u64) -> u64 {
     let lines = lines & ((1 << 48) - 1);

@@ -22,20 +22,31 @@ mod index;
 pub mod journal;
 pub mod journal_reader;
 mod lines;
+mod missing;
 pub mod output;
+pub mod pack;
 pub mod pages;
+mod paging;
+pub mod places;
 pub mod recovery;
 pub mod retention;
 mod rows_file;
 pub mod safe;
+mod scope;
+pub mod search;
 pub mod session_file;
 pub mod traces;
+pub mod unpack;
 mod view;
 
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]
+mod pack_tests;
+#[cfg(test)]
 mod page_tests;
+#[cfg(test)]
+mod search_tests;
 
 pub use checkpoint::Checkpointer;
 pub use error::StoreError;
@@ -44,8 +55,12 @@ pub use folder::{Folder, Lock, new_id, sessions_dir};
 pub use journal::{Journal, Recorded};
 pub use journal_reader::JournalReader;
 pub use output::{Loss, Losses, Output, OutputWriter};
-pub use pages::{OutputReader, Places, Resolve, Slice};
-pub use recovery::{Recovered, recover};
-pub use retention::{Limits, sweep};
-pub use safe::{make_safe, plain_safe};
+pub use pack::{Packed, pack};
+pub use pages::{Heard, OutputReader};
+pub use places::{Places, Resolve, Slice};
+pub use recovery::{Base, BaseFile, Recovered, base_before, recover};
+pub use retention::{Doing, Limits, Removed, sweep};
+pub use safe::{escape_json, is_hostile, make_safe, plain_safe};
+pub use search::{Asker, Memory, Wish};
 pub use session_file::{ChildFile, EngineFile, SessionFile};
+pub use unpack::{Unpacked, cache_dir};

@@ -27,6 +27,15 @@ pub struct Limits {
     pub size: Option<u64>,
 }
 
+/// What is to be done with what is over the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// Remove it.
+    Remove,
+    /// Only tell of it, as if it had been removed; nothing is changed.
+    Look,
+}
+
 /// A session that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
@@ -48,7 +57,7 @@ struct Candidate {
 
 /// Removes what is over the limits from a folder of sessions, and tells of each as it is gone. What cannot be looked at
 /// or removed stays.
-pub fn sweep(dir: &Path, limits: Limits, mut tell: impl FnMut(Result<Removed, (PathBuf, io::Error)>)) {
+pub fn sweep(dir: &Path, limits: Limits, doing: Doing, mut tell: impl FnMut(Result<Removed, (PathBuf, io::Error)>)) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     let uid = nix::unistd::geteuid().as_raw();
     let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -56,7 +65,9 @@ pub fn sweep(dir: &Path, limits: Limits, mut tell: impl FnMut(Result<Removed, (P
     let mut sessions = Vec::new();
     for entry in entries.flatten().filter(|entry| is_our_folder(entry, uid)) {
         if entry.file_name().as_encoded_bytes().starts_with(DOOMED.as_bytes()) {
-            finish(&entry.path(), &mut tell);
+            if doing == Doing::Remove {
+                finish(&entry.path(), &mut tell);
+            }
         } else if let Some(session) = look_at(&entry.path(), uid, &host) {
             sessions.push(session);
         }
@@ -70,7 +81,11 @@ pub fn sweep(dir: &Path, limits: Limits, mut tell: impl FnMut(Result<Removed, (P
         if age < FRESH || !(too_old || too_much) {
             continue;
         }
-        match remove(&session.folder) {
+        let gone = match doing {
+            Doing::Remove => remove(&session.folder),
+            Doing::Look => Ok(!session.folder.is_running()),
+        };
+        match gone {
             Ok(true) => {
                 left = left.saturating_sub(session.bytes);
                 tell(Ok(Removed { id: session.folder.id().to_owned(), bytes: session.bytes, age, too_old }));
@@ -149,8 +164,12 @@ mod tests {
 
     fn swept(dir: &Path, age: Option<u64>, kib: Option<u64>) -> Vec<String> {
         let limits = Limits { age: age.map(|hours| Duration::from_secs(hours * HOUR)), size: kib.map(|kib| kib << 10) };
-        let mut gone = Vec::new();
-        sweep(dir, limits, |removed| gone.push(removed.expect("removed").id));
+        let mut gone = [Vec::new(), Vec::new()];
+        for (doing, gone) in [Doing::Look, Doing::Remove].into_iter().zip(&mut gone) {
+            sweep(dir, limits, doing, |removed| gone.push(removed.expect("removed").id));
+        }
+        let [told, gone] = gone;
+        assert_eq!(told, gone, "what is told beforehand is what goes");
         gone
     }
 

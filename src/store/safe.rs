@@ -4,10 +4,10 @@
 //! everything else is shown as text, so that nothing a child prints is hidden and nothing it prints acts. What is safe
 //! already is not changed.
 
+use crate::model::sgr;
+use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The longest SGR sequence that is let through, in bytes.
-const SGR_LIMIT: usize = 64;
 /// Stands for what a carriage return has overwritten.
 const OVERWRITTEN: char = '␍';
 
@@ -56,7 +56,7 @@ fn render_valid(valid: &str, colours: bool, text: &mut String) {
     while let Some(place) = rest.find(is_unsafe) {
         text.push_str(&rest[..place]);
         rest = &rest[place..];
-        if let Some(length) = sgr_length(rest.as_bytes()) {
+        if let Some(length) = sgr::length(rest.as_bytes()) {
             if colours {
                 text.push_str(&rest[..length]);
             }
@@ -69,13 +69,58 @@ fn render_valid(valid: &str, colours: bool, text: &mut String) {
     text.push_str(rest);
 }
 
-/// Controls other than tab, what changes the direction of text, and what some programs take for the end of a line.
-fn is_unsafe(character: char) -> bool {
+/// Whether a character may change anything but its own cell, or takes none: controls, what changes the direction of
+/// text, what some programs take for the end of a line, what is invisible. Only the two joiners (U+200C and U+200D) come
+/// through of those: whole scripts and many emoji are spelt with them.
+pub fn is_hostile(character: char) -> bool {
     match character {
-        '\t' => false,
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        ' '..='~' => false,
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{feff}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e007f}' => true,
         other => other.is_control(),
     }
+}
+
+/// The same JSON with every hostile character in its strings escaped: what a JSON writer leaves as it is (DEL, C1, what
+/// turns the direction of text) is obeyed by a terminal all the same.
+pub fn escape_json(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            // JSON may be laid out with newlines; inside a string there is none.
+            if character == '\n' || !is_hostile(character) {
+                escaped.push(character);
+                continue;
+            }
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            escaped.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Cow::Owned(escaped.into_bytes())
+}
+
+/// What is shown instead of itself: a tab only moves on.
+fn is_unsafe(character: char) -> bool {
+    character != '\t' && is_hostile(character)
 }
 
 fn push_shown(character: char, text: &mut String) {
@@ -87,13 +132,6 @@ fn push_shown(character: char, text: &mut String) {
             let _ = write!(text, "<U+{:04X}>", u32::from(other));
         }
     }
-}
-
-/// The length of the SGR sequence that begins here: `ESC [`, digits, `;` and `:`, `m`.
-fn sgr_length(bytes: &[u8]) -> Option<usize> {
-    let parameters = bytes.strip_prefix(b"\x1b[")?;
-    let end = parameters.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b':'))?;
-    (parameters[end] == b'm' && end + 3 <= SGR_LIMIT).then_some(end + 3)
 }
 
 /// The same bytes without a UTF-8 sequence that was cut off at their end.
@@ -147,6 +185,15 @@ mod tests {
         assert_eq!(without_cut_character(b"\x80\x80\x80\x80"), b"\x80\x80\x80\x80");
     }
 
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        for hidden in ['\u{ad}', '\u{200b}', '\u{2060}', '\u{feff}', '\u{fff9}', '\u{e0041}', '\u{2067}', '\u{85}'] {
+            assert_eq!(make_safe(hidden.to_string().as_bytes()), format!("<U+{:04X}>", u32::from(hidden)));
+        }
+        let spelt = "\u{645}\u{6cc}\u{200c}\u{62e} \u{1f469}\u{200d}\u{1f680}";
+        assert_eq!(make_safe(spelt.as_bytes()), spelt);
+    }
+
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let pieces = prop_oneof![
             Just(b"\x1b[".to_vec()),
@@ -162,12 +209,20 @@ mod tests {
 
     proptest! {
         #[test]
+        fn escaped_json_says_the_same_and_holds_nothing_hostile(text in "[\\PC\u{0}-\u{9f}\u{2028}-\u{202e}\u{e0041}]{0,40}") {
+            let json = serde_json::to_vec(&text).unwrap();
+            let escaped = String::from_utf8(escape_json(&json).into_owned()).unwrap();
+            prop_assert!(!escaped.contains(is_hostile), "{:?}", escaped);
+            prop_assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
+        }
+
+        #[test]
         fn nothing_acts_and_safe_stays_safe(bytes in hostile()) {
             let safe = make_safe(&bytes);
             let mut rest = safe.as_str();
             while let Some(place) = rest.find(is_unsafe) {
                 rest = &rest[place..];
-                let length = sgr_length(rest.as_bytes());
+                let length = sgr::length(rest.as_bytes());
                 prop_assert!(length.is_some(), "{:?}", safe);
                 rest = &rest[length.unwrap_or_default()..];
             }

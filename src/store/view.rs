@@ -9,7 +9,8 @@ use crate::model::Stream;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// One stream.
@@ -27,15 +28,15 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A stream whose log has `stored` bytes.
+    /// A stream whose log has `stored` bytes, and of which nothing is looked at from `until` on.
     pub(super) fn new(
         stream: Stream,
         (log, stored): (&'a File, u64),
+        until: u64,
         records: &'a Records,
-        line_index: &Path,
-        counted: &'a Counted,
+        (line_index, counted): (&Path, &'a Counted),
     ) -> Self {
-        let length = part(records.ends(), stream).max(stored);
+        let length = part(records.ends(), stream).max(stored).min(until);
         Self {
             stream,
             log,
@@ -55,11 +56,22 @@ impl<'a> View<'a> {
 
     /// Reads bytes; fewer than asked for only at the end, or where the file gives none.
     pub(super) fn read(&self, from: u64, most: u64) -> Vec<u8> {
-        let most = most.min(self.stored.saturating_sub(from));
-        let mut bytes = vec![0; usize::try_from(most).unwrap_or_default()];
-        let got = read_full(self.log, &mut bytes, from);
-        bytes.truncate(got);
+        let mut bytes = Vec::new();
+        self.read_into(from..from.saturating_add(most), &mut bytes);
         bytes
+    }
+
+    /// Reads bytes into a buffer, and leaves nothing else in it; fewer than asked for as above.
+    pub(super) fn read_into(&self, range: Range<u64>, buffer: &mut Vec<u8>) {
+        let most = usize::try_from(range.end.min(self.stored).saturating_sub(range.start)).unwrap_or_default();
+        buffer.resize(most, 0);
+        let got = read_full(self.log, buffer, range.start);
+        buffer.truncate(got);
+    }
+
+    /// The log as the file system knows it: device and inode.
+    pub(super) fn identity(&self) -> (u64, u64) {
+        self.log.metadata().map_or((0, 0), |file| (file.dev(), file.ino()))
     }
 
     /// Looks at the bytes of a block from `from` on (within it) up to `to`.
@@ -104,7 +116,7 @@ impl<'a> View<'a> {
     }
 
     /// The first lost stretch that lies, in part at least, in these bytes.
-    fn lost_in(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+    pub(super) fn lost_in(&self, from: u64, to: u64) -> Option<(u64, u64)> {
         if !self.any_lost || from >= to {
             return None;
         }

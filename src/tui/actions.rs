@@ -24,6 +24,8 @@ pub(super) enum Context {
     Prompt,
     /// All of one command, item or exception.
     Detail,
+    /// Any pane of a recording. In the prompt only keys that write nothing.
+    Replay,
     /// Any pane. In the prompt only keys that write nothing.
     Anywhere,
 }
@@ -41,6 +43,7 @@ impl Context {
             Self::Log => "Log",
             Self::Prompt => "Prompt",
             Self::Detail => "Details",
+            Self::Replay => "Replay",
             Self::Anywhere => "Anywhere",
         }
     }
@@ -116,6 +119,20 @@ pub(super) enum Action {
     LeavePrompt,
     InterruptOrClear,
     Close,
+    Play,
+    StepBack,
+    StepOn,
+    Slower,
+    Faster,
+    ItemBefore,
+    ItemAfter,
+    ExceptionBefore,
+    ExceptionAfter,
+    GoTo,
+    GoToRow,
+    TimeStart,
+    TimeEnd,
+    Shorten,
 }
 
 /// One line of the table.
@@ -159,12 +176,47 @@ const fn write(
     Info { writes: true, ..info(action, name, contexts, keys, bar, doc) }
 }
 
-use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Selection};
+use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Replay, Selection};
 
 const SCROLLED: &[Context] = &[List, Output, Log, Detail];
 
 /// The table. Its order is the order of the key bar and of help.
 pub(super) const TABLE: &[Info] = &[
+    info(Action::Play, "play or pause", &[Replay], &["space"], "play", "Let the recorded time go on, or stop it"),
+    info(Action::StepBack, "step back", &[Replay], &[","], "", "One event back"),
+    info(Action::StepOn, "step", &[Replay], &["."], "step", "One event on"),
+    info(Action::Slower, "slower", &[Replay], &["<"], "", "Play more slowly, down to ¼×"),
+    info(Action::Faster, "faster", &[Replay], &[">"], "faster", "Play faster, up to 1000×"),
+    info(Action::ItemBefore, "previous item", &[Replay], &["{"], "", "Back to where an item was begun"),
+    info(Action::ItemAfter, "next item", &[Replay], &["}"], "item", "On to where an item was begun"),
+    info(Action::ExceptionBefore, "previous exception", &[Replay], &["("], "", "Back to where something was raised"),
+    info(Action::ExceptionAfter, "next exception", &[Replay], &[")"], "exception", "On to where something was raised"),
+    info(
+        Action::GoTo,
+        "go to a time",
+        &[Replay],
+        &["@"],
+        "go to",
+        "Go to a time (14:05:09, +10m, -5s, 50%), an event (#1234) or an item's beginning (its name)",
+    ),
+    info(
+        Action::GoToRow,
+        "go to the row's time",
+        &[Replay],
+        &["J"],
+        "",
+        "Go to where the selected item was begun, command was queued or exception was raised last",
+    ),
+    info(Action::TimeStart, "start", &[Replay], &["^"], "", "To the start of the recording"),
+    info(Action::TimeEnd, "end", &[Replay], &["$"], "", "To the end of the recording"),
+    info(
+        Action::Shorten,
+        "shorten idle time",
+        &[Replay],
+        &["x"],
+        "",
+        "Leave out time in which nothing happened while playing, or play all of it",
+    ),
     write(
         Action::Retry,
         "retry",
@@ -253,12 +305,12 @@ pub(super) const TABLE: &[Info] = &[
         "save",
         "Write the selection, or all that the filter shows, to a file",
     ),
-    info(Action::NextError, "next error", &[Output], &["e"], "error", "The next line that looks like an error"),
-    info(Action::PreviousError, "previous error", &[Output], &["E"], "", "The one before"),
-    info(Action::NextException, "next exception", &[Output], &["x"], "exc", "Where the next exception was raised"),
-    info(Action::PreviousException, "previous exception", &[Output], &["X"], "", "Where the one before was raised"),
-    info(Action::NextItem, "next item", &[Output], &["]"], "", "Where the next item's output begins"),
-    info(Action::PreviousItem, "previous item", &[Output], &["["], "", "Where this or the previous item's begins"),
+    info(Action::NextError, "error below", &[Output], &["e"], "error", "The next line that looks like an error"),
+    info(Action::PreviousError, "error above", &[Output], &["E"], "", "The one before"),
+    info(Action::NextException, "exception below", &[Output], &["p"], "exc", "Where the next exception was raised"),
+    info(Action::PreviousException, "exception above", &[Output], &["P"], "", "Where the one before was raised"),
+    info(Action::NextItem, "item below", &[Output], &["]"], "", "Where the next item's output begins"),
+    info(Action::PreviousItem, "item above", &[Output], &["["], "", "Where this or the previous item's begins"),
     info(Action::Stream, "stream", &[Output], &["s"], "stream", "Show both streams, stdout only or stderr only"),
     info(
         Action::Follow,
@@ -417,7 +469,7 @@ pub(super) fn find(action: Action) -> Option<&'static Info> {
 /// The key table of the README, in Markdown.
 pub fn key_table_markdown() -> String {
     let mut table = String::from("| where | keys | what |\n|---|---|---|\n");
-    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Detail, Prompt] {
+    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Detail, Prompt, Replay] {
         for info in TABLE.iter().filter(|info| info.contexts.first() == Some(&context)) {
             let mut places = String::new();
             for (at, place) in info.contexts.iter().enumerate() {

@@ -13,7 +13,7 @@ use vte::{Params, Parser, Perform};
 const TAB: usize = 8;
 
 /// The line, over a base style. Without `colour` attributes are kept and colours are not.
-pub(super) fn styled(text: &str, base: Style, colour: bool) -> Line<'static> {
+pub fn styled(text: &str, base: Style, colour: bool) -> Line<'static> {
     marked(text, base, colour, std::iter::empty(), Style::new())
 }
 
@@ -240,7 +240,10 @@ mod tests {
         let reversed = |span: &Span<'_>| span.style.add_modifier.contains(Modifier::REVERSED);
         let seen: Vec<(String, bool)> =
             line.spans.iter().map(|span| (span.content.to_string(), reversed(span))).collect();
-        assert_eq!(seen, [("a", true), ("b", true), ("c", false), ("d", false), ("e", false)].map(|(t, r)| (t.to_owned(), r)));
+        assert_eq!(
+            seen,
+            [("a", true), ("b", true), ("c", false), ("d", true), ("e", false)].map(|(t, r)| (t.to_owned(), r))
+        );
     }
 
     proptest! {

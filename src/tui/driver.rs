@@ -256,13 +256,15 @@ impl<S: Screen> Driver<S> {
             }
             Effect::Osc52(text) => self.screen.copy(&text),
             Effect::Give(programs, clip) => {
-                self.flight.push(
-                    async move { Msg::Given(clipboard::give(programs, &clip.text).await, clip) }.boxed(),
-                );
+                self.flight.push(async move { Msg::Given(clipboard::give(programs, &clip.text).await, clip) }.boxed());
                 Ok(())
             }
             Effect::Create { .. } | Effect::Append(_) | Effect::Close => {
                 self.write(effect);
+                Ok(())
+            }
+            Effect::Steer(steer) => {
+                self.view.steer(steer);
                 Ok(())
             }
             Effect::Mouse(ours) => self.screen.mouse(ours),
@@ -304,6 +306,10 @@ impl<S: Screen> Driver<S> {
 fn tell(before: &Link, now: &Link) {
     match (before, now) {
         (Link::Live(_), Link::Live(_)) | (Link::Lost { .. }, Link::Lost { .. }) | (_, Link::Connecting { .. }) => {}
+        (Link::Recorded(before), Link::Recorded(now)) => {
+            now.notes.iter().filter(|note| !before.notes.contains(note)).for_each(|note| tracing::warn!("{note}"));
+        }
+        (_, Link::Recorded(playback)) => playback.notes.iter().for_each(|note| tracing::warn!("{note}")),
         (_, Link::Live(summary)) => tracing::info!(session = %summary.session, "connected"),
         (_, Link::Lost { reason, .. }) => tracing::warn!(%reason, "the connection is lost"),
         (_, Link::Over { reason, .. }) => tracing::info!(%reason, "nothing more will come"),

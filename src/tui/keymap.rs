@@ -18,7 +18,7 @@ pub(super) fn lookup(contexts: &[Context], key: KeyEvent) -> Option<Action> {
     let types = contexts.contains(&Context::Prompt) && writes_text(code, modifiers);
     contexts
         .iter()
-        .filter(|context| !(types && **context == Context::Anywhere))
+        .filter(|context| !(types && matches!(context, Context::Anywhere | Context::Replay)))
         .find_map(|context| map.get(&(*context, code, modifiers)).copied())
 }
 
@@ -125,6 +125,7 @@ fn build() -> Map {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::actions::Info;
 
     #[test]
     fn every_key_of_the_table_is_read_and_free() {
@@ -137,6 +138,18 @@ mod tests {
                     assert_eq!(before, None, "{key} is taken twice in {context:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_replay_means_nothing_else_in_any_pane() {
+        let keys = |wanted: fn(&Context) -> bool| -> HashMap<_, _> {
+            let of = |info: &'static Info| info.keys.iter().map(|key| (parse(key), info.name));
+            TABLE.iter().filter(|info| info.contexts.iter().any(wanted)).flat_map(of).collect()
+        };
+        let panes = keys(|context| !matches!(context, Context::Replay | Context::Anywhere));
+        for (key, name) in keys(|context| *context == Context::Replay) {
+            assert_eq!(panes.get(&key), None, "{key:?} is {name}");
         }
     }
 

@@ -39,6 +39,9 @@ impl Pane {
     }
 }
 
+/// The fewest rows that leave one to a time line.
+const TIMED: u16 = 7;
+
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -61,6 +64,8 @@ pub(super) struct Shape {
     pub(super) zoom: bool,
     /// Rows of warnings that are wanted.
     pub(super) alert_rows: u16,
+    /// Whether there is a time line.
+    pub(super) time_line: bool,
     /// Rows that the prompt would like, without its border.
     pub(super) prompt_rows: u16,
 }
@@ -87,6 +92,8 @@ pub(super) struct Layout {
     pub(super) alert: Rect,
     /// The panes.
     pub(super) slots: Vec<Slot>,
+    /// One row, or none.
+    pub(super) time_line: Rect,
     /// One row, or none.
     pub(super) keybar: Rect,
 }
@@ -127,16 +134,19 @@ impl Layout {
                 header: area,
                 alert: bottom(area, 0).1,
                 slots: Vec::new(),
+                time_line: bottom(area, 0).1,
                 keybar: bottom(area, 0).1,
             },
             Class::Compact => {
                 let (body, header) = bottom(area, 1);
+                let (body, time_line) = bottom(body, u16::from(shape.time_line && area.height >= TIMED));
                 let focus = shape.recent[0];
                 Self {
                     class: Class::Compact,
                     header,
                     alert: bottom(area, 0).1,
                     slots: vec![Slot::new(body, &[focus], shape.recent)],
+                    time_line,
                     keybar: bottom(area, 0).1,
                 }
             }
@@ -157,13 +167,14 @@ impl Layout {
     fn roomy(area: Rect, class: Class, shape: Shape) -> Self {
         let (header, rest) = top(area, 2);
         let (alert, rest) = top(rest, shape.alert_rows);
-        let (body, keybar) = bottom(rest, 1);
+        let (rest, keybar) = bottom(rest, 1);
+        let (body, time_line) = bottom(rest, u16::from(shape.time_line));
         let slots = match (shape.zoom, class) {
             (true, _) => vec![Slot::new(body, &[shape.recent[0]], shape.recent)],
             (false, Class::Wide) => wide(body, shape),
             (false, _) => narrow(body, shape),
         };
-        Self { class, header, alert, slots, keybar }
+        Self { class, header, alert, slots, time_line, keybar }
     }
 }
 
@@ -199,7 +210,8 @@ fn narrow(body: Rect, shape: Shape) -> Vec<Slot> {
     // The half that is worked in gets the larger part.
     let on_lists = lists.contains(&shape.recent[0]);
     let height = if on_lists { panes.height * 11 / 20 } else { panes.height * 9 / 20 };
-    let (upper, lower) = top(panes, height);
+    // A border takes two rows, and something must be seen in it.
+    let (upper, lower) = top(panes, height.max(3).min(panes.height.saturating_sub(3)));
     vec![
         Slot::new(upper, &lists, shape.recent),
         Slot::new(lower, &[Pane::Output, Pane::Log], shape.recent),
@@ -251,12 +263,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
         fn the_parts_tile_the_area(
-            width in 0u16..200, height in 0u16..80, focus in 0usize..6, zoom: bool, alert_rows in 0u16..3, prompt_rows in 0u16..60,
+            width in 0u16..200, height in 0u16..80, focus in 0usize..6, zoom: bool, time_line: bool, alert_rows in 0u16..3, prompt_rows in 0u16..60,
         ) {
             let area = Rect::new(0, 0, width, height);
             let recent = recent(focus);
-            let layout = Layout::new(area, Shape { recent, zoom, alert_rows, prompt_rows });
-            let mut parts = vec![layout.header, layout.alert, layout.keybar];
+            let layout = Layout::new(area, Shape { recent, zoom, alert_rows, time_line, prompt_rows });
+            let mut parts = vec![layout.header, layout.alert, layout.time_line, layout.keybar];
             parts.extend(layout.slots.iter().map(|slot| slot.area));
             let covered: u32 = parts.iter().map(|part| part.area()).sum();
             prop_assert_eq!(covered, area.area());

@@ -34,6 +34,9 @@ mod update;
 mod view;
 
 pub use actions::key_table_markdown;
+/// For the fuzzer.
+#[doc(hidden)]
+pub use ansi::styled;
 pub use panes::log::WindowLog;
 pub use terminal::check as check_terminal;
 

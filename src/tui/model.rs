@@ -11,6 +11,7 @@ use super::panes::prompt::PromptPane;
 use super::text;
 use super::theme::Theme;
 use crate::api::Link;
+use crate::api::replay::Playback;
 use crate::model::proto::{CommandView, ItemView, Summary, Usage};
 use crate::model::state::ExceptionGroup;
 use crate::model::{ChildState, Micros, Wait, WaitFor};
@@ -117,12 +118,18 @@ impl Model {
         }
     }
 
+    /// The recording that is looked at, if it is one.
+    pub(super) fn playback(&self) -> Option<&Playback> {
+        if let Link::Recorded(playback) = &self.link { Some(playback) } else { None }
+    }
+
     /// Where everything stands.
     pub(super) fn layout(&self) -> Layout {
         let shape = Shape {
             recent: self.recent,
             zoom: self.zoom,
             alert_rows: u16::from(!self.alerts().is_empty()) + u16::from(self.next_steps(usize::MAX).is_some()),
+            time_line: self.playback().is_some(),
             prompt_rows: text::cells(self.prompt.wanted_rows()),
         };
         Layout::new(Rect::new(0, 0, self.size.width, self.size.height), shape)
@@ -163,7 +170,9 @@ impl Model {
 
     /// Why this window will never change anything, now or later; a lost link may come back.
     pub(super) fn only_looks(&self) -> Option<&'static str> {
-        if self.read_only {
+        if self.playback().is_some() {
+            Some("this is a recording: nothing can be changed in it")
+        } else if self.read_only {
             Some("read-only: this window only looks")
         } else if self.is_deserted() {
             Some("the engine died")
@@ -183,7 +192,7 @@ impl Model {
 
     /// Whether a length of time is seen that grows.
     pub(super) fn is_ticking(&self) -> bool {
-        if self.is_over() {
+        if self.is_over() || self.playback().is_some() {
             return false;
         }
         let Some(summary) = self.summary.as_ref().filter(|_| matches!(self.link, Link::Live(_))) else { return true };
@@ -262,6 +271,9 @@ impl Model {
         if !self.is_over() {
             return None;
         }
+        if self.playback().is_some() {
+            return None;
+        }
         let Some(summary) = &self.summary else { return Some("q leaves".into()) };
         let id = text::one_line(&summary.session);
         let ways = if self.is_deserted() || is_unfinished(summary) {
@@ -289,6 +301,11 @@ impl Model {
                     said: format!("connection lost {ago} ago, reconnecting: {reason}"),
                     kind: Kind::Bad,
                 });
+            }
+            Link::Recorded(playback) => {
+                let Some((first, rest)) = playback.notes.split_first() else { return };
+                let more = if rest.is_empty() { String::new() } else { format!(" (and {} more: 5 Log)", rest.len()) };
+                alerts.push(Alert::warn(format!("{}{more}", text::one_line(first))));
             }
             Link::Over { reason, .. } if self.is_deserted() => {
                 let reason = text::one_line(reason);

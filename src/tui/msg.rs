@@ -5,6 +5,7 @@ use super::clipboard::Program;
 use super::panes::output::transfer::Transfer;
 use super::save::SaveError;
 use crate::api::Link;
+use crate::api::replay::Steer;
 use crate::model::proto::{List, OutputQuery, Request, Response, Window};
 use crate::model::{CommandId, Micros, SearchQuery};
 use crossterm::event::Event;
@@ -75,6 +76,8 @@ pub(super) enum Purpose {
     Exec(u64),
     /// Completions of this beginning of a line.
     Complete(String),
+    /// An item to whose beginning a recording is to go.
+    GoTo,
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }
@@ -114,6 +117,8 @@ pub(super) enum Effect {
     Append(Vec<u8>),
     /// Let go of the file.
     Close,
+    /// Move through a recording.
+    Steer(Steer),
     /// Take the mouse, or give it back to the terminal.
     Mouse(bool),
     /// Read what was typed before on this application.

@@ -25,6 +25,11 @@ pub(super) enum Overlay {
     },
     /// What is typed below the output.
     Entry(Box<Entry>),
+    /// The place of a recording to go to.
+    GoTo {
+        /// What was typed.
+        text: String,
+    },
 }
 
 /// The actions, as far as they match what is typed.

@@ -5,16 +5,11 @@
 //! nor turn the direction of what stands beside it. Widths are in cells, never in bytes or characters.
 
 use crate::model::Micros;
+pub(super) use crate::model::size::bytes;
+pub(super) use crate::store::is_hostile;
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
-
-/// Whether a character may change anything but its own cell: controls, and what turns the reading direction.
-pub(super) fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}')
-        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// What is shown instead of a hostile character: ASCII controls have pictures of their own.
 pub(super) fn picture(c: char) -> char {
@@ -140,21 +135,6 @@ pub(super) fn elapsed(of: Micros) -> String {
     if seconds < 10 { format!("{seconds}s") } else { length(of) }
 }
 
-/// A number of bytes: `812 B`, `1.4 MiB`.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if count < 1024 {
-        return format!("{count} B");
-    }
-    // Tenths of the unit, so that no float is needed.
-    let (mut tenths, mut unit) = (u128::from(count) * 10 / 1024, 0);
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
 /// `count` things: `1 item`, `3 items`.
 pub(super) fn plural(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
@@ -182,14 +162,6 @@ mod tests {
         ] {
             assert_eq!(length(Micros(micros)), said);
         }
-    }
-
-    #[test]
-    fn bytes_read_well() {
-        assert_eq!(bytes(812), "812 B");
-        assert_eq!(bytes(1_468_006), "1.3 MiB");
-        assert_eq!(bytes(3 << 30), "3.0 GiB");
-        assert_eq!(bytes(u64::MAX), "16383.9 PiB");
     }
 
     #[test]

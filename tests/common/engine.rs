@@ -1,19 +1,23 @@
 //! An engine without a child: a journal in memory, the fold of it, and the real server on a real socket.
 
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+
 use childminder::api::pages::Journalled;
+use childminder::api::recorded::Recorded;
 use childminder::api::socket;
 use childminder::api::{Bound, Client, Pages, Server, Sources, Watchers};
 use childminder::model::job::{Agenda, FrameRun};
 use childminder::model::proto::LineAnchor;
 use childminder::model::proto::{
-    ClientHello, CommandDetail, CommandView, OutputLine, OutputPage, OutputQuery, Refusal, RefusalKind, Request,
-    Response, Summary, TracePage, VERSION,
+    ClientHello, CommandDetail, CommandView, OutputAt, OutputLine, OutputPage, OutputQuery, Refusal, RefusalKind,
+    Request, Response, Summary, TracePage, VERSION,
 };
 use childminder::model::{
-    CommandId, CommandOutcome, Event, EventKind, Job, Marks, Micros, Origin, Phase, Seq, State, Stream,
+    CommandId, CommandOutcome, Event, EventKind, Job, Marks, Micros, Origin, Phase, SearchQuery, Searched, Seq, State,
+    Stream, Wanted,
 };
 use childminder::session::{Feed, Handle, Inspect, Message};
-use childminder::store::Places;
+use childminder::store::{Asker, Folder, Journal, Places, SessionFile};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -52,6 +56,9 @@ pub(crate) struct Engine {
     socket: PathBuf,
     alive: Arc<AtomicBool>,
     clients: Arc<AtomicI32>,
+    recorded: Folder,
+    /// Searches for [`UNENDING`]: how many were begun, and given up.
+    unending: Arc<[AtomicI32; 2]>,
     server: Arc<Mutex<Option<Server>>>,
 }
 
@@ -76,6 +83,8 @@ impl Engine {
         std::fs::create_dir(folder.path().join("run")).expect("a folder");
         let items = u32::try_from(agenda.len()).expect("few");
         let job = Arc::new(Job { agenda, ..Job::default() });
+        let recorded = Folder::create(folder.path(), &SessionFile::new(Job::default(), None)).expect("a session");
+        Journal::create(&recorded.journal()).expect("a journal");
         let feed = Feed::default();
         let (handle, inbox) = Handle::new(job, feed.clone());
         let mut engine = Self {
@@ -86,6 +95,8 @@ impl Engine {
             socket: PathBuf::new(),
             alive: Arc::new(AtomicBool::new(true)),
             clients: Arc::default(),
+            recorded,
+            unending: Arc::default(),
             server: Arc::default(),
         };
         if items > 0 {
@@ -112,7 +123,12 @@ impl Engine {
         let watchers = Watchers::new(&self.watchers(), nix::unistd::getegid().as_raw()).expect("bound");
         let sources = Sources {
             session: SESSION.into(),
-            pages: Arc::new(Memory(self.core.clone())),
+            pages: Arc::new(Memory {
+                core: self.core.clone(),
+                log: self.recorded.output(Stream::Stdout),
+                recorded: Recorded::open(&self.recorded).expect("a session"),
+                unending: self.unending.clone(),
+            }),
             expand: Arc::new(|item| Ok(vec![format!("render({})", item.name)])),
         };
         let server = Server::start(self.handle.clone(), sources, bound, Some(watchers)).expect("a thread");
@@ -155,6 +171,16 @@ impl Engine {
         self.clients.load(Ordering::SeqCst)
     }
 
+    /// How many searches for [`UNENDING`] were begun, and how many of them given up.
+    pub(crate) fn unending(&self) -> [i32; 2] {
+        [0, 1].map(|place: usize| self.unending[place].load(Ordering::SeqCst))
+    }
+
+    /// The folder in which there may be output.
+    pub(crate) fn recorded(&self) -> &Folder {
+        &self.recorded
+    }
+
     pub(crate) fn alive(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let alive = self.alive.clone();
         move || alive.load(Ordering::SeqCst)
@@ -178,7 +204,7 @@ impl Engine {
         self.record(EventKind::CommandEnded { id, outcome, took: Micros(1), to: Marks::default() });
         let waiting = std::mem::take(&mut self.core().waiting);
         for (id, answer) in waiting {
-            let row = *self.core().state.command(id).expect("a row");
+            let row = self.core().state.command(id).expect("a row");
             let view = CommandView { id, row, item_name: None, head: String::new(), by: None };
             let detail = CommandDetail { view, source: String::new(), cut: false, outcome: None };
             let _ = answer.send(Ok(Response::Command(Box::new(detail))));
@@ -269,12 +295,20 @@ impl Inspect for Core {
     }
 }
 
-/// A journal in memory: an event's offset is its number.
-struct Memory(Arc<Mutex<Core>>);
+/// A journal in memory: an event's offset is its number. Output is that of the folder, or made up when there is none.
+struct Memory {
+    core: Arc<Mutex<Core>>,
+    log: PathBuf,
+    recorded: Recorded,
+    unending: Arc<[AtomicI32; 2]>,
+}
+
+/// A pattern that is searched for until nobody wants it any more.
+pub(crate) const UNENDING: &str = "until nobody wants it";
 
 impl Pages for Memory {
     fn event_at(&self, offset: u64) -> Result<Event, Refusal> {
-        let core = self.0.lock().expect("sound");
+        let core = self.core.lock().expect("sound");
         let place = usize::try_from(offset).ok().and_then(|offset| offset.checked_sub(1));
         let event = place.and_then(|place| core.journal.get(place).cloned());
         event.ok_or_else(|| Refusal { kind: RefusalKind::Failed, message: "no such event".into() })
@@ -282,13 +316,16 @@ impl Pages for Memory {
 
     fn events_after(&self, after: Seq, hint: Option<u64>, most: usize) -> Result<Journalled, Refusal> {
         assert!(hint.is_none_or(|hint| hint == after.0), "read on from where it ended");
-        let core = self.0.lock().expect("sound");
+        let core = self.core.lock().expect("sound");
         let skip = usize::try_from(after.0).expect("few");
         let events: Vec<Event> = core.journal.iter().skip(skip).take(most).cloned().collect();
         Ok(Journalled { next: after.0 + events.len() as u64, events })
     }
 
-    fn output(&self, query: &OutputQuery, _: &Places) -> Result<OutputPage, Refusal> {
+    fn output(&self, asker: &Asker, query: &OutputQuery, places: &Places) -> Result<OutputPage, Refusal> {
+        if self.log.exists() {
+            return self.recorded.output(asker, query, places);
+        }
         let line = |offset| OutputLine {
             anchor: LineAnchor { stream: Stream::Stdout, offset },
             number: None,
@@ -304,6 +341,22 @@ impl Pages for Memory {
         };
         let lines = (0..u64::from(query.before) + u64::from(query.after)).map(line).collect();
         Ok(OutputPage { lines, at_start: false, at_end: false, partial: false })
+    }
+
+    fn search(&self, asker: &Asker, query: &SearchQuery, places: &Places) -> Result<Searched, Refusal> {
+        if matches!(&query.wanted, Wanted::Match(grep) if grep.pattern == UNENDING) {
+            self.unending[0].fetch_add(1, Ordering::SeqCst);
+            while !asker.wish.has_ended() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            self.unending[1].fetch_add(1, Ordering::SeqCst);
+            return Ok(Searched::default());
+        }
+        self.recorded.search(asker, query, places)
+    }
+
+    fn marks(&self, at: OutputAt, places: &Places) -> Result<Option<Marks>, Refusal> {
+        self.recorded.marks(at, places)
     }
 
     fn traces(&self, _: Option<u64>, _: u32) -> Result<TracePage, Refusal> {

@@ -213,7 +213,7 @@ impl Ended {
 
     /// What a command printed.
     pub(crate) fn slice(&self, id: u64, stream: Stream) -> Vec<u8> {
-        let row = *self.state().command(CommandId(id)).expect("a command");
+        let row = self.state().command(CommandId(id)).expect("a command");
         slice(&self.output(stream), &row, stream).to_vec()
     }
 

@@ -1,5 +1,9 @@
 //! A window of the program on a real terminal, driven by keys and looked at through an emulator.
 
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
 use std::num::NonZero;
@@ -16,6 +20,7 @@ pub(crate) struct Window {
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
+    written: Arc<Mutex<Vec<u8>>>,
     _terminal: Box<dyn MasterPty + Send>,
 }
 
@@ -34,14 +39,17 @@ impl Window {
         let keys = terminal.master.take_writer().expect("a keyboard");
         let [rows, columns] = [SIZE.rows, SIZE.cols].map(|size| NonZero::new(size).expect("a size"));
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let (mut output, shows) = (terminal.master.try_clone_reader().expect("a screen"), Arc::clone(&screen));
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let (shows, keeps) = (Arc::clone(&screen), Arc::clone(&written));
+        let mut output = terminal.master.try_clone_reader().expect("a screen");
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut bytes) {
                 shows.lock().expect("sound").process(&bytes[..read]);
+                keeps.lock().expect("sound").extend_from_slice(&bytes[..read]);
             }
         });
-        Self { child, keys, screen, _terminal: terminal.master }
+        Self { child, keys, screen, written, _terminal: terminal.master }
     }
 
     /// Presses a key by its name, or types a text.
@@ -59,11 +67,26 @@ impl Window {
     /// Waits until a text stands on the screen.
     pub(crate) fn until_shown(&self, text: &str) {
         let began = Instant::now();
-        let shown = || self.screen.lock().expect("sound").screen().contents();
-        while !shown().contains(text) {
-            assert!(began.elapsed() < PATIENCE, "{text:?} was not shown:\n{}", shown());
+        while !self.shows().contains(text) {
+            assert!(began.elapsed() < PATIENCE, "{text:?} was not shown:\n{}", self.shows());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// What it shows.
+    pub(crate) fn shows(&self) -> String {
+        self.screen.lock().expect("sound").screen().contents()
+    }
+
+    /// All bytes that the terminal was sent so far.
+    pub(crate) fn written(&self) -> Vec<u8> {
+        self.written.lock().expect("sound").clone()
+    }
+
+    /// Sends a signal to what runs on it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("a process");
+        kill(Pid::from_raw(pid), signal).expect("sent");
     }
 
     /// Waits for the end of the command; its exit code.
@@ -74,6 +97,16 @@ impl Window {
             status.is_some()
         });
         status.expect("it ended").exit_code()
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // A failed test must not leave a window behind, least of all a stopped one.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 

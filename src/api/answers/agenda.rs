@@ -1,13 +1,12 @@
 //! The agenda: windows of items, and all of one.
 
 use super::super::pages::{failed, not_found};
-use super::super::server::Shared;
-use super::{off_thread, place, rows};
+use super::{Session, off_thread, place, rows};
 use crate::model::proto::{ItemDetail, ItemView, Page, Refusal, Response, Window};
 use crate::model::{EventKind, ItemIndex, ItemRow, Micros, ResultPackage, State};
 
-pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Refusal> {
-    let (from, total, copied) = shared
+pub(super) async fn page(session: &Session, window: Window) -> Result<Response, Refusal> {
+    let (from, total, copied) = session
         .handle
         .look(move |inspect| {
             let state = inspect.state();
@@ -16,7 +15,7 @@ pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Re
             (place(range.start), place(state.items.len()), copied)
         })
         .await?;
-    let handle = shared.handle.clone();
+    let handle = session.handle.clone();
     off_thread(move || {
         let agenda = &handle.job().agenda;
         let rows = copied
@@ -31,15 +30,15 @@ pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Re
     .await
 }
 
-pub(super) async fn item(shared: &Shared, name: String) -> Result<Response, Refusal> {
-    let handle = shared.handle.clone();
+pub(super) async fn item(session: &Session, name: String) -> Result<Response, Refusal> {
+    let handle = session.handle.clone();
     let (item, spec) = off_thread(move || {
         let agenda = &handle.job().agenda;
         let found = agenda.find(&name).and_then(|item| Some((item, agenda.item(item)?)));
         found.ok_or_else(|| not_found(format!("there is no item {name} in the agenda")))
     })
     .await?;
-    let (row, again, running) = shared
+    let (row, again, running) = session
         .handle
         .look(move |inspect| {
             let state = inspect.state();
@@ -49,7 +48,7 @@ pub(super) async fn item(shared: &Shared, name: String) -> Result<Response, Refu
         })
         .await?
         .ok_or_else(|| not_found(format!("the session does not know item {} yet", spec.name)))?;
-    let (pages, expand) = (shared.sources.pages.clone(), shared.sources.expand.clone());
+    let (pages, expand) = (session.sources.pages.clone(), session.sources.expand.clone());
     off_thread(move || {
         let (reason, result) = match running {
             Some(result) => (None, result),
@@ -67,5 +66,5 @@ pub(super) async fn item(shared: &Shared, name: String) -> Result<Response, Refu
 }
 
 fn copy(state: &State, item: ItemIndex) -> Option<(ItemIndex, ItemRow, Option<Micros>)> {
-    Some((item, *state.item(item)?, state.retry_at.get(&item).copied()))
+    Some((item, state.item(item)?, state.retry_at.get(&item).copied()))
 }

@@ -1,8 +1,7 @@
 //! Commands: windows of them, and all of one. Their texts and fates are in the journal.
 
 use super::super::pages::{Pages, failed, not_found};
-use super::super::server::Shared;
-use super::{off_thread, place, rows};
+use super::{Session, off_thread, place, rows};
 use crate::model::proto::{CommandDetail, CommandView, Page, Refusal, Response, Window};
 use crate::model::{CommandId, CommandOutcome, CommandRow, EventKind, Job, Origin};
 use crate::session::head;
@@ -10,17 +9,17 @@ use crate::session::head;
 /// The most bytes of a command's text.
 const SOURCE: usize = 1 << 20;
 
-pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Refusal> {
-    let (from, total, copied) = shared
+pub(super) async fn page(session: &Session, window: Window) -> Result<Response, Refusal> {
+    let (from, total, copied) = session
         .handle
         .look(move |inspect| {
             let commands = &inspect.state().commands;
             let range = rows(window, commands.len());
-            let copied: Vec<CommandRow> = range.clone().filter_map(|at| commands.get(at).copied()).collect();
+            let copied: Vec<CommandRow> = commands.range(range.clone()).collect();
             (range.start, commands.len(), copied)
         })
         .await?;
-    let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());
+    let (pages, handle) = (session.sources.pages.clone(), session.handle.clone());
     off_thread(move || {
         let rows = (from..).zip(copied).map(|(at, row)| view(&*pages, handle.job(), CommandId(at as u64 + 1), row).0);
         let rows = rows.collect();
@@ -29,13 +28,13 @@ pub(super) async fn page(shared: &Shared, window: Window) -> Result<Response, Re
     .await
 }
 
-pub(super) async fn command(shared: &Shared, id: CommandId) -> Result<Response, Refusal> {
-    let row = shared
+pub(super) async fn command(session: &Session, id: CommandId) -> Result<Response, Refusal> {
+    let row = session
         .handle
-        .look(move |inspect| inspect.state().command(id).copied())
+        .look(move |inspect| inspect.state().command(id))
         .await?
         .ok_or_else(|| not_found(format!("there is no command {id}")))?;
-    let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());
+    let (pages, handle) = (session.sources.pages.clone(), session.handle.clone());
     off_thread(move || {
         let (view, source) = view(&*pages, handle.job(), id, row);
         let mut source = source?;

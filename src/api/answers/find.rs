@@ -1,15 +1,14 @@
 //! The next row that contains a text. Rows are copied in slices, so that a long list keeps the actor only for moments;
 //! names and texts are compared off its thread.
 
-use super::super::server::Shared;
-use super::{commands, off_thread, place};
+use super::{Session, commands, off_thread, place};
 use crate::model::proto::{List, Refusal, Response};
 use crate::model::{CommandId, CommandRow, EventKind, ItemIndex, ItemRow, ItemStatus, State};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// How many rows one look copies.
-const SLICE: usize = 20_000;
+pub(super) const SLICE: usize = 20_000;
 
 /// What a row contains the text, ignoring case.
 #[derive(Debug)]
@@ -22,20 +21,20 @@ impl Needle {
 }
 
 pub(super) async fn find(
-    shared: &Shared,
+    session: &Session,
     list: List,
     text: &str,
     from: u32,
     forward: bool,
 ) -> Result<Response, Refusal> {
     let needle = Arc::new(Needle(text.to_lowercase()));
-    let total = shared.handle.look(move |inspect| length(inspect.state(), list)).await?;
+    let total = session.handle.look(move |inspect| length(inspect.state(), list)).await?;
     let mut at = from as usize;
     while let Some(slice) = slice(at, total, forward) {
         let found = match list {
-            List::Agenda => in_agenda(shared, slice.clone(), forward, needle.clone()).await?,
-            List::Commands => in_commands(shared, slice.clone(), forward, needle.clone()).await?,
-            List::Exceptions => in_exceptions(shared, slice.clone(), forward, needle.clone()).await?,
+            List::Agenda => in_agenda(session, slice.clone(), forward, needle.clone()).await?,
+            List::Commands => in_commands(session, slice.clone(), forward, needle.clone()).await?,
+            List::Exceptions => in_exceptions(session, slice.clone(), forward, needle.clone()).await?,
         };
         if let Some(row) = found {
             return Ok(Response::Found { row: Some(place(row)) });
@@ -88,17 +87,14 @@ fn first<T>(
 }
 
 async fn in_agenda(
-    shared: &Shared,
+    session: &Session,
     slice: Range<usize>,
     forward: bool,
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let rows: Vec<ItemRow> = shared
-        .handle
-        .look(move |inspect| slice.filter_map(|at| inspect.state().items.get(at).copied()).collect())
-        .await?;
-    let (pages, handle) = (shared.sources.pages.clone(), shared.handle.clone());
+    let rows: Vec<ItemRow> = session.handle.look(move |inspect| inspect.state().items.range(slice).collect()).await?;
+    let (pages, handle) = (session.sources.pages.clone(), session.handle.clone());
     off_thread(move || {
         first(start, rows, forward, |at, row| {
             let name = handle.job().agenda.name(ItemIndex(place(at))).map(std::borrow::Cow::into_owned);
@@ -116,17 +112,15 @@ async fn in_agenda(
 }
 
 async fn in_commands(
-    shared: &Shared,
+    session: &Session,
     slice: Range<usize>,
     forward: bool,
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let rows: Vec<CommandRow> = shared
-        .handle
-        .look(move |inspect| slice.filter_map(|at| inspect.state().commands.get(at).copied()).collect())
-        .await?;
-    let pages = shared.sources.pages.clone();
+    let rows: Vec<CommandRow> =
+        session.handle.look(move |inspect| inspect.state().commands.range(slice).collect()).await?;
+    let pages = session.sources.pages.clone();
     off_thread(move || {
         first(start, rows, forward, |at, row| {
             let (source, _) = commands::source(&*pages, CommandId(at as u64 + 1), &row)?;
@@ -137,13 +131,13 @@ async fn in_commands(
 }
 
 async fn in_exceptions(
-    shared: &Shared,
+    session: &Session,
     slice: Range<usize>,
     forward: bool,
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let groups = shared.handle.look(move |inspect| inspect.state().exceptions.get(slice).map(<[_]>::to_vec)).await?;
+    let groups = session.handle.look(move |inspect| inspect.state().exceptions.get(slice).map(<[_]>::to_vec)).await?;
     first(start, groups.unwrap_or_default(), forward, |_, group| {
         Ok([&group.kind, &group.message, &group.file, &group.function].into_iter().any(|text| needle.is_in(text)))
     })

@@ -8,26 +8,52 @@ mod commands;
 mod exceptions;
 mod find;
 mod output;
+mod search;
 
-use super::pages::failed;
-use super::server::Shared;
+use super::pages::{Sources, failed};
 use crate::model::proto::{PAGE_LIMIT, Refusal, RefusalKind, Request, Response, VERSION, Window};
+use crate::session::Handle;
+use crate::store::Asker;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What answers are made from, be the session live or a recording.
+pub(super) struct Session {
+    /// The way to whoever holds the state.
+    pub(super) handle: Handle,
+    /// The session's files.
+    pub(super) sources: Sources,
+    /// Room for what looks at much of the output, over all clients.
+    searches: Arc<Semaphore>,
+}
+
+impl Session {
+    /// With these.
+    pub(super) fn new(handle: Handle, sources: Sources) -> Self {
+        Self { handle, sources, searches: Arc::new(Semaphore::new(searches())) }
+    }
+}
+
+/// How many searches run at once: a processor is left for everything else, if there are two.
+fn searches() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, 4))
+}
 
 /// The answer to a request that only reads. Requests that go to the actor are refused here.
-pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn answer(session: &Session, request: Request, asker: &Asker) -> Result<Response, Refusal> {
     match request {
-        Request::Summary => Ok(Response::Summary(Box::new(shared.handle.look(|inspect| inspect.summary()).await?))),
-        Request::Agenda(window) => agenda::page(shared, window).await,
-        Request::Item { name } => agenda::item(shared, name).await,
-        Request::Commands(window) => commands::page(shared, window).await,
-        Request::Command { id } => commands::command(shared, id).await,
-        Request::Exceptions(window) => exceptions::page(shared, window).await,
-        Request::Exception { place } => exceptions::exception(shared, place).await,
-        Request::Find { list, text, from, forward } => find::find(shared, list, &text, from, forward).await,
-        Request::Output(query) => output::page(shared, *query).await,
-        Request::Search(_) => Err(failed("searching the output is not there yet")),
-        Request::Traces { from, limit } => output::traces(shared, from, limit).await,
-        Request::Info => info(shared).await,
+        Request::Summary => Ok(Response::Summary(Box::new(session.handle.look(|inspect| inspect.summary()).await?))),
+        Request::Agenda(window) => agenda::page(session, window).await,
+        Request::Item { name } => agenda::item(session, name).await,
+        Request::Commands(window) => commands::page(session, window).await,
+        Request::Command { id } => commands::command(session, id).await,
+        Request::Exceptions(window) => exceptions::page(session, window).await,
+        Request::Exception { place } => exceptions::exception(session, place).await,
+        Request::Find { list, text, from, forward } => find::find(session, list, &text, from, forward).await,
+        Request::Output(query) => output::page(session, *query, asker).await,
+        Request::Search(query) => search::search(session, *query, asker).await,
+        Request::Traces { from, limit } => output::traces(session, from, limit).await,
+        Request::Info => info(session).await,
         Request::Subscribe { .. }
         | Request::Complete { .. }
         | Request::Check { .. }
@@ -42,8 +68,8 @@ pub(super) async fn answer(shared: &Shared, request: Request) -> Result<Response
     }
 }
 
-async fn info(shared: &Shared) -> Result<Response, Refusal> {
-    let pages = shared.sources.pages.clone();
+async fn info(session: &Session) -> Result<Response, Refusal> {
+    let pages = session.sources.pages.clone();
     let mut info = off_thread(move || pages.info()).await?;
     if let Some(info) = info.as_object_mut() {
         info.insert("protocol".to_owned(), VERSION.into());
@@ -58,6 +84,20 @@ async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(failed(format!("the answer could not be made: {error}"))))
+}
+
+/// The same for what may look at much of the output: only so many of these run at once, whoever asks.
+async fn sought<T: Send + 'static>(
+    session: &Session,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let place = session.searches.clone().acquire_owned().await.map_err(|error| failed(error.to_string()))?;
+    off_thread(move || {
+        // Held to the work's end, though whoever asked for it may have gone.
+        let _place = place;
+        work()
+    })
+    .await
 }
 
 /// The rows of a window that exist: a window past the end is moved back to hold the last rows.

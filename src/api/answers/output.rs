@@ -1,29 +1,39 @@
 //! Pages of output and of the engine's log.
 
 use super::super::pages::not_found;
-use super::super::server::Shared;
-use super::off_thread;
+use super::{Session, off_thread, sought};
 use crate::model::State;
-use crate::model::proto::{OutputAt, OutputQuery, PAGE_LIMIT, Refusal, Response};
-use crate::store::{Places, Resolve};
+use crate::model::proto::{OutputAt, OutputPage, OutputQuery, PAGE_LIMIT, Refusal, Response};
+use crate::session::Inspect;
+use crate::store::{Asker, Places, Resolve};
 
-pub(super) async fn page(shared: &Shared, mut query: OutputQuery) -> Result<Response, Refusal> {
-    query.before = query.before.min(PAGE_LIMIT);
-    query.after = query.after.min(PAGE_LIMIT - query.before);
-    let places = {
-        let query = query.clone();
-        shared.handle.look(move |inspect| places(inspect.state(), &query)).await??
-    };
-    let pages = shared.sources.pages.clone();
-    off_thread(move || pages.output(&query, &places).map(Response::Output)).await
+pub(super) async fn page(session: &Session, query: OutputQuery, asker: &Asker) -> Result<Response, Refusal> {
+    lines(session, query, asker).await.map(Response::Output)
 }
 
-pub(super) async fn traces(shared: &Shared, from: Option<u64>, limit: u32) -> Result<Response, Refusal> {
-    let pages = shared.sources.pages.clone();
+/// The lines that a query wants.
+pub(super) async fn lines(session: &Session, mut query: OutputQuery, asker: &Asker) -> Result<OutputPage, Refusal> {
+    query.before = query.before.min(PAGE_LIMIT);
+    query.after = query.after.min(PAGE_LIMIT - query.before);
+    let places = look_up(session, &query).await?;
+    let (pages, asker) = (session.sources.pages.clone(), asker.clone());
+    let filtered = query.filter.grep.is_some();
+    let work = move || pages.output(&asker, &query, &places);
+    if filtered { sought(session, work).await } else { off_thread(work).await }
+}
+
+/// What the state has to say about a query; refused when it names what has no output.
+pub(super) async fn look_up(session: &Session, query: &OutputQuery) -> Result<Places, Refusal> {
+    let query = query.clone();
+    let look = move |inspect: &dyn Inspect| places(inspect.state(), &query).map(|places| places.upto(inspect.until()));
+    session.handle.look(look).await?
+}
+
+pub(super) async fn traces(session: &Session, from: Option<u64>, limit: u32) -> Result<Response, Refusal> {
+    let pages = session.sources.pages.clone();
     off_thread(move || pages.traces(from, limit.min(PAGE_LIMIT)).map(Response::Traces)).await
 }
 
-/// What the state has to say about the query; refused when it names what has no output.
 fn places(state: &State, query: &OutputQuery) -> Result<Places, Refusal> {
     let at = match query.at {
         OutputAt::Command(id) => Some(id),
@@ -35,6 +45,9 @@ fn places(state: &State, query: &OutputQuery) -> Result<Places, Refusal> {
         }
         OutputAt::Item(_) | OutputAt::Start | OutputAt::End | OutputAt::Line(_) | OutputAt::Time(_) => None,
     };
+    if let Some(item) = query.filter.item.filter(|item| state.item(*item).is_none()) {
+        return Err(not_found(format!("there is no item at place {item}")));
+    }
     for id in at.into_iter().chain(query.command) {
         if state.command(id).is_none() {
             return Err(not_found(format!("there is no command {id}")));

@@ -105,7 +105,7 @@ impl Fake {
 
     fn publish(&self, world: &mut World) {
         world.summary.seq = world.summary.seq.next();
-        world.summary.output.stdout = world.lines.len() as u64 * 200;
+        world.summary.output.stdout = end(&world.lines);
         self.link.send_replace(Link::Live(Box::new(world.summary.clone())));
     }
 
@@ -432,10 +432,10 @@ fn with_context(all: &[OutputLine], query: &OutputQuery) -> Vec<OutputLine> {
     let hits: Vec<usize> = (0..lines.len()).filter(|at| hit(lines[*at])).collect();
     let mut kept: Vec<OutputLine> = Vec::new();
     let mut last = None;
-    for at in 0..lines.len() {
+    for (at, line) in lines.iter().enumerate() {
         if hits.iter().any(|hit| hit.abs_diff(at) <= context) {
             let gap = last.map_or(at > 0, |last| last + 1 < at);
-            kept.push(OutputLine { context: !hits.contains(&at), gap, ..lines[at].clone() });
+            kept.push(OutputLine { context: !hits.contains(&at), gap, ..(*line).clone() });
             last = Some(at);
         }
     }
@@ -460,9 +460,12 @@ fn output(all: &[OutputLine], query: &OutputQuery) -> OutputPage {
     let from = place.saturating_sub(query.before as usize);
     let to = lines.len().min(place + query.after as usize);
     let bytes = |line: &OutputLine| BASE64_STANDARD.encode(format!("{}\n", line.text));
-    let line = |line: &OutputLine| match query.raw {
-        true => OutputLine { raw: Some(bytes(line)), text: String::new(), ..line.clone() },
-        false => line.clone(),
+    let line = |line: &OutputLine| {
+        if query.raw {
+            OutputLine { raw: Some(bytes(line)), text: String::new(), ..line.clone() }
+        } else {
+            line.clone()
+        }
     };
     OutputPage {
         lines: lines[from..to].iter().map(line).collect(),
@@ -515,6 +518,10 @@ fn exec(world: &mut World, source: String) -> Response {
     Response::Command(Box::new(detail))
 }
 
+fn end(lines: &[OutputLine]) -> u64 {
+    lines.len() as u64 * 200
+}
+
 fn summary(world: &World) -> Summary {
     let mut counts = BTreeMap::new();
     for item in &world.items {
@@ -558,6 +565,7 @@ fn summary(world: &World) -> Summary {
         raised: 13,
         usage: Some(Usage { cpu: 98.4, memory: 1_288_490_188, processes: 1, threads: 3 }),
         clients: 1,
+        output: Marks { stdout: end(&world.lines), stderr: end(&world.lines) },
         ..Summary::default()
     }
 }

@@ -109,7 +109,7 @@ impl Window {
     }
 
     /// The next thing happens so much later.
-    pub(super) fn wait(&mut self, seconds: u64) {
+    pub(super) fn later(seconds: u64) {
         LATER.set(Micros(LATER.get().0 + seconds * 1_000_000));
     }
 

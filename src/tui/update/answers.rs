@@ -1,6 +1,6 @@
 //! What came back from the session.
 
-use super::{input, output};
+use super::{input, output, travel};
 use crate::model::proto::{Completeness, ItemVerb, List, Page, Request, Response};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -47,6 +47,7 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
         Purpose::FilterItem(name) => output::item_known(model, &name, answer),
         Purpose::Transfer(query) => return output::transferred(model, &query, answer),
         Purpose::Check(source) => return checked(model, &source, answer),
+        Purpose::GoTo => return travel::found_item(model, answer),
         Purpose::Exec(number) => injected(model, number, answer),
         Purpose::Complete(head) => completions(model, &head, answer),
         Purpose::Verb(done) => match answer {

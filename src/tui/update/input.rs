@@ -1,7 +1,7 @@
 //! Keys, pastes and the mouse.
 
 use super::perform::{self, perform};
-use super::{answers, output, update};
+use super::{answers, output, travel, update};
 use crate::tui::actions::{Action, Context};
 use crate::tui::keymap;
 use crate::tui::layout::{Class, Pane};
@@ -43,20 +43,19 @@ pub(super) fn replay(model: &mut Model) -> Vec<Effect> {
 
 /// Where a key is pressed now, the most special place first.
 pub(in crate::tui) fn contexts(model: &Model) -> Vec<Context> {
-    if let Some(Overlay::Detail(_)) = model.overlay {
-        return vec![Context::Detail, Context::Anywhere];
-    }
-    match model.focus() {
-        Pane::Agenda => vec![Context::Agenda, Context::List, Context::Anywhere],
-        Pane::Commands => vec![Context::Commands, Context::List, Context::Anywhere],
-        Pane::Exceptions => vec![Context::Exceptions, Context::List, Context::Anywhere],
-        Pane::Output if model.output.selection.is_some() => {
-            vec![Context::Selection, Context::Output, Context::Anywhere]
-        }
-        Pane::Output => vec![Context::Output, Context::Anywhere],
-        Pane::Log => vec![Context::Log, Context::Anywhere],
-        Pane::Prompt => vec![Context::Prompt, Context::Anywhere],
-    }
+    let mut contexts = match (&model.overlay, model.focus()) {
+        (Some(Overlay::Detail(_)), _) => vec![Context::Detail],
+        (_, Pane::Agenda) => vec![Context::Agenda, Context::List],
+        (_, Pane::Commands) => vec![Context::Commands, Context::List],
+        (_, Pane::Exceptions) => vec![Context::Exceptions, Context::List],
+        (_, Pane::Output) if model.output.selection.is_some() => vec![Context::Selection, Context::Output],
+        (_, Pane::Output) => vec![Context::Output],
+        (_, Pane::Log) => vec![Context::Log],
+        (_, Pane::Prompt) => vec![Context::Prompt],
+    };
+    contexts.extend(model.playback().map(|_| Context::Replay));
+    contexts.push(Context::Anywhere);
+    contexts
 }
 
 fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
@@ -70,6 +69,7 @@ fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Dialog(_)) => return dialog_key(model, key),
         Some(Overlay::Search { .. }) => return search_key(model, key),
         Some(Overlay::Entry(_)) => return output::entry_key(model, key),
+        Some(Overlay::GoTo { .. }) => return travel::go_to_key(model, key),
         Some(Overlay::Detail(_)) | None => {}
     }
     let typing = model.focus() == Pane::Prompt && model.overlay.is_none();
@@ -109,7 +109,7 @@ fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
     let typing = model.focus() == Pane::Prompt;
     match &mut model.overlay {
         Some(Overlay::Menu(menu)) => type_text(&mut menu.filter, pasted),
-        Some(Overlay::Search { text, .. }) => type_text(text, pasted),
+        Some(Overlay::Search { text, .. } | Overlay::GoTo { text }) => type_text(text, pasted),
         Some(Overlay::Entry(_)) => return output::entry_paste(model, pasted),
         Some(_) => {}
         None if typing && model.prompt.checking.is_some() => {
@@ -234,7 +234,13 @@ fn clicked(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
     match &mut model.overlay {
         Some(Overlay::Detail(_)) => perform::scroll_detail(model, by),
         Some(_) => {}
-        None => clicked_pane(model, mouse, by),
+        None => {
+            let at = Position { x: mouse.column, y: mouse.row };
+            if let Some(effects) = Some(at).filter(|_| by == 0).and_then(|at| travel::clicked(model, at)) {
+                return effects;
+            }
+            clicked_pane(model, mouse, by);
+        }
     }
     Vec::new()
 }

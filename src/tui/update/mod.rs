@@ -7,6 +7,7 @@ mod answers;
 mod input;
 mod output;
 mod perform;
+mod travel;
 
 use super::layout::Pane;
 use super::model::Model;
@@ -45,14 +46,22 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
     let mut effects = Vec::new();
     if let Some(summary) = link.summary() {
-        let before = model.summary.take().filter(|_| matches!(model.link, Link::Live(_)));
+        let before = model.summary.take().filter(|_| matches!(model.link, Link::Live(_) | Link::Recorded(_)));
         stir(model, before.as_deref(), summary);
+        if let (Link::Recorded(_), Some(before)) = (&link, &before) {
+            travel::moved(model, before, summary);
+        }
         model.summary = Some(Box::new(summary.clone()));
         model.summary_at = model.clock;
         if model.prompt.application.as_deref() != Some(&summary.backend) && !summary.backend.is_empty() {
             model.prompt.application = Some(summary.backend.clone());
             effects.push(Effect::LoadHistory(summary.backend.clone()));
         }
+    }
+    if let (Link::Recorded(playback), Link::Connecting { .. }) = (&link, &model.link)
+        && let Some(note) = playback.notes.first()
+    {
+        model.complain(note);
     }
     model.link = link;
     follow(model);
@@ -99,7 +108,7 @@ fn follow(model: &mut Model) {
 fn wanted(model: &mut Model) -> Vec<Effect> {
     let mut effects = Vec::new();
     // What is over may still be read where it was recorded; where not, the refusal is the answer.
-    if !matches!(model.link, Link::Live(_) | Link::Over { .. }) {
+    if !matches!(model.link, Link::Live(_) | Link::Recorded(_) | Link::Over { .. }) {
         return effects;
     }
     let layout = model.layout();

@@ -2,11 +2,11 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::output;
+use super::{output, travel};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
 use crate::model::{ItemStatus, StopMode};
-use crate::tui::actions::{self, Action};
+use crate::tui::actions::{self, Action, Context};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
 use crate::tui::msg::{Effect, Purpose, Search};
@@ -52,7 +52,7 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         Action::ItemOutput if model.agenda.selected_row().is_none_or(|item| item.row.attempt == 0) => {
             Err("it has not run yet")
         }
-        Action::Open if selected_what(model).is_none() => Err("nothing is selected"),
+        Action::Open | Action::GoToRow if selected_what(model).is_none() => Err("nothing is selected"),
         Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; w cuts them"),
         _ => Ok(()),
     }
@@ -111,6 +111,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Right => motion(model, action),
         Action::Follow => follow(model),
         Action::Wrap | Action::Times | Action::Stream => output_look(model, action),
+        _ if actions::find(action).is_some_and(|info| info.contexts == [Context::Replay]) => {
+            return travel::steer(model, action);
+        }
         Action::Submit
         | Action::SubmitAnyway
         | Action::Newline
@@ -239,7 +242,7 @@ fn search(model: &mut Model, action: Action) -> Vec<Effect> {
     vec![find(model, search, from.unwrap_or(if forward { 0 } else { u32::MAX }))]
 }
 
-fn selected_what(model: &Model) -> Option<What> {
+pub(super) fn selected_what(model: &Model) -> Option<What> {
     match model.focus() {
         Pane::Agenda => model.agenda.selected_row().map(|item| What::Item(item.name.clone())),
         Pane::Commands => model.commands.selected_row().map(|command| What::Command(command.id)),

@@ -117,6 +117,7 @@ fn second_end(model: &Model) -> Vec<Part> {
     }
     parts.push(match &model.link {
         Link::Connecting { .. } => part(6, "◌ connecting", theme.warn()),
+        Link::Recorded(_) => part(8, "◼ REPLAY", theme.warn().patch(theme.strong())),
         Link::Live(_) => part(1, "● live", theme.good()),
         Link::Lost { .. } => part(6, "○ reconnecting", theme.bad()),
         Link::Over { .. } if model.is_deserted() => part(6, "■ no engine", theme.bad()),
@@ -132,7 +133,7 @@ pub(super) fn state(model: &Model) -> Line<'static> {
         let since = match &model.link {
             Link::Over { .. } => return Line::styled("not connected", theme.bad()),
             Link::Connecting { since } | Link::Lost { since, .. } => *since,
-            Link::Live(_) => model.clock,
+            Link::Live(_) | Link::Recorded(_) => model.clock,
         };
         let waited = text::elapsed(model.clock.since(since));
         return Line::styled(format!("connecting to the engine {waited}"), theme.warn());
@@ -303,6 +304,9 @@ fn status_row(model: &Model, width: u16) -> Paragraph<'static> {
     }
     let mut left = vec![Part { weight: 9, spans: state(model).spans }];
     if let Some(summary) = &model.summary {
+        if model.playback().is_some() {
+            left.insert(0, part(8, "REPLAY", model.theme.warn().patch(model.theme.strong())));
+        }
         left.push(Part { weight: 6, spans: short_counts(model, summary) });
         if summary.held.is_some() {
             left.push(part(7, "held", model.theme.warn()));

@@ -25,6 +25,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         (None, Some(Overlay::Dialog(_))) => hints(model, &[("←→", "select"), ("Enter", "choose"), ("Esc", "cancel")]),
         (None, Some(Overlay::Search { .. })) => hints(model, &[("Enter", "find"), ("Esc", "cancel")]),
         (None, Some(Overlay::Entry(entry))) => entry_hints(model, &entry.aim),
+        (None, Some(Overlay::GoTo { .. })) => hints(model, &[("Enter", "go"), ("Esc", "cancel")]),
         _ => keys(model, width),
     };
     frame.render_widget(scroll::cut(&line, 0, width), layout.keybar);
@@ -90,7 +91,8 @@ fn entry(model: &Model, info: &Info, key: &str, line: &mut Line<'static>) {
     let held = model.summary.as_ref().is_some_and(|summary| summary.held.is_some());
     let label = match info.action {
         Action::Hold if held => "release",
-        Action::Detach if model.is_over() => "leave",
+        Action::Detach if model.is_over() || model.playback().is_some() => "leave",
+        Action::Play if model.playback().is_some_and(|playback| playback.playing) => "pause",
         _ => info.bar,
     };
     let (theme, able) = (model.theme, enabled(model, info.action).is_ok());

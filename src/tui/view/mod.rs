@@ -6,6 +6,9 @@ mod lists;
 mod output;
 mod overlays;
 mod prompt;
+mod time_line;
+
+pub(super) use time_line::time_bar;
 
 use super::layout::{Class, Layout, Pane, Slot};
 use super::model::Model;
@@ -31,6 +34,7 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     for slot in &layout.slots {
         draw_slot(model, frame, slot);
     }
+    time_line::draw(model, frame, layout.time_line);
     keybar::draw(model, frame, &layout);
     if let Some(overlay) = &model.overlay {
         overlays::draw(model, frame, &layout, overlay);

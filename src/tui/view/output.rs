@@ -41,9 +41,10 @@ fn nothing(pane: &OutputPane) -> &'static str {
 /// What stands at the right end of its border, above and below, as much as fits.
 pub(super) fn notes(model: &Model, inner: Rect) -> (String, String) {
     let pane = &model.output;
-    let tabs = model.layout().slot_of(Pane::Output).map_or(0, |slot| {
-        slot.tabs.iter().map(|tab| tab.title().len() + 3).sum::<usize>()
-    });
+    let tabs = model
+        .layout()
+        .slot_of(Pane::Output)
+        .map_or(0, |slot| slot.tabs.iter().map(|tab| tab.title().len() + 3).sum::<usize>());
     // A blank on each side, and one more cell to the tabs.
     let width = usize::from(inner.width);
     let above = fitting(above(model), width.saturating_sub(tabs + 2));
@@ -130,14 +131,10 @@ pub(super) fn entry(model: &Model, frame: &mut Frame<'_>, slot: &Slot, entry: &E
     frame.set_cursor_position(Position { x: (row.x + before).min(row.right().saturating_sub(1)), y: row.y });
     let below = Rect { y: slot.area.bottom().saturating_sub(1), height: 1, ..inner };
     let width = usize::from(below.width).saturating_sub(2);
-    let told = match &entry.wrong {
-        Some(wrong) => Span::styled(format!(" {} ", text::fit(wrong, width)), theme.bad()),
-        None => {
-            let hints = entry.hints();
-            let hint = hints.iter().find(|hint| text::width(hint) <= width).or(hints.last()).copied().unwrap_or("");
-            Span::styled(format!(" {} ", text::fit(hint, width)), theme.dim())
-        }
-    };
+    let hints = entry.hints();
+    let hint = hints.iter().find(|hint| text::width(hint) <= width).or(hints.last()).copied().unwrap_or("");
+    let (told, style) = entry.wrong.as_deref().map_or((hint, theme.dim()), |wrong| (wrong, theme.bad()));
+    let told = Span::styled(format!(" {} ", text::fit(told, width)), style);
     frame.render_widget(Clear, below);
     frame.render_widget(Line::from(told), below);
 }

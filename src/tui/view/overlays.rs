@@ -25,6 +25,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overla
                 super::output::entry(model, frame, slot, entry);
             }
         }
+        Overlay::GoTo { text } => go_to(model, frame, layout, text),
     }
 }
 
@@ -185,10 +186,24 @@ fn search(model: &Model, frame: &mut Frame<'_>, layout: &Layout, list: List, typ
         width: slot.area.width.saturating_sub(2),
         height: 1,
     };
+    asked(model, frame, row, " find: ", typed);
+}
+
+/// Over the time line, or the last row where it has none.
+fn go_to(model: &Model, frame: &mut Frame<'_>, layout: &Layout, typed: &str) {
+    let row = if layout.time_line.height > 0 { layout.time_line } else { layout.header };
+    asked(model, frame, Rect { height: 1, ..row }, " go to (14:05:09 +10m 50% #1234 item): ", typed);
+}
+
+/// A row in which a text is typed.
+fn asked(model: &Model, frame: &mut Frame<'_>, row: Rect, question: &str, typed: &str) {
     frame.render_widget(Clear, row);
-    let typed = text::fit_end(typed, usize::from(row.width).saturating_sub(6));
-    let line = Line::from(vec![Span::styled(" find: ", model.theme.accent()), Span::raw(typed.clone())]);
+    let width = usize::from(row.width);
+    let question = if text::width(question) + 8 > width { " go to: " } else { question };
+    let typed = text::fit_end(typed, width.saturating_sub(text::width(question) + 1));
+    let line = Line::from(vec![Span::styled(question.to_owned(), model.theme.accent()), Span::raw(typed.clone())]);
     frame.render_widget(line, row);
-    let x = (row.x + 7 + text::cells(text::width(&typed))).min(row.right().saturating_sub(1));
+    let end = text::cells(text::width(question) + text::width(&typed));
+    let x = (row.x + end).min(row.right().saturating_sub(1));
     frame.set_cursor_position(Position { x, y: row.y });
 }

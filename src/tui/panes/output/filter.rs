@@ -101,14 +101,9 @@ impl Wish {
     }
 }
 
-/// Compiles a pattern; else the line of the message that says what is wrong.
+/// Compiles a pattern; else what is wrong, in one line.
 pub(in crate::tui) fn compile(grep: &Grep) -> Result<Pattern, String> {
-    Pattern::new(grep).map_err(|bad| {
-        let said = bad.to_string();
-        // The `regex` crate draws the pattern and points into it, which needs more rows than there are.
-        let useful = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        text::one_line(useful.trim().trim_start_matches("error: ")).into_owned()
-    })
+    Pattern::new(grep).map_err(|bad| text::one_line(&bad.to_string()).into_owned())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +125,8 @@ fn word(text: &str) -> Option<(Word, &str, &str)> {
 }
 
 fn since(value: &str, now: Micros) -> Result<Micros, String> {
-    let length = duration::parse(value).map_err(|_| format!("since:{value} is no length of time: since:10m, since:2h"))?;
+    let length =
+        duration::parse(value).map_err(|_| format!("since:{value} is no length of time: since:10m, since:2h"))?;
     Ok(Micros(now.since(Micros::from(length)).0))
 }
 
@@ -180,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_one_line() {
-        assert_eq!(Wish::read("a(", NOW).unwrap_err(), "unclosed group");
+        assert_eq!(Wish::read("a(", NOW).unwrap_err(), "unclosed group, at character 2 of the pattern");
         assert!(Wish::read("since:soon", NOW).unwrap_err().contains("since:soon is no length of time"));
         assert!(Wish::read("context:101 a", NOW).unwrap_err().contains("up to 100"));
     }

@@ -183,11 +183,10 @@ impl OutputPane {
         }
         let height = u32::from(height);
         let (at, before, after) = match self.at {
-            At::Follow => (OutputAt::End, height * 2, 0),
+            At::Follow | At::Going(OutputAt::End) => (OutputAt::End, height * 2, 0),
             At::Anchored { anchor, .. } => (OutputAt::Line(anchor), height, height * 2),
             // A line that was searched for is seen among those around it.
             At::Going(to @ OutputAt::Line(_)) => (to, height * 2, height * 2),
-            At::Going(OutputAt::End) => (OutputAt::End, height * 2, 0),
             At::Going(to) => (to, 0, height * 2),
         };
         let query = OutputQuery {
@@ -207,9 +206,11 @@ impl OutputPane {
         needed.then(|| self.fetch.ask(query))
     }
 
+    /// Whether a screen can be scrolled in either direction without more lines.
     fn covers(&self, anchor: LineAnchor, height: usize) -> bool {
         let Some(place) = self.page.lines.iter().position(|line| line.anchor == anchor) else { return false };
-        (self.page.at_start || place >= height) && self.page.lines.len() - place >= height
+        let below = self.page.lines.len() - place;
+        (self.page.at_start || place >= height) && (self.page.at_end && below >= height || below >= height * 2)
     }
 
     /// The answer came; none when it went wrong. Whether it says that there is nothing where one wanted to go.
@@ -294,7 +295,7 @@ impl OutputPane {
     fn row_of_match(&self, line: usize, view: View, lines: &Shown<'_>) -> usize {
         let Some(sought) = self.seek.sought().filter(|_| view.wrap) else { return 0 };
         let text = &self.page.lines[line].text;
-        let Some(place) = sought.pattern().places(text.as_bytes()).next() else { return 0 };
+        let Some(place) = sought.pattern().places(text.as_bytes()).into_iter().next() else { return 0 };
         let before = crate::tui::ansi::plain(&text[..text.floor_char_boundary(place.start)]);
         let room = view.width.saturating_sub(lines.margin(line).width());
         wrap(&Line::from(before), room).len() - 1
@@ -309,8 +310,9 @@ impl OutputPane {
             Some(anchor) => self.show_among(anchor, look),
             None if self.page.at_end => self.follow(),
             None => {
-                let last = self.page.lines.last().map(|line| line.anchor);
-                last.into_iter().for_each(|anchor| self.show_among(anchor, look));
+                if let Some(last) = self.page.lines.last().map(|line| line.anchor) {
+                    self.show_among(last, look);
+                }
             }
         }
     }

@@ -45,9 +45,7 @@ pub(in crate::tui) enum Landmark {
 impl Landmark {
     fn wanted(self) -> Wanted {
         match self {
-            Self::Error => {
-                Wanted::Match(Grep { pattern: ERRORS.into(), case: Case::Insensitive, invert: false })
-            }
+            Self::Error => Wanted::Match(Grep { pattern: ERRORS.into(), case: Case::Insensitive, invert: false }),
             Self::Exception => Wanted::Exception,
             Self::Item => Wanted::Item,
         }
@@ -78,16 +76,26 @@ pub(in crate::tui) enum Found {
     Failed(String),
 }
 
+/// How far one has come to the line that a search goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leg {
+    /// On the way from where it began.
+    Going,
+    /// On the way from the other end.
+    Again,
+    /// There, or there is none; after that it is only counted.
+    Arrived,
+}
+
 /// A search that `n` and `N` repeat.
 #[derive(Debug, Clone)]
 pub(in crate::tui) struct Sought {
     grep: Grep,
+    /// Where `n` goes; `N` goes the other way, and that changes nothing.
+    forward: bool,
     pattern: Pattern,
     query: SearchQuery,
-    /// Whether it began again at the other end.
-    wrapped: bool,
-    /// Whether what was found has been gone to; after that it is only counted.
-    arrived: bool,
+    leg: Leg,
     searched: Option<Searched>,
     failed: bool,
 }
@@ -100,7 +108,7 @@ impl Sought {
 
     /// As it was typed, after the key that began it.
     pub(in crate::tui) fn shown(&self) -> String {
-        format!("{}{}", if self.query.forward { '/' } else { '\\' }, self.grep.pattern)
+        format!("{}{}", if self.forward { '/' } else { '\\' }, self.grep.pattern)
     }
 
     /// `3/120`; `…` for what is still being counted.
@@ -124,11 +132,11 @@ impl Sought {
 
     fn begin(&mut self, way: Way) {
         (self.query.from, self.query.forward) = (way.from, way.forward);
-        self.wrapped = false;
-        self.arrived = false;
+        self.leg = Leg::Going;
         self.failed = false;
         // Its count still holds, its line does not.
-        self.searched = self.searched.map(|searched| Searched { settled: false, line: None, position: None, ..searched });
+        self.searched =
+            self.searched.map(|searched| Searched { settled: false, line: None, position: None, ..searched });
     }
 }
 
@@ -178,8 +186,8 @@ impl Seek {
             from: way.from,
             forward: way.forward,
         };
-        self.sought =
-            Some(Sought { grep, pattern, query, wrapped: false, arrived: false, searched: None, failed: false });
+        let forward = way.forward;
+        self.sought = Some(Sought { grep, forward, pattern, query, leg: Leg::Going, searched: None, failed: false });
         self.current = None;
         self.jump = None;
         self.fetch.drop_question();
@@ -196,7 +204,7 @@ impl Seek {
 
     /// Whether the search that can be repeated goes towards later lines.
     pub(in crate::tui) fn is_forward(&self) -> bool {
-        self.sought.as_ref().is_none_or(|sought| sought.query.forward)
+        self.sought.as_ref().is_none_or(|sought| sought.forward)
     }
 
     /// Jumps.
@@ -219,7 +227,7 @@ impl Seek {
         if let Some(sought) = &mut self.sought {
             (sought.query.stream, sought.query.filter) = (among.stream, among.filter);
             sought.searched = None;
-            sought.arrived = true;
+            sought.leg = Leg::Arrived;
             sought.failed = false;
         }
     }
@@ -295,22 +303,22 @@ fn counted(sought: &mut Sought, answer: Result<Searched, String>) -> Found {
     };
     sought.failed = false;
     sought.searched = Some(searched);
-    if sought.arrived || !searched.settled {
+    if sought.leg == Leg::Arrived || !searched.settled {
         return Found::Nothing;
     }
     match searched.line {
         Some(line) => {
-            sought.arrived = true;
-            Found::Line(line, sought.wrapped)
+            let again = std::mem::replace(&mut sought.leg, Leg::Arrived) == Leg::Again;
+            Found::Line(line, again)
         }
-        None if sought.wrapped => {
-            sought.arrived = true;
+        None if sought.leg == Leg::Again => {
+            sought.leg = Leg::Arrived;
             Found::NoMatch
         }
         None => {
             let from = if sought.query.forward { OutputAt::Start } else { OutputAt::End };
             sought.begin(Way { from, forward: sought.query.forward });
-            sought.wrapped = true;
+            sought.leg = Leg::Again;
             Found::Nothing
         }
     }

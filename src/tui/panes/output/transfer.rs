@@ -143,13 +143,12 @@ impl Transfer {
 
     fn take_line(&mut self, line: &OutputLine, bytes: &mut Vec<u8>) {
         let before = bytes.len();
-        match &line.raw {
+        if let Some(raw) = &line.raw {
             // Bytes that are no base64 are not the session's; an empty line says more than none.
-            Some(raw) => bytes.extend(BASE64_STANDARD.decode(raw).unwrap_or_default()),
-            None => {
-                bytes.extend(ansi::plain(&line.text).bytes());
-                bytes.push(b'\n');
-            }
+            bytes.extend(BASE64_STANDARD.decode(raw).unwrap_or_default());
+        } else {
+            bytes.extend(ansi::plain(&line.text).bytes());
+            bytes.push(b'\n');
         }
         self.lines += 1;
         self.cut += u64::from(line.cut);
