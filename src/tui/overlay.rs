@@ -1,6 +1,6 @@
 //! What can stand over the panes: details, the menu (help and palette), a question, a search.
 
-use super::actions::{Action, Context, Info, TABLE};
+use super::actions::{Action, Context, Info};
 use super::keymap;
 use super::msg::Effect;
 use super::panes::detail::Detail;
@@ -33,12 +33,14 @@ pub(super) enum Overlay {
 }
 
 /// The actions, as far as they match what is typed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Menu {
     /// Whether it is the palette: only what can be done here.
     pub(super) palette: bool,
     /// Where it was called.
     pub(super) contexts: Vec<Context>,
+    /// Those that are offered in this window.
+    pub(super) actions: Vec<&'static Info>,
     /// What was typed.
     pub(super) filter: String,
     /// The selected row.
@@ -49,8 +51,10 @@ impl Menu {
     /// The actions that match, best first.
     pub(super) fn rows(&self) -> Vec<&'static Info> {
         let here = |info: &Info| info.contexts.iter().any(|context| self.contexts.contains(context));
-        let mut rows: Vec<(u8, &'static Info)> = TABLE
+        let mut rows: Vec<(u8, &'static Info)> = self
+            .actions
             .iter()
+            .copied()
             .filter(|info| !self.palette || here(info))
             .filter_map(|info| Some((rank(info, &self.filter)?, info)))
             .collect();
@@ -120,11 +124,13 @@ impl Dialog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::actions::TABLE;
 
     fn menu(filter: &str) -> Menu {
         Menu {
             palette: false,
             contexts: vec![Context::Agenda, Context::List, Context::Anywhere],
+            actions: TABLE.iter().collect(),
             filter: filter.into(),
             selected: 0,
         }

@@ -19,7 +19,7 @@ use crate::model::Filter;
 use crate::model::proto::{OutputAt, OutputQuery, Request, Summary};
 
 pub(super) use input::contexts;
-pub(super) use perform::{enabled, moves_focus};
+pub(super) use perform::{enabled, moves_focus, offered};
 
 /// Changes the model; what the loop is to do.
 pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {

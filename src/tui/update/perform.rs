@@ -6,7 +6,7 @@ use super::{output, travel};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
 use crate::model::{ItemStatus, StopMode};
-use crate::tui::actions::{self, Action, Context};
+use crate::tui::actions::{self, Action, Context, Info, TABLE};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
 use crate::tui::msg::{Effect, Purpose, Search};
@@ -58,6 +58,15 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
     }
 }
 
+/// Whether an action is listed at all: not where it can never be done as long as this window is what it is.
+pub(in crate::tui) fn offered(model: &Model, info: &Info) -> bool {
+    use Action::{CompleteWord, HistoryDown, HistoryUp, Newline, Prompt};
+    let needs_a_listener = matches!(info.action, CompleteWord | HistoryDown | HistoryUp | Newline | Prompt);
+    let for_recordings = info.contexts == [Context::Replay];
+    let deaf = model.only_looks().is_some() && (info.writes || needs_a_listener);
+    !deaf && (!for_recordings || model.playback().is_some())
+}
+
 /// Whether it would change what lies beneath an overlay.
 pub(in crate::tui) fn moves_focus(action: Action) -> bool {
     use Action::{Agenda, Commands, Exceptions, Log, NextPane, Output, PreviousPane, Prompt, Zoom};
@@ -86,7 +95,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help | Action::Palette => {
             let palette = action == Action::Palette;
             let contexts = contexts(model);
-            model.overlay = Some(Overlay::Menu(Menu { palette, contexts, filter: String::new(), selected: 0 }));
+            let actions = TABLE.iter().filter(|info| offered(model, info)).collect();
+            model.overlay =
+                Some(Overlay::Menu(Menu { palette, contexts, actions, filter: String::new(), selected: 0 }));
         }
         Action::Close => model.overlay = None,
         Action::Hold => {

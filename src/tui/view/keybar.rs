@@ -6,7 +6,7 @@ use crate::tui::layout::Layout;
 use crate::tui::model::Model;
 use crate::tui::overlay::Overlay;
 use crate::tui::panes::output::entry::Aim;
-use crate::tui::update::{contexts, enabled, moves_focus};
+use crate::tui::update::{contexts, enabled, moves_focus, offered};
 use crate::tui::{scroll, text};
 use ratatui::Frame;
 use ratatui::text::{Line, Span};
@@ -52,11 +52,10 @@ fn entry_hints(model: &Model, aim: &Aim) -> Line<'static> {
 fn keys(model: &Model, width: usize) -> Line<'static> {
     let contexts = contexts(model);
     let covered = |action| model.overlay.is_some() && moves_focus(action);
-    let never = |info: &Info| model.only_looks().is_some() && (info.writes || needs_a_listener(info.action));
     let shown = |right: bool, room: usize| {
         let mut line = Line::default();
         let listed = |info: &&Info| {
-            !info.bar.is_empty() && always(info.action) == right && !covered(info.action) && !never(info)
+            !info.bar.is_empty() && always(info.action) == right && !covered(info.action) && offered(model, info)
         };
         for info in TABLE.iter().filter(listed) {
             if let Some(key) = key(info, &contexts) {
@@ -80,11 +79,6 @@ fn keys(model: &Model, width: usize) -> Line<'static> {
 /// Whether a key must be found in every pane, however little room there is.
 fn always(action: Action) -> bool {
     matches!(action, Action::Prompt | Action::LeavePrompt | Action::Help | Action::Detach | Action::Stop)
-}
-
-/// Whether it is of use only where what is typed can be sent.
-fn needs_a_listener(action: Action) -> bool {
-    matches!(action, Action::Prompt | Action::Newline | Action::CompleteWord)
 }
 
 fn entry(model: &Model, info: &Info, key: &str, line: &mut Line<'static>) {
