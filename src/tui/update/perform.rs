@@ -49,6 +49,12 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         Action::Select | Action::SelectUp | Action::SelectDown if model.output.page.lines.is_empty() => {
             Err("there is no line to select")
         }
+        // The lines on the screen are not those that are meant.
+        Action::Select | Action::SelectUp | Action::SelectDown | Action::CopySelection | Action::Save
+            if matches!(model.output.at, At::Going(_)) =>
+        {
+            Err("still on the way there; press it again when the lines are seen")
+        }
         Action::ItemOutput if model.agenda.selected_row().is_none_or(|item| item.row.attempt == 0) => {
             Err("it has not run yet")
         }

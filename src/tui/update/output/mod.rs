@@ -103,7 +103,7 @@ fn item_output(model: &mut Model) {
 fn let_go(model: &mut Model) -> Vec<Effect> {
     let output = &mut model.output;
     if let Some(transfer) = output.transfer.take() {
-        model.say(format!("stopped after {}", text::plural(transfer.lines, "line")));
+        model.say(take::stopped(&transfer));
         return vec![Effect::Close];
     }
     if output.selection.take().is_some() {

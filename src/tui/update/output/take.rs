@@ -175,9 +175,18 @@ fn saved(transfer: &Transfer) -> String {
     format!("{lines}, {bytes} written to {path}{cut}")
 }
 
+/// What there is of lines that were not all taken.
+pub(super) fn stopped(transfer: &Transfer) -> String {
+    let lines = text::plural(transfer.lines, "line");
+    match transfer.target() {
+        Target::File { path, .. } => format!("stopped after {lines}, which are in {path}"),
+        Target::Clipboard(_) => format!("stopped after {lines}; nothing was copied"),
+    }
+}
+
 fn stop(model: &mut Model, why: &str) -> Vec<Effect> {
     if let Some(transfer) = model.output.transfer.take() {
-        model.complain(format!("stopped after {}: {why}", text::plural(transfer.lines, "line")));
+        model.complain(format!("{}: {why}", stopped(&transfer)));
     }
     vec![Effect::Close]
 }
