@@ -92,6 +92,7 @@ impl Way {
             alive: Box::new(move || listens(&alive)),
             // What its last pulse said is all that a watcher gets to know.
             ended: Box::new(|| None),
+            folder: None,
         }
     }
 
@@ -120,6 +121,7 @@ fn engine(folder: &Folder) -> Target {
         paths: Box::new(move || sockets(&paths)),
         alive: Box::new(move || alive.is_running()),
         ended: Box::new(move || recover(&ended).ok()?.state.ended),
+        folder: Some(folder.clone()),
     }
 }
 
