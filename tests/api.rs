@@ -463,8 +463,12 @@ async fn an_engine_is_reached_after_its_owner_logged_out() {
 async fn a_live_view_connects_again_and_says_when_the_engine_is_gone() {
     let engine = Engine::start();
     let (path, alive) = (engine.socket(), engine.alive());
-    let target =
-        Target { paths: Box::new(move || vec![path.clone()]), alive: Box::new(alive), ended: Box::new(|| None) };
+    let target = Target {
+        paths: Box::new(move || vec![path.clone()]),
+        alive: Box::new(alive),
+        ended: Box::new(|| None),
+        folder: None,
+    };
     let live = Live::start(target, hello("tui")).expect("a thread");
     let mut link = live.pulses();
     within(link.wait_for(|link| matches!(link, Link::Live(_)))).await.expect("live");

@@ -475,10 +475,8 @@ for part in range(64):
     let told: Value =
         serde_json::from_slice(&std::fs::read(home.folder().join("session.json")).expect("read")).expect("JSON");
     let pid = told["engine"]["pid"].as_u64().expect("a pid");
-    let data = home.path().join("data").display().to_string();
-    let run = home.path().join("run").display().to_string();
     let line = format!("exec {} attach", env!("CARGO_BIN_EXE_childminder"));
-    let window = Window::open(&line, home.path(), &[("CHILDMINDER_DATA_DIR", data), ("XDG_RUNTIME_DIR", run)]);
+    let window = Window::open(&line, home.path(), &home.environment());
     window.until_shown("Output");
     window.signal(Signal::SIGSTOP);
     // Others who have asked for everything and never read a byte of it.

@@ -3,22 +3,30 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
+#[path = "common/home.rs"]
+mod home;
 #[path = "common/recording.rs"]
 mod recording;
 #[path = "common/session.rs"]
 mod session;
+#[path = "common/window.rs"]
+mod window;
 
-use childminder::api::Link;
 use childminder::api::replay::{Goal, Playback, Steer};
+use childminder::api::{Link, Replay};
 use childminder::model::proto::{ItemVerb, OutputAt, RefusalKind, Request, Response, Summary};
 use childminder::model::{CommandOutcome, EventKind, ItemIndex, Marks, Micros, Seq, State, Stream};
 use childminder::session::{Label, summary_of};
-use childminder::store::{Folder, JournalReader};
+use childminder::store::{Folder, JournalReader, Unpacked, pack};
+use home::{Home, text};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use recording::{Viewer, copy, long_session};
 use session::{Ended, Session, job};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use window::Window;
 
 const JOB: &str = r#"
 [phases]
@@ -362,7 +370,7 @@ fn a_file_cut_anywhere_is_no_reason_to_fail() {
         for keep in (0..length).step_by(usize::try_from(length / 40).expect("a step").max(1) | 1) {
             let copied = copy(folder);
             cut(copied.path().join(name), |_| keep);
-            match childminder::api::Replay::open(&copied.folder()) {
+            match Replay::open(&copied.folder()) {
                 Ok(_) => {
                     let viewer = Viewer::open(&copied.folder());
                     let shown = viewer.shown();
@@ -385,7 +393,122 @@ fn what_is_no_session_is_refused_in_a_sentence() {
     let said = Folder::open(dir.path()).expect_err("no session").to_string();
     assert!(said.contains("no session.json"), "{said}");
     fs::write(dir.path().join("session.json"), "what?").expect("written");
-    let said = childminder::api::Replay::open(&Folder::open(dir.path()).expect("a file is there"));
+    let said = Replay::open(&Folder::open(dir.path()).expect("a file is there"));
     let said = said.err().expect("neither a session nor a journal").to_string();
     assert!(said.contains("session.json is damaged"), "{said}");
+}
+
+#[test]
+fn an_archive_that_was_cut_off_is_shown_as_far_as_it_goes() {
+    let copied = copy(&recorded().folder);
+    // Nothing that is shorter when it is packed.
+    let noise: Vec<u8> = scattered(200_000, u64::MAX).flat_map(u64::to_le_bytes).collect();
+    fs::write(copied.path().join("stdout.log"), noise).expect("written");
+    let dir = tempfile::tempdir().expect("a folder");
+    let archive = dir.path().join("shots.tar.zst");
+    pack(&copied.folder(), &archive, false).expect("packed");
+    cut(archive.clone(), |length| length / 2);
+    let unpacked = Unpacked::open(&archive, dir.path(), 0).unwrap_or_else(|error| panic!("{error}"));
+    let files = unpacked.path().to_owned();
+    let viewer = Viewer::of(Replay::open_packed(unpacked).unwrap_or_else(|error| panic!("{error}")));
+    let shown = viewer.shown();
+    assert!(shown.notes[0].contains("cut off"), "{:?}", shown.notes);
+    assert_eq!(viewer.agenda().len(), 12);
+    viewer.go(Goal::Start, |shown| shown.summary.seq == Seq(1));
+    assert!(files.exists());
+    drop(viewer);
+    assert!(!files.exists(), "its files are still there");
+}
+
+/// A home with one session, in which item 2 has failed.
+fn shots() -> Home {
+    let home = Home::new();
+    let job = ["run", "--headless", "--backend", "python", "--frames", "1-3"];
+    let commands = ["--command", "print('frame', {frame})", "--command", "1 / ({frame} - 2)"];
+    let run = home.run(&[&job[..], &commands].concat());
+    assert_eq!(run.status.code(), Some(1), "{}", text(&run.stderr));
+    home
+}
+
+fn window(home: &Home, args: &str) -> Window {
+    let line = format!("exec {} {args}", env!("CARGO_BIN_EXE_childminder"));
+    Window::open(&line, home.path(), &home.environment())
+}
+
+#[test]
+fn a_window_goes_through_time() {
+    let home = shots();
+    let mut window = window(&home, "replay");
+    for shown in ["◼ REPLAY", "3/3  ✓2 ✗1", "the session is over", "frame 3"] {
+        window.until_shown(shown);
+    }
+    for (key, then) in [
+        ("^", &["0/3  ·3", "the child has printed nothing so far"][..]),
+        ("}", &["0/3  ·2 ►1"]),
+        ("}", &["1/3  ·1 ►1 ✓1", "frame 1"]),
+        (")", &["1/3  ·1 ►1 ✓1", "frame 2", "1× ZeroDivisionError"]),
+        ("}", &["2/3  ►1 ✓1 ✗1"]),
+        ("{", &["1/3  ·1 ►1 ✓1"]),
+        ("$", &["3/3  ✓2 ✗1", "frame 3"]),
+        ("@1\r", &["0/3  ·2 ►1"]),
+        ("@100%\r", &["3/3  ✓2 ✗1", "frame 3"]),
+    ] {
+        window.press(key);
+        for then in then {
+            window.until_shown(then);
+        }
+    }
+    window.press("d");
+    assert_eq!(window.ended(), 0);
+}
+
+#[test]
+fn what_was_exported_is_opened_where_the_session_is_not() {
+    let home = shots();
+    home.says(&["export", "python", "shots.tar.zst"]);
+    fs::remove_dir_all(home.folder()).expect("removed");
+    let mut window = window(&home, "replay shots.tar.zst --at 3");
+    for shown in ["◼ REPLAY", "2/3  ►1 ✓1 ✗1", "frame 2"] {
+        window.until_shown(shown);
+    }
+    window.press("$");
+    window.until_shown("frame 3");
+    let unpacked = || fs::read_dir(home.path().join("cache/childminder")).expect("a folder").count();
+    assert_eq!(unpacked(), 1);
+    window.press("d");
+    assert_eq!((window.ended(), unpacked()), (0, 0));
+    assert_eq!(home.says(&["log", "shots.tar.zst", "--stream", "stdout"]), "frame 1\nframe 2\nframe 3\n");
+    assert_eq!(unpacked(), 0);
+    let said = home.run(&["log", "absent.tar.zst"]);
+    assert_eq!(said.status.code(), Some(3), "{}", text(&said.stderr));
+}
+
+#[test]
+fn a_window_whose_engine_is_gone_still_shows_what_was_recorded() {
+    type End = fn(&Home);
+    let stop: End = |home| drop(home.says(&["stop"]));
+    let murder: End = |home| {
+        let session = Folder::open(&home.folder()).expect("a session").read_session().expect("a file");
+        let pid = i32::try_from(session.engine.expect("an engine").pid).expect("a pid");
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("killed");
+    };
+    for (end, said) in [(stop, "the session is over"), (murder, "the engine is gone")] {
+        let home = Home::new();
+        let session = home.held(&["--frames", "1-3", "--command", "print({frame})"]);
+        home.says(&["exec", "for line in range(5000): print('line', line, 'of many')"]);
+        let mut window = window(&home, "attach");
+        window.until_shown("line 4999 of many");
+        end(&home);
+        window.until_shown(said);
+        window.press("3g");
+        window.until_shown("line 0 of many");
+        window.press("G");
+        window.until_shown("line 4999 of many");
+        // Nobody is there to do anything.
+        window.press("1r");
+        window.until_shown(if said.contains("over") { "the session is over" } else { "the engine died" });
+        window.press("q");
+        window.ended();
+        session.code();
+    }
 }

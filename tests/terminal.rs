@@ -137,8 +137,7 @@ fn session(home: &Home) -> Headless {
 }
 
 fn environment(home: &Home) -> Vec<(&'static str, String)> {
-    let place = |name: &str| home.path().join(name).display().to_string();
-    vec![("CHILDMINDER_DATA_DIR", place("data")), ("XDG_RUNTIME_DIR", place("run")), ("NO_COLOR", String::new())]
+    [home.environment(), vec![("NO_COLOR", String::new())]].concat()
 }
 
 /// A command line of ours on a terminal; its bytes when it has ended.

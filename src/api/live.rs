@@ -1,18 +1,21 @@
-//! A running session as a window sees it: a connection that is made again by itself.
+//! A running session as a window sees it: a connection that is made again by itself, and once the engine is gone for good,
+//! what it recorded.
 
 use super::client::{Client, new_id};
 use super::view::{Link, SessionView};
-use super::{ApiError, Welcome};
+use super::{ApiError, Replay, Welcome};
 use crate::model::Micros;
 use crate::model::proto::{ClientHello, Request, Response, ServerFrame, Summary};
 use crate::model::state::Ended;
+use crate::store::Folder;
 use futures_util::future::BoxFuture;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::{self, Handle};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch::error::RecvError;
+use tokio::sync::{OnceCell, oneshot, watch};
 
 /// The pause before the first try to connect again, and the longest one.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -29,6 +32,8 @@ pub struct Target {
     pub alive: Box<dyn Fn() -> bool + Send + Sync>,
     /// How the session ended, as recorded: an engine may be gone before it could tell. Reads files.
     pub ended: Box<dyn Fn() -> Option<Ended> + Send + Sync>,
+    /// Where the session is recorded, if that is known here: what is left to look at once the engine is gone.
+    pub folder: Option<Folder>,
 }
 
 impl Target {
@@ -61,7 +66,37 @@ enum Wire {
     Down,
     Up(Client),
     /// For good.
-    Over(String),
+    Over(Arc<Over>),
+}
+
+/// What is left of a session whose engine will not answer any more.
+struct Over {
+    reason: String,
+    /// Where it is recorded, if it may be read.
+    folder: Option<Folder>,
+    /// That, opened by the first who asks; `None` if it cannot be.
+    replay: OnceCell<Option<Arc<Replay>>>,
+}
+
+impl Over {
+    /// Answers what the files can answer.
+    async fn ask(&self, request: Request) -> Result<Response, ApiError> {
+        let folder = self.folder.as_ref().filter(|_| request.only_reads());
+        let replay = match folder {
+            Some(folder) => self.replay.get_or_init(|| open(folder.clone())).await.as_ref(),
+            None => None,
+        };
+        match replay {
+            Some(replay) => replay.ask(request).await,
+            None => Err(ApiError::Over { reason: self.reason.clone() }),
+        }
+    }
+}
+
+/// Opens a recording at its end, off the runtime's thread: its files may be many, or on a slow disk.
+async fn open(folder: Folder) -> Option<Arc<Replay>> {
+    let opened = tokio::task::spawn_blocking(move || Replay::open(&folder)).await.ok()?;
+    opened.inspect_err(|error| tracing::warn!(%error, "what was recorded cannot be looked at")).ok()
 }
 
 impl Live {
@@ -80,6 +115,8 @@ impl Live {
                 let _ = stopped.await;
                 keep.abort();
             });
+            // A read that hangs on a dead disk must not keep the window from being left.
+            runtime.shutdown_background();
         })?;
         Ok(Arc::new(Self { link, wire, runtime: handle, _stop: stop }))
     }
@@ -113,8 +150,10 @@ async fn ask(mut wire: watch::Receiver<Wire>, request: Request) -> Result<Respon
     let id = new_id()?;
     let mut last = ApiError::Lost { reason: "it is not there yet".to_owned() };
     for _ in 0..TRIES {
-        let client = match tokio::time::timeout(PATIENCE, connected(&mut wire)).await {
-            Ok(client) => client?,
+        let client = match tokio::time::timeout(PATIENCE, settled(&mut wire)).await {
+            Ok(Ok(Wire::Up(client))) => client,
+            Ok(Ok(Wire::Over(over))) => return over.ask(request).await,
+            Ok(Ok(Wire::Down) | Err(_)) => return Err(ApiError::Lost { reason: "this window is closing".to_owned() }),
             Err(_) => return Err(last),
         };
         match client.ask_as(id.clone(), request.clone()).await {
@@ -125,19 +164,15 @@ async fn ask(mut wire: watch::Receiver<Wire>, request: Request) -> Result<Respon
     Err(last)
 }
 
-/// A client whose connection is there, as far as is known.
-async fn connected(wire: &mut watch::Receiver<Wire>) -> Result<Client, ApiError> {
+/// The wire once its connection is there, as far as is known, or never will be.
+async fn settled(wire: &mut watch::Receiver<Wire>) -> Result<Wire, RecvError> {
     // The keeper sees a loss a moment later than the client does.
-    let there = |wire: &Wire| match wire {
+    let settled = |wire: &Wire| match wire {
         Wire::Down => false,
         Wire::Up(client) => client.lost().is_none(),
         Wire::Over(_) => true,
     };
-    match wire.wait_for(there).await.as_deref() {
-        Ok(Wire::Up(client)) => Ok(client.clone()),
-        Ok(Wire::Over(reason)) => Err(ApiError::Over { reason: reason.clone() }),
-        Ok(Wire::Down) | Err(_) => Err(ApiError::Lost { reason: "this window is closing".to_owned() }),
-    }
+    wire.wait_for(settled).await.map(|wire| wire.clone())
 }
 
 /// Keeps the connection.
@@ -171,7 +206,10 @@ impl Keeper {
                 None => None,
             };
             if let Some(reason) = over {
-                self.wire.send_replace(Wire::Over(reason.clone()));
+                // Whom a living engine has turned away does not get to know by another way.
+                let folder = self.target.folder.take().filter(|_| !refused);
+                let over = Over { reason: reason.clone(), folder, replay: OnceCell::new() };
+                self.wire.send_replace(Wire::Over(Arc::new(over)));
                 self.link.send_replace(Link::Over { last: self.last.take(), reason, since });
                 return;
             }

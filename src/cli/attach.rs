@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     // A window needs an engine to look at, whatever it may do there.
     let folder = target::folder(args.session.as_deref(), Purpose::Write)?;
     if !folder.is_running() {
-        let message = format!("{id} has ended; `childminder log {id}` has its output", id = folder.id());
+        let message = format!("{id} has ended; `childminder replay {id}` shows it", id = folder.id());
         return Err(Failure::new(NO_SESSION, message));
     }
     need_terminal(&format!("{ELSEWHERE}, or follow it with `childminder log --follow`"))?;
@@ -72,7 +72,7 @@ pub(super) fn window(way: &Way, read_only: bool) -> Result<u8, Failure> {
         (Ended::TerminalLost, _) => OK,
         (Ended::SessionOver(code), _) => {
             if let Way::Session(folder) = way {
-                out.line(&format!("{id} is over; `childminder log {id}` has its output", id = folder.id()))?;
+                out.line(&format!("{id} is over; `childminder replay {id}` shows it", id = folder.id()))?;
             }
             u8::try_from(code).unwrap_or(LOST)
         }

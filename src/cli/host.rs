@@ -199,7 +199,7 @@ fn setting<T>(name: &str, read: impl Fn(&str) -> Option<T>, such_as: &str) -> Re
     value.map(Some).ok_or_else(wrong)
 }
 
-fn minimum_free() -> Result<u64, Failure> {
+pub(super) fn minimum_free() -> Result<u64, Failure> {
     let said = setting("CHILDMINDER_MINIMUM_FREE", super::size, "a size such as 500M or 2G")?;
     Ok(said.unwrap_or(MINIMUM_FREE))
 }

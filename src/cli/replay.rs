@@ -2,11 +2,10 @@
 
 use super::attach::{need_terminal, show};
 use super::exit::{Failure, OK, USAGE};
-use super::target;
+use super::target::{self, Recording};
 use crate::api::Replay;
 use crate::api::SessionView as _;
 use crate::api::replay::{Goal, Steer, When};
-use crate::store::Purpose;
 use jiff::tz::TimeZone;
 
 /// Look at a recorded session as it was at any time.
@@ -15,14 +14,15 @@ use jiff::tz::TimeZone;
   childminder replay
   childminder replay shots --at frame_09
   childminder replay /backup/20261123-205639-shots-3f2a --at 14:05:09
+  childminder replay shots.tar.zst
 
 The window opens at the end, or where --at says, paused: Space plays, , and . step by event, { and } go by item, ( and )
 by exception, @ goes to a time. Nothing is written into the folder. A session that runs is shown up to now; `attach`
-follows it.")]
+follows it. A file that `export` made is unpacked into the cache folder for as long as the window is open.")]
 pub(super) struct Args {
-    /// Which session: an id, the beginning of one, a job's name, or a folder. Without: the only one that runs, else the
-    /// newest.
-    #[arg(value_name = "SESSION|FOLDER")]
+    /// Which session: an id, the beginning of one, a job's name, a folder, or a file that `export` made. Without: the
+    /// only one that runs, else the newest.
+    #[arg(value_name = "SESSION|FOLDER|FILE")]
     session: Option<String>,
     /// Where to begin: a time (14:05:09), a part (50%), an event (#1234), start, end, or an item's name.
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
@@ -31,9 +31,12 @@ pub(super) struct Args {
 
 /// Runs it; the exit code.
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
-    let folder = target::folder(args.session.as_deref(), Purpose::Read)?;
+    // Before a file is unpacked, which may take long.
     need_terminal("`childminder log` prints what was recorded")?;
-    let replay = Replay::open(&folder)?;
+    let replay = match target::recording(args.session.as_deref())? {
+        Recording::Folder(folder) => Replay::open(&folder)?,
+        Recording::Packed(unpacked) => Replay::open_packed(unpacked)?,
+    };
     if let Some(at) = &args.at {
         replay.steer(Steer::To(goal(&replay, at)?));
     }

@@ -1,11 +1,12 @@
 //! Which session is meant, and the way to its engine.
 
 use super::exit::Failure;
+use super::host::minimum_free;
 use crate::api::socket::Places;
 use crate::api::{Client, Welcome, live::Target};
 use crate::model::WaitFor;
 use crate::model::proto::{ClientHello, Request, Response, Summary, VERSION};
-use crate::store::{Folder, Purpose, find, recover};
+use crate::store::{Folder, Purpose, Unpacked, cache_dir, find, recover};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,41 @@ use std::time::Duration;
 /// The session's folder, by name or by what is the case.
 pub(super) fn folder(selector: Option<&str>, purpose: Purpose) -> Result<Folder, Failure> {
     Ok(find(selector, purpose)?)
+}
+
+/// A session to look at.
+pub(super) enum Recording {
+    /// By its folder.
+    Folder(Folder),
+    /// By a file that `export` made; its files are removed when this is dropped.
+    Packed(Unpacked),
+}
+
+impl Recording {
+    /// The session's files.
+    pub(super) fn folder(&self) -> &Folder {
+        match self {
+            Self::Folder(folder) => folder,
+            Self::Packed(unpacked) => unpacked.folder(),
+        }
+    }
+
+    /// What is missing of it before anything is read, a sentence each.
+    pub(super) fn notes(&self) -> &[String] {
+        match self {
+            Self::Folder(_) => &[],
+            Self::Packed(unpacked) => unpacked.notes(),
+        }
+    }
+}
+
+/// The session that is meant, or what the file of this name holds.
+pub(super) fn recording(selector: Option<&str>) -> Result<Recording, Failure> {
+    let found = folder(selector, Purpose::Read).map(Recording::Folder);
+    match selector.map(Path::new).filter(|path| path.is_file()) {
+        Some(file) if found.is_err() => Ok(Recording::Packed(Unpacked::open(file, &cache_dir()?, minimum_free()?)?)),
+        _ => found,
+    }
 }
 
 /// What this program says of itself.
@@ -56,6 +92,7 @@ impl Way {
             alive: Box::new(move || listens(&alive)),
             // What its last pulse said is all that a watcher gets to know.
             ended: Box::new(|| None),
+            folder: None,
         }
     }
 
@@ -84,6 +121,7 @@ fn engine(folder: &Folder) -> Target {
         paths: Box::new(move || sockets(&paths)),
         alive: Box::new(move || alive.is_running()),
         ended: Box::new(move || recover(&ended).ok()?.state.ended),
+        folder: Some(folder.clone()),
     }
 }
 

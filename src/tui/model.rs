@@ -279,14 +279,17 @@ impl Model {
         let ways = if self.is_deserted() || is_unfinished(summary) {
             vec![
                 format!(
-                    "next: `childminder run --resume {id}` goes on with the rest, `childminder log {id}` has the output · \
+                    "next: `childminder run --resume {id}` goes on with the rest, `childminder replay {id}` shows it · \
                      q leaves"
                 ),
-                format!("next: childminder run --resume {id}, or log · q leaves"),
-                "childminder run --resume, or log · q leaves".into(),
+                format!("next: childminder run --resume {id}, or replay · q leaves"),
+                "run --resume, or replay · q leaves".into(),
             ]
         } else {
-            vec![format!("next: `childminder log {id}` has the output · q leaves"), "childminder log · q leaves".into()]
+            vec![
+                format!("next: `childminder replay {id}` shows it again · q leaves"),
+                "childminder replay · q leaves".into(),
+            ]
         };
         let fits = ways.iter().find(|way| text::width(way) <= width).or(ways.last()).cloned();
         Some(fits.unwrap_or_default())

@@ -26,11 +26,22 @@ impl Home {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_childminder"));
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        command.env("CHILDMINDER_DATA_DIR", self.path().join("data"));
-        command.env("XDG_RUNTIME_DIR", self.path().join("run")).env_remove("SSH_CONNECTION");
-        // The disk of a test machine may be nearly full.
-        command.env("CHILDMINDER_MINIMUM_FREE", "0").env("TMPDIR", self.path());
+        command.envs(self.environment()).env_remove("SSH_CONNECTION");
         command
+    }
+
+    /// Where the program finds everything.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let place = |name: &str| self.path().join(name).display().to_string();
+        vec![
+            ("CHILDMINDER_DATA_DIR", place("data")),
+            ("XDG_RUNTIME_DIR", place("run")),
+            ("XDG_CACHE_HOME", place("cache")),
+            ("XDG_STATE_HOME", place("state")),
+            ("TMPDIR", place("")),
+            // The disk of a test machine may be nearly full.
+            ("CHILDMINDER_MINIMUM_FREE", "0".to_owned()),
+        ]
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {

@@ -26,7 +26,10 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     pub(crate) fn open(folder: &Folder) -> Self {
-        let replay = Replay::open(folder).unwrap_or_else(|error| panic!("{error}"));
+        Self::of(Replay::open(folder).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    pub(crate) fn of(replay: Arc<Replay>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { replay, runtime }
     }

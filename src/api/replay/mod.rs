@@ -29,7 +29,7 @@ use crate::backend::Recipe;
 use crate::model::proto::{Request, Response};
 use crate::model::{ItemIndex, Job, Micros, Seq};
 use crate::session::{Feed, Handle, Label};
-use crate::store::{Folder, JournalReader, OutputReader, Recovered, SessionFile, StoreError, recover};
+use crate::store::{Folder, JournalReader, OutputReader, Recovered, SessionFile, StoreError, Unpacked, recover};
 use futures_util::future::BoxFuture;
 use player::{Player, Recording, refusal};
 use reel::Reel;
@@ -48,12 +48,26 @@ pub struct Replay {
     runtime: tokio::runtime::Handle,
     /// Dropped with this: the thread ends.
     _stop: oneshot::Sender<()>,
+    /// The folder's keeper, where it is there for this only.
+    _unpacked: Option<Unpacked>,
 }
 
 impl Replay {
     /// Opens the session in this folder, at its end.
     pub fn open(folder: &Folder) -> Result<Arc<Self>, StoreError> {
-        let Sound { job, prompt, recovered, journal, notes } = Sound::of(folder)?;
+        Self::start(Sound::of(folder)?, folder, None)
+    }
+
+    /// Opens a packed session, and keeps its files for as long as it is open.
+    pub fn open_packed(unpacked: Unpacked) -> Result<Arc<Self>, StoreError> {
+        let folder = unpacked.folder().clone();
+        let mut sound = Sound::of(&folder)?;
+        sound.notes.splice(0..0, unpacked.notes().iter().cloned());
+        Self::start(sound, &folder, Some(unpacked))
+    }
+
+    fn start(sound: Sound, folder: &Folder, unpacked: Option<Unpacked>) -> Result<Arc<Self>, StoreError> {
+        let Sound { job, prompt, recovered, journal, notes } = sound;
         let label = Label { session: folder.id().to_owned(), prompt };
         let pages = Recorded::new(folder, Arc::clone(&journal));
         let reel = Reel::new(folder, journal, recovered.into());
@@ -98,6 +112,7 @@ impl Replay {
             notes,
             runtime: handle,
             _stop: stop,
+            _unpacked: unpacked,
         }))
     }
 
@@ -190,7 +205,7 @@ impl Sound {
         } else if recovered.state.seq.0 == 0 && recovered.notes.is_empty() {
             notes.push("The journal (events.jsonl) is empty: nothing is known of what happened.".to_owned());
         } else if recovered.state.seq.0 > 0 && recovered.state.ended.is_none() {
-            notes.push("The session has no end: its engine died.".to_owned());
+            notes.push("The session has no end: its engine died, or this is a copy made while it ran.".to_owned());
         }
         Ok(Self { job: Arc::new(job), prompt, recovered, journal: Arc::new(journal), notes })
     }

@@ -9,7 +9,7 @@ use super::target;
 use crate::model::proto::{OutputAt, OutputQuery};
 use crate::model::search::CONTEXT_LIMIT;
 use crate::model::{Case, CommandId, Filter, Grep, Marks, Micros, State, Stream};
-use crate::store::{Folder, OutputReader, Purpose, Resolve, Slice, recover};
+use crate::store::{Folder, OutputReader, Resolve, Slice, recover};
 use print::Printer;
 
 /// Print the recorded output of a session, running or ended.
@@ -25,9 +25,9 @@ Both streams come in the order in which they were read. Lines are made safe for 
 bytes as they are. With --grep the exit code is 0 if a line was printed because of it, 1 if none was, and 2 if the
 pattern is wrong. Patterns are those of Rust's regex crate; colours are not part of what they match.")]
 pub(super) struct Args {
-    /// Which session: an id, the beginning of one, a job's name, or a folder. Without: the only one that runs, else the
-    /// newest.
-    #[arg(value_name = "SESSION|FOLDER")]
+    /// Which session: an id, the beginning of one, a job's name, a folder, or a file that `export` made. Without: the
+    /// only one that runs, else the newest.
+    #[arg(value_name = "SESSION|FOLDER|FILE")]
     session: Option<String>,
     /// Only this stream.
     #[arg(long, value_enum)]
@@ -101,9 +101,10 @@ impl From<Letters> for Case {
 
 /// Runs it; the exit code.
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
-    let folder = target::folder(args.session.as_deref(), Purpose::Read)?;
+    let recording = target::recording(args.session.as_deref())?;
+    let folder = recording.folder().clone();
     let output = OutputReader::open(&folder);
-    for missing in output.missing(Marks::default(), folder.is_running()) {
+    for missing in recording.notes().iter().chain(&output.missing(Marks::default(), folder.is_running())) {
         complain(missing.trim_end_matches('.'));
     }
     let query = query(args, &folder)?;

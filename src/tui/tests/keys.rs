@@ -357,7 +357,7 @@ fn a_dead_engine_leaves_nobody_to_ask_and_says_how_to_go_on() {
     window.settle(Vec::new());
     window.sees("? child unknown: the engine died");
     window.sees("the engine is gone; the session has not ended");
-    window.sees("next: childminder run --resume 20261123-210000-demo-3f2a, or log · q leaves");
+    window.sees("next: childminder run --resume 20261123-210000-demo-3f2a, or replay · q leaves");
     window.sees("inject → nobody (the engine died)");
     window.sees("draft");
     for gone in ["pid ", "cpu", "to go", "► item", "● ", "Enter run", "S stop"] {
@@ -382,7 +382,7 @@ fn what_is_over_says_what_can_be_done_next() {
     window.misses("cpu");
     window.session.change(|summary| summary.counts = [(ItemStatus::Complete, 40)].into());
     window.settle(Vec::new());
-    window.sees("next: `childminder log 20261123-210000-demo-3f2a` has the output · q leaves");
+    window.sees("next: `childminder replay 20261123-210000-demo-3f2a` shows it again · q leaves");
 }
 
 #[test]

@@ -41,13 +41,19 @@ fn words(model: &Model, playback: &Playback, width: usize) -> (String, String) {
     let before = format!(" {sign} {} ", time::clock(now, &model.zone));
     let since = text::elapsed(now.since(playback.extent.first));
     let all = text::elapsed(playback.extent.length());
+    let last = playback.extent.seq.to_string();
     let mut parts = vec![format!("{}", playback.speed)];
     match (playback.seeking, &playback.said) {
         (Some(percent), _) => parts.push(format!("seeking… {percent}%")),
         (None, Some(said)) => parts.push(text::one_line(said).into_owned()),
         (None, None) => {}
     }
-    let spare = [format!("{since} of {all}"), format!("event {}/{}", playback.summary.seq, playback.extent.seq)];
+    // As wide as they get, so that the bar stays where it is while they grow.
+    let (all_cells, last_cells) = (text::width(&all), text::width(&last));
+    let spare = [
+        format!("{since:>all_cells$} of {all}"),
+        format!("event {:>last_cells$}/{last}", playback.summary.seq.to_string()),
+    ];
     let room = width.saturating_sub(text::width(&before) + NARROW);
     for part in spare {
         let cells = parts.iter().chain([&part]).map(|part| text::width(part) + 2).sum::<usize>();
