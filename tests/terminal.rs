@@ -303,7 +303,11 @@ fn what_was_searched_filtered_and_copied_comes_to_the_clipboard_harmless() {
     window.until_shown("row0049");
     assert!(!window.shows().contains("is the last"), "{}", window.shows());
     window.press("Enter");
+    // What the title says of both ends tells when the way to the first line is over.
+    window.press("G");
+    window.until_shown("following");
     window.press("g");
+    window.until_shown("frozen");
     window.until_shown("row0001");
     window.until_shown("& row00[0-4]\\d");
     window.press("v");
