@@ -63,7 +63,7 @@ impl Window {
         let begun = Instant::now();
         let child = terminal.slave.spawn_command(command).expect("it starts");
         std::thread::spawn(move || {
-            let mut bytes = [0; 16 << 10];
+            let mut bytes = vec![0; 64 << 10];
             while let Ok(read @ 1..) = output.read(&mut bytes) {
                 shows.0.lock().expect("sound").take(&bytes[..read]);
                 shows.1.notify_all();

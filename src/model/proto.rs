@@ -195,7 +195,8 @@ pub enum Request {
         /// Towards higher rows.
         forward: bool,
     },
-    /// Lines of output.
+    /// Lines of output. One page with a pattern at a time on a connection: a new one ends the one before, which is then
+    /// answered as it is, `partial`.
     Output(Box<OutputQuery>),
     /// A line of output that matches. One at a time on a connection: a new one ends the one before.
     Search(Box<SearchQuery>),

@@ -32,7 +32,7 @@ pub struct Rows<T> {
     packed: Vec<Box<[u8]>>,
     /// Which block is open.
     open: usize,
-    /// The rows of the open block.
+    /// What the open block holds.
     unpacked: Vec<T>,
     length: usize,
 }

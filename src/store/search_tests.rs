@@ -118,7 +118,7 @@ fn stdout(bytes: &[u8]) -> (tempfile::TempDir, OutputReader) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn a_filter_and_a_search_find_what_grep_finds(bytes in log(), place in 0usize..10, invert: bool) {
@@ -239,23 +239,20 @@ fn a_search_that_is_not_wanted_any_more_ends_and_one_that_is_asked_again_goes_on
 
 #[test]
 fn more_than_one_answer_may_look_at_is_searched_in_steps() {
-    const SIZE: u64 = 300 << 20;
-    let (dir, reader) = stdout(b"needle\n");
-    let path = dir.path().read_dir().unwrap().next().unwrap().unwrap().path().join("stdout.log");
-    let log = fs::File::options().write(true).open(path).unwrap();
-    log.set_len(SIZE).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&log, b"\nneedle\nneedle", SIZE - 14).unwrap();
+    let text = [b"needle\n".to_vec(), b"nothing of interest\n".repeat(600_000), b"needle\nneedle".to_vec()].concat();
+    let size = text.len() as u64;
+    let (_dir, reader) = stdout(&text);
     let asker = Asker::default();
-    let query = seek("^needle$", OutputAt::Line(LineAnchor { stream: Stream::Stdout, offset: 0 }), true);
+    let query = seek("needle", OutputAt::Line(LineAnchor { stream: Stream::Stdout, offset: 0 }), true);
     let first = reader.search(&asker, &query, &NoCommands).unwrap();
     assert!(!first.complete && first.count == 1, "{first:?}");
     let found = search(&reader, &asker, &query);
-    let line = Some(LineAnchor { stream: Stream::Stdout, offset: SIZE - 13 });
+    let line = Some(LineAnchor { stream: Stream::Stdout, offset: size - 13 });
     assert_eq!(found, Searched { line, settled: true, count: 3, position: Some(2), complete: true });
-    let tail = OutputQuery { filter: filter(grep("^needle$", false)), ..self::query(None, OutputAt::End, 3, 0) };
+    let tail = OutputQuery { filter: filter(grep("needle", false)), ..self::query(None, OutputAt::End, 3, 0) };
     let page = page(&reader, &asker, &tail, &NoCommands);
     let offsets: Vec<u64> = page.lines.iter().map(|line| line.anchor.offset).collect();
-    assert_eq!((offsets, page.at_start), (vec![0, SIZE - 13, SIZE - 6], true));
+    assert_eq!((offsets, page.at_start), (vec![0, size - 13, size - 6], true));
 }
 
 #[test]

@@ -93,21 +93,20 @@ impl<'a> Selection<'a> {
     /// Leaves out the lines that are too far from a match, from `next` on.
     fn approach(&mut self, next: Place, wanted: Place) {
         self.near = Some(wanted);
-        let mut back = self.lines.clone();
-        back.seek(self.lines.marks_before(wanted, self.direction));
         let mut first = wanted;
-        for _ in 0..self.context {
-            match back.skip(self.direction.back()) {
-                Some(place) if self.direction.passes(&next, &place) => first = place,
-                // All lines up to it are near.
-                _ => return,
+        if self.context > 0 {
+            let mut back = self.lines.clone();
+            back.seek(self.lines.marks_before(wanted, self.direction));
+            for _ in 0..self.context {
+                match back.skip(self.direction.back()) {
+                    Some(place) if self.direction.passes(&next, &place) => first = place,
+                    // All lines up to the match are near to it.
+                    _ => return,
+                }
             }
         }
-        // With no context there are no lines to go back over, and none may lie between.
-        if first != next {
-            self.jumped = true;
-            self.lines.seek(self.lines.marks_before(first, self.direction));
-        }
+        self.jumped = true;
+        self.lines.seek(self.lines.marks_before(first, self.direction));
     }
 }
 
