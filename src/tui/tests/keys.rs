@@ -10,6 +10,20 @@ use crate::tui::layout::Pane;
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 #[test]
+fn keys_that_can_do_nothing_here_are_not_listed() {
+    let mut window = Window::open(160, 50);
+    window.keys("?");
+    window.types("start of the recording");
+    window.sees("nothing matches");
+    window.keys("esc : e n d");
+    window.sees("End the session");
+    let mut looks = Window::with(160, 50, true, true);
+    looks.keys("? e n d");
+    looks.misses("End the session");
+    looks.sees("To the end");
+}
+
+#[test]
 fn focus_goes_round_and_zoom_gives_all_the_room() {
     let mut window = Window::open(160, 50);
     assert_eq!(window.driver.model.focus(), Pane::Agenda);

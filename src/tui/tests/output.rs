@@ -1,6 +1,7 @@
 //! What the keys of the output pane do: searching, filtering, freezing, selecting, copying and saving.
 
 use super::harness::Window;
+use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 /// The rows of the screen in which a text stands.
 fn rows_with(window: &Window, text: &str) -> usize {
@@ -203,4 +204,29 @@ fn output_is_saved_and_no_file_is_written_over_unasked() {
     let raw = std::fs::read_to_string(&path).unwrap();
     assert_eq!(raw.lines().count(), 2, "{raw}");
     assert!(raw.starts_with("\u{1b}[1;36mframe 0001"), "{raw:?}");
+}
+
+#[test]
+fn the_mouse_selects_while_its_button_is_down_and_only_where_it_went_down() {
+    let mut window = Window::open(80, 24);
+    let left = MouseButton::Left;
+    let mut mouse = |done: &[(MouseEventKind, u16)]| {
+        let event = |&(kind, row)| Event::Mouse(MouseEvent { kind, column: 10, row, modifiers: KeyModifiers::NONE });
+        window.settle(done.iter().map(event).collect());
+        window.text()
+    };
+    let seen =
+        mouse(&[(MouseEventKind::Down(left), 14), (MouseEventKind::Drag(left), 16), (MouseEventKind::Up(left), 16)]);
+    assert!(seen.contains("3 lines selected"), "{seen}");
+    // A button that went down in another pane selects nothing here.
+    let seen = mouse(&[(MouseEventKind::Down(left), 5), (MouseEventKind::Drag(left), 13)]);
+    assert!(seen.contains("3 lines selected"), "{seen}");
+    // Above the pane it scrolls.
+    mouse(&[(MouseEventKind::Up(left), 13), (MouseEventKind::Down(left), 14)]);
+    let seen =
+        mouse(&[(MouseEventKind::Drag(left), 11), (MouseEventKind::Drag(left), 9), (MouseEventKind::Drag(left), 8)]);
+    assert!(seen.contains("frozen") && seen.contains("lines selected"), "{seen}");
+    window.keys("esc f");
+    window.misses("selected");
+    window.sees("following");
 }

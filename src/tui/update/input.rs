@@ -229,6 +229,10 @@ fn clicked(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
             dragged(model, mouse.row);
             return Vec::new();
         }
+        MouseEventKind::Up(MouseButton::Left) => {
+            model.output.pressed = None;
+            return Vec::new();
+        }
         _ => return Vec::new(),
     };
     match &mut model.overlay {
