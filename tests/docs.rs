@@ -123,6 +123,7 @@ impl Home {
             ("CHILDMINDER_DATA_DIR", text(self.path().join("data"))),
             ("XDG_RUNTIME_DIR", text(self.path().join("run"))),
             ("XDG_CONFIG_HOME", text(self.path().join("config"))),
+            ("XDG_CACHE_HOME", text(self.path().join("cache"))),
             ("XDG_STATE_HOME", text(self.path().join("state"))),
             ("TMPDIR", text(self.path().to_owned())),
             // The disk of a test machine may be nearly full.
@@ -191,9 +192,14 @@ impl<'h> Shell<'h> {
     }
 
     fn line(&mut self, line: &str, expected: &[String]) {
-        if line == "childminder attach" || line.starts_with("childminder run --resume") {
+        let windows = [
+            ("childminder attach", "● live"),
+            ("childminder run --resume", "● live"),
+            ("childminder replay", "◼ REPLAY"),
+        ];
+        if let Some((_, shown)) = windows.iter().find(|(command, _)| line.starts_with(command)) {
             let mut window = self.home.window(line);
-            window.until_shown("● live");
+            window.until_shown(shown);
             window.press("d");
             assert_eq!(window.ended(), 0, "{line}");
             return;

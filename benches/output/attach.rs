@@ -1,6 +1,7 @@
-//! From the start of a program until its window shows the agenda and the output of a session with a million commands.
+//! From the start of a program until its window shows the agenda and the output of a session with a million commands, be
+//! it live or replayed.
 
-use super::folder;
+use super::folder::{self, Made};
 use super::session::Running;
 use super::table::{median, row};
 use super::window::{Seen, Window};
@@ -16,10 +17,19 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) fn measure() {
     let made = folder::made();
     let running = Running::resume(&made);
-    let times = (0..ROUNDS).map(|_| first_paint(&made.data, &["attach", made.folder.id()])).collect();
+    rounds(&made, "attach to", "attach");
     running.stop();
+}
+
+/// Replays the big folder.
+pub(crate) fn measure_replay() {
+    rounds(&folder::made(), "replay of", "replay");
+}
+
+fn rounds(made: &Made, what: &str, command: &str) {
+    let times = (0..ROUNDS).map(|_| first_paint(&made.data, &[command, made.folder.id()])).collect();
     row(
-        &format!("attach to a session of {} MB and {} commands, first paint", made.output / 1_000_000, made.commands),
+        &format!("{what} a session of {} MB and {} commands, first paint", made.output / 1_000_000, made.commands),
         &format!("{:.0} ms", median(times)),
         "–",
         "–",

@@ -32,6 +32,7 @@ const ROWS: &[(&str, fn())] = &[
     ("stopped", stopped::measure),
     ("memory", memory::measure),
     ("attach", attach::measure),
+    ("replay", attach::measure_replay),
     ("paint", paint::measure),
     ("search", search::measure),
 ];

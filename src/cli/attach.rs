@@ -77,7 +77,10 @@ pub(super) fn window(way: &Way, read_only: bool) -> Result<u8, Failure> {
             u8::try_from(code).unwrap_or(LOST)
         }
         (Ended::EngineGone(reason), Way::Session(folder)) => {
-            let again = format!("`childminder run --resume {}` goes on with the rest", folder.id());
+            let id = folder.id();
+            let again = format!(
+                "`childminder run --resume {id}` goes on with the rest, `childminder replay {id}` shows what was done"
+            );
             return Err(Failure::new(LOST, format!("{reason}; {again}")));
         }
         (Ended::EngineGone(reason), Way::Socket(_)) => return Err(Failure::new(LOST, reason)),

@@ -194,7 +194,7 @@ fn what_does_not_fit_or_is_no_archive_is_refused_in_a_sentence() {
     for nonsense in [&b""[..], b"not an archive at all", &[0x28, 0xb5, 0x2f, 0xfd, 0xff, 0xff, 0xff, 0xff, 0, 0]] {
         fs::write(&archive, nonsense).unwrap();
         let said = open(&archive, &cache).unwrap_err().to_string();
-        assert!(said.contains("cannot"), "{said}");
+        assert!(said.contains("cannot") && said.contains("childminder export"), "{said}");
     }
     assert!(open(dir.path(), &cache).is_err());
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 0, "nothing is left");

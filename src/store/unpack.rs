@@ -71,10 +71,9 @@ impl Unpacked {
         let cut_off = unpacking.all(file)?;
         let Unpacking { folder, left_out, .. } = unpacking;
         let folder = folder.ok_or_else(|| {
-            broken(
-                archive,
-                cut_off.as_deref().unwrap_or("it holds no session: `childminder export` makes one that does"),
-            )
+            const NOTHING: &str = "it holds no session: `childminder export` makes a file that does";
+            let why = cut_off.as_ref().map_or(NOTHING.to_owned(), |cut_off| format!("{NOTHING}. {cut_off}"));
+            broken(archive, why.trim_end_matches('.'))
         })?;
         let folder = Folder::open(folder.path()).map_err(|_| broken(archive, "it holds no session.json"))?;
         let mut notes: Vec<String> = cut_off.into_iter().collect();

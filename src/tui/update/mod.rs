@@ -58,12 +58,13 @@ fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
             effects.push(Effect::LoadHistory(summary.backend.clone()));
         }
     }
-    if let (Link::Recorded(playback), Link::Connecting { .. }) = (&link, &model.link)
-        && let Some(note) = playback.notes.first()
-    {
+    let opened = matches!(model.link, Link::Connecting { .. });
+    model.link = link;
+    let note = model.playback().filter(|_| opened).and_then(|playback| playback.notes.first().cloned());
+    // Where there is no row for warnings, it is said once.
+    if let Some(note) = note.filter(|_| model.layout().alert.height == 0) {
         model.complain(note);
     }
-    model.link = link;
     follow(model);
     effects
 }
