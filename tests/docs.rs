@@ -369,7 +369,7 @@ fn the_tour_can_be_taken() {
             window.until_shown(&seen);
         }
     }
-    assert_eq!((rows, status), (9, Some(0)));
+    assert_eq!((rows, status), (11, Some(0)));
     let mut shell = Shell::new(&home);
     for block in blocks().iter().filter(|block| block.is(&["console", "tour"])) {
         shell.block(block);

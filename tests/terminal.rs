@@ -10,6 +10,8 @@ mod home;
 #[path = "common/window.rs"]
 mod window;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use home::{Headless, Home};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -212,10 +214,14 @@ fn show_every_row(window: &mut Window) {
         let screen = window.shows();
         let shown = rows(&screen);
         seen.extend(&shown);
-        // A key that comes before the next page does goes no further than the page that is there.
-        if shown.last().copied() != bottom || pressed.elapsed() > Duration::from_secs(1) {
+        // A key that comes before the next page does goes no further than the page that is there. The one that is
+        // pressed then goes a row on: should the screen only be late, both together leave out none.
+        if shown.last().copied() != bottom {
             (bottom, pressed) = (shown.last().copied(), Instant::now());
             window.press("\x1b[6~");
+        } else if pressed.elapsed() > Duration::from_secs(3) {
+            pressed = Instant::now();
+            window.press("j");
         }
         screen.contains("is the last")
     });
@@ -263,5 +269,65 @@ fn the_window_shows_all_of_it_and_sends_nothing_else() {
     window.ended();
     let seen = Strict::reads(From::Window, &window.written());
     seen.must_be_harmless("the window");
+    drop(session);
+}
+
+/// The texts that a terminal is asked to put into its clipboard.
+#[derive(Default)]
+struct Clipboard(Vec<String>);
+
+impl Perform for Clipboard {
+    fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {
+        if let [b"52", b"c", copied] = params {
+            let copied = BASE64_STANDARD.decode(copied).expect("base64");
+            self.0.push(String::from_utf8(copied).expect("UTF-8"));
+        }
+    }
+}
+
+#[test]
+fn what_was_searched_filtered_and_copied_comes_to_the_clipboard_harmless() {
+    let home = Home::new();
+    let session = session(&home);
+    session.until("item waits running");
+    let line = format!("{} attach", env!("CARGO_BIN_EXE_childminder"));
+    let over_ssh = ("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22".to_owned());
+    let mut window = Window::open(&line, home.path(), &[environment(&home), vec![over_ssh]].concat());
+    window.until_shown("running");
+    for key in ["3", "z", "s"] {
+        window.press(key);
+    }
+    window.until_shown("stdout · line");
+    // With every key: what is typed is found before it is kept.
+    window.press("/is the last");
+    window.until_shown(" 1/1 ");
+    window.press("Enter");
+    window.until_shown("/is the last 1/1");
+    window.press("&row00[0-4]\\d");
+    window.until_shown("row0049");
+    assert!(!window.shows().contains("is the last"), "{}", window.shows());
+    window.press("Enter");
+    // What the title says of both ends tells when the way to the first line is over.
+    window.press("G");
+    window.until_shown("following");
+    window.press("g");
+    window.until_shown("frozen");
+    window.until_shown("row0001");
+    window.until_shown("& row00[0-4]\\d");
+    window.press("v");
+    window.until_shown("1 line selected");
+    window.press("G");
+    window::until("the last one is selected, too", || !window.shows().contains("1 line selected"));
+    window.until_shown("selected");
+    window.press("y");
+    window.until_shown("49 lines copied by OSC 52");
+    window.press("d");
+    window.ended();
+    let mut clipboard = Clipboard::default();
+    Parser::new().advance(&mut clipboard, &window.written());
+    let [copied] = &clipboard.0[..] else { panic!("not copied once: {:?}", clipboard.0) };
+    assert_eq!(rows(copied), (1..=49).collect::<Vec<u32>>());
+    let acts = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_hidden(c);
+    assert_eq!(copied.chars().find(|c| acts(*c)), None, "{copied:?}");
     drop(session);
 }

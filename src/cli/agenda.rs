@@ -3,11 +3,10 @@
 use super::exit::{Failure, LOST, OK, USAGE};
 use super::out::{Cell, Out, Table, Tone, length};
 use super::target::{self, Way};
-use crate::api::Client;
 use crate::model::proto::{ItemVerb, ItemView, PAGE_LIMIT, Request, Response, Window};
 use crate::model::{ItemIndex, ItemStatus, State};
 use crate::store::{Folder, Purpose, clock, recover};
-use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -58,12 +57,11 @@ enum Wanted {
     Do(Request),
 }
 
-#[derive(Serialize)]
-struct Listing {
+/// What stands before the items.
+struct Head {
     session: String,
     held: bool,
     counts: BTreeMap<ItemStatus, u32>,
-    items: Vec<ItemView>,
 }
 
 /// Runs it; the exit code.
@@ -90,11 +88,11 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
             }
         }
         Wanted::List => {
-            let listing = match way(Purpose::Read)? {
-                Way::Session(folder) if !folder.is_running() => recorded(&folder)?,
-                way => target::block_on(ask(&way))?,
-            };
-            if args.json { out.json(&listing)? } else { tell(&mut out, &listing)? }
+            let listing = Listing::new(&mut out, args.json);
+            match way(Purpose::Read)? {
+                Way::Session(folder) if !folder.is_running() => recorded(&folder, listing)?,
+                way => target::block_on(ask(&way, listing))?,
+            }
         }
     }
     out.flush()?;
@@ -141,67 +139,117 @@ fn verb(word: &str) -> Option<Verb> {
     })
 }
 
-async fn ask(way: &Way) -> Result<Listing, Failure> {
+async fn ask(way: &Way, mut listing: Listing<'_>) -> Result<(), Failure> {
     let (client, welcome) = way.connect("agenda", true).await?;
     let odd = || Failure::new(LOST, "the engine answered something else than was asked");
     let Response::Summary(summary) = client.ask(Request::Summary).await? else { return Err(odd()) };
-    let items = items(&client).await?.ok_or_else(odd)?;
-    Ok(Listing { session: welcome.session, held: summary.held.is_some(), counts: summary.counts, items })
-}
-
-async fn items(client: &Client) -> Result<Option<Vec<ItemView>>, Failure> {
-    let mut items = Vec::new();
+    let head = Head { session: welcome.session, held: summary.held.is_some(), counts: summary.counts };
+    listing.begin(&head)?;
+    let mut known = 0;
     loop {
-        let from = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        let answer = client.ask(Request::Agenda(Window { from, limit: PAGE_LIMIT })).await?;
-        let Response::Agenda(page) = answer else { return Ok(None) };
+        let answer = client.ask(Request::Agenda(Window { from: known, limit: PAGE_LIMIT })).await?;
+        let Response::Agenda(page) = answer else { return Err(odd()) };
         // A window past the end is moved back: those rows are here already.
-        let known = items.len().saturating_sub(page.from as usize);
-        items.extend(page.rows.into_iter().skip(known));
-        if items.len() >= page.total as usize || from as usize == items.len() {
-            return Ok(Some(items));
+        let new = page.rows.get(known.saturating_sub(page.from) as usize..).unwrap_or_default();
+        listing.items(new)?;
+        known += u32::try_from(new.len()).unwrap_or(u32::MAX);
+        if known >= page.total || new.is_empty() {
+            return listing.end(&head);
         }
     }
 }
 
 /// The list of a session that has no engine: from its folder.
-fn recorded(folder: &Folder) -> Result<Listing, Failure> {
+fn recorded(folder: &Folder, mut listing: Listing<'_>) -> Result<(), Failure> {
     let job = folder.read_session()?.job;
     let state: State = recover(folder)?.state;
-    let items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {
-        let name = job.agenda.item(item).map_or_else(|| item.to_string(), |spec| spec.name);
+    let head = Head { session: folder.id().to_owned(), held: state.held.is_some(), counts: state.counts.clone() };
+    listing.begin(&head)?;
+    let mut items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {
+        let name = job.agenda.name(item).map_or_else(|| item.to_string(), Cow::into_owned);
         ItemView { item, name, row, again: state.retry_at.get(&item).copied() }
     });
-    let items = items.collect();
-    Ok(Listing { session: folder.id().to_owned(), held: state.held.is_some(), counts: state.counts, items })
+    loop {
+        let page: Vec<ItemView> = items.by_ref().take(PAGE_LIMIT as usize).collect();
+        if page.is_empty() {
+            return listing.end(&head);
+        }
+        listing.items(&page)?;
+    }
 }
 
-fn tell(out: &mut Out, listing: &Listing) -> Result<(), Failure> {
-    if listing.items.is_empty() {
-        out.line("the agenda is empty")?;
-        return Ok(());
+/// The list on its way out, page by page: a million items take no more room than some.
+struct Listing<'a> {
+    out: &'a mut Out,
+    /// `None` for JSON.
+    table: Option<Table>,
+    any: bool,
+}
+
+impl<'a> Listing<'a> {
+    fn new(out: &'a mut Out, json: bool) -> Self {
+        let table = (!json).then(|| Table::new(&["ITEM", "STATUS", ">TRY", ">DONE", ">TIME"]));
+        Self { out, table, any: false }
     }
-    let mut table = Table::new(&["ITEM", "STATUS", ">TRY", ">DONE", ">TIME"]);
-    for view in &listing.items {
-        let running = view.row.status == ItemStatus::Running;
-        let took = match view.row.started {
-            Some(started) if running => length(clock::wall().since(started)),
-            Some(_) if view.row.took.0 > 0 => length(view.row.took),
-            _ => String::new(),
-        };
-        table.row(vec![
-            Cell::from(&view.name),
-            Cell::new(view.row.status.word(), tone(view.row.status)),
-            Cell::from(if view.row.attempt == 0 { String::new() } else { view.row.attempt.to_string() }),
-            Cell::from(view.row.progress.map(|done| format!("{:.0}%", done * 100.0)).unwrap_or_default()),
-            Cell::from(took),
-        ]);
+
+    /// JSON begins with the head, whose object is left open for the items.
+    fn begin(&mut self, head: &Head) -> Result<(), Failure> {
+        if self.table.is_none() {
+            let Head { session, held, counts } = head;
+            self.out.raw(b"{\"session\":")?;
+            self.out.json_part(session)?;
+            self.out.raw(b",\"held\":")?;
+            self.out.json_part(held)?;
+            self.out.raw(b",\"counts\":")?;
+            self.out.json_part(counts)?;
+            self.out.raw(b",\"items\":[")?;
+        }
+        Ok(())
     }
-    out.table(&table)?;
-    if listing.held {
-        out.line("the agenda is held; `childminder agenda release` lets it go on")?;
+
+    fn items(&mut self, views: &[ItemView]) -> Result<(), Failure> {
+        for view in views {
+            if let Some(table) = &mut self.table {
+                table.row(row(view));
+            } else {
+                self.out.raw(if self.any { b"," } else { b"" })?;
+                self.out.json_part(view)?;
+            }
+            self.any = true;
+        }
+        match &mut self.table {
+            Some(table) if self.any => Ok(self.out.table(table)?),
+            _ => Ok(()),
+        }
     }
-    Ok(())
+
+    fn end(self, head: &Head) -> Result<(), Failure> {
+        match self.table {
+            None => self.out.raw(b"]}\n")?,
+            Some(_) if !self.any => self.out.line("the agenda is empty")?,
+            Some(_) if head.held => {
+                self.out.line("the agenda is held; `childminder agenda release` lets it go on")?;
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn row(view: &ItemView) -> Vec<Cell> {
+    let running = view.row.status == ItemStatus::Running;
+    let took = match view.row.started {
+        Some(started) if running => length(clock::wall().since(started)),
+        Some(_) if view.row.took.0 > 0 => length(view.row.took),
+        _ => String::new(),
+    };
+    vec![
+        Cell::from(&view.name),
+        Cell::new(view.row.status.word(), tone(view.row.status)),
+        Cell::from(if view.row.attempt == 0 { String::new() } else { view.row.attempt.to_string() }),
+        Cell::from(view.row.progress.map(|done| format!("{:.0}%", done * 100.0)).unwrap_or_default()),
+        Cell::from(took),
+    ]
 }
 
 fn tone(status: ItemStatus) -> Tone {

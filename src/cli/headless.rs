@@ -27,8 +27,6 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const ON_THEIR_WAY: Duration = Duration::from_secs(5);
 /// How many bytes of the journal are copied at once.
 const BLOCK: usize = 64 << 10;
-/// Further than any stream comes.
-const EVERYTHING: Marks = Marks { stdout: u64::MAX, stderr: u64::MAX };
 
 /// A printer at work.
 pub(super) struct Printer {
@@ -234,6 +232,8 @@ impl Text {
 
     /// Prints what there is; how long to wait at most before the next look.
     fn print(&mut self, over: bool) -> io::Result<Option<Duration>> {
+        // Looked at before the events: what is printed after them must not be of a command that began meanwhile.
+        let stored = self.output.reached().map_err(io::Error::other)?;
         while let Some((events, end)) = self.next_events() {
             for Recorded { at, event } in events {
                 if let EventKind::CommandEnded { to, .. } = &event.kind
@@ -258,7 +258,7 @@ impl Text {
         }
         // What did not come in time is still that command's.
         self.print_output(self.boundary, false)?;
-        self.print_output(EVERYTHING, over)?;
+        self.print_output(stored, over)?;
         self.out.flush()?;
         Ok(None)
     }
@@ -298,21 +298,21 @@ impl Text {
         (end != self.at).then_some((events, end))
     }
 
-    /// Prints what was not printed before `upto`. A line without an end is printed when it reaches that far, else it has
-    /// to wait for its end, until the session is over.
+    /// Prints what was not printed before `upto`. A line without an end is printed when a command began or ended there,
+    /// else it has to wait for its end, until the session is over.
     fn print_output(&mut self, upto: Marks, over: bool) -> io::Result<()> {
         let stored = self.output.reached().map_err(io::Error::other)?;
         let is_new = |stream| of(&self.printed, stream) < of(&upto, stream).min(of(&stored, stream));
         if !is_new(Stream::Stdout) && !is_new(Stream::Stderr) {
             return Ok(());
         }
-        let Self { output, printed, out, .. } = self;
+        let Self { output, printed, boundary, out, .. } = self;
         let from = *printed;
         output
             .between((from, upto), None, |line| {
                 let stream = line.anchor.stream;
                 let end = line.anchor.offset + line.length;
-                if line.open && !over && end != of(&upto, stream) {
+                if line.open && !over && end != of(boundary, stream) {
                     return Ok(());
                 }
                 *of_mut(printed, stream) = end;

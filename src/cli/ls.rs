@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
         for session in &sessions {
             table.row(row(session));
         }
-        out.table(&table)?;
+        out.table(&mut table)?;
     }
     out.flush()?;
     Ok(OK)

@@ -67,20 +67,25 @@ impl Out {
 
     /// A value as JSON on one line, with nothing in its strings that a terminal would obey.
     pub(super) fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
-        let text = serde_json::to_vec(value)?;
-        self.to.write_all(&escape_json(&text))?;
+        self.json_part(value)?;
         self.to.write_all(b"\n")
     }
 
-    /// A table with its header.
-    pub(super) fn table(&mut self, table: &Table) -> io::Result<()> {
-        let widths = table.widths();
-        for (number, row) in table.rows.iter().enumerate() {
+    /// The same without the end of the line, for what is printed piece by piece.
+    pub(super) fn json_part(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
+        let text = serde_json::to_vec(value)?;
+        self.to.write_all(&escape_json(&text))
+    }
+
+    /// The rows that a table has, with its header the first time. They are taken out of it, so that more can follow;
+    /// columns only grow wider.
+    pub(super) fn table(&mut self, table: &mut Table) -> io::Result<()> {
+        table.widen();
+        for row in table.rows.drain(..) {
             let mut line = String::new();
-            for (cell, (width, right)) in row.iter().zip(widths.iter().zip(&table.right)) {
+            for (cell, (width, right)) in row.iter().zip(table.widths.iter().zip(&table.right)) {
                 let pad = " ".repeat(width - cell.text.width());
-                let tone = if number == 0 { Tone::Quiet } else { cell.tone };
-                let text = self.toned(&cell.text, tone);
+                let text = self.toned(&cell.text, cell.tone);
                 let [first, second] = if *right { [&pad, &text] } else { [&text, &pad] };
                 line.extend([first, second, "  "]);
             }
@@ -105,6 +110,7 @@ impl Out {
 /// Rows of cells.
 pub(super) struct Table {
     right: Vec<bool>,
+    widths: Vec<usize>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -131,7 +137,8 @@ impl Table {
     /// A table with these columns; a name that begins with `>` stands over numbers.
     pub(super) fn new(columns: &[&str]) -> Self {
         let right = columns.iter().map(|name| name.starts_with('>')).collect();
-        Self { right, rows: vec![columns.iter().map(|name| Cell::from(name.trim_start_matches('>'))).collect()] }
+        let head = columns.iter().map(|name| Cell::new(name.trim_start_matches('>'), Tone::Quiet)).collect();
+        Self { right, widths: vec![0; columns.len()], rows: vec![head] }
     }
 
     /// Adds a row.
@@ -139,10 +146,12 @@ impl Table {
         self.rows.push(cells);
     }
 
-    fn widths(&self) -> Vec<usize> {
-        let width =
-            |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.width()).max();
-        (0..self.right.len()).map(|column| width(column).unwrap_or(0)).collect()
+    fn widen(&mut self) {
+        for row in &self.rows {
+            for (cell, width) in row.iter().zip(&mut self.widths) {
+                *width = cell.text.width().max(*width);
+            }
+        }
     }
 }
 
@@ -187,7 +196,8 @@ mod tests {
         table.row(vec!["日本".into(), "7".into()]);
         table.row(vec!["\x1b[2J".into(), "1234".into()]);
         assert!(table.rows.iter().flatten().all(|cell| !cell.text.contains('\x1b')));
-        assert_eq!(table.widths()[1], 4);
-        assert!(table.widths()[0] >= 4);
+        table.widen();
+        assert_eq!(table.widths[1], 4);
+        assert!(table.widths[0] >= 4);
     }
 }

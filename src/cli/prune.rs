@@ -102,7 +102,7 @@ fn show(out: &mut Out, gone: &[Removed], doing: Doing) -> std::io::Result<()> {
             Cell::new(why, Tone::Quiet),
         ]);
     }
-    out.table(&table)?;
+    out.table(&mut table)?;
     let sessions = if gone.len() == 1 { "1 session".to_owned() } else { format!("{} sessions", gone.len()) };
     let size = bytes(gone.iter().map(|session| session.bytes).sum());
     match doing {

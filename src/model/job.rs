@@ -161,10 +161,42 @@ impl Agenda {
 
     /// The place of the item with this name.
     pub fn find(&self, name: &str) -> Option<ItemIndex> {
-        (0..self.len())
-            .filter_map(|place| u32::try_from(place).ok().map(ItemIndex))
-            .find(|place| self.name(*place).is_some_and(|known| known == name))
+        match self {
+            Self::Empty => None,
+            Self::Items(items) => items
+                .iter()
+                .position(|item| item.name == name)
+                .and_then(|place| u32::try_from(place).ok())
+                .map(ItemIndex),
+            Self::Frames { runs, chunk } => {
+                let place = Self::place_of(runs, *chunk, first_frame(name)?)?;
+                (self.name(place)? == name).then_some(place)
+            }
+        }
     }
+
+    /// The place of the item that begins with this frame: by reckoning, as there may be a million.
+    fn place_of(runs: &[FrameRun], chunk: u32, frame: i64) -> Option<ItemIndex> {
+        let mut before = 0;
+        for run in runs {
+            let from = i128::from(frame) - i128::from(run.first);
+            let (nth, rest) = (from / i128::from(run.step), from % i128::from(run.step));
+            if let Ok(nth) = u32::try_from(nth)
+                && rest == 0
+                && nth < run.count
+            {
+                return Some(ItemIndex(before + nth / chunk));
+            }
+            before += run.count.div_ceil(chunk);
+        }
+        None
+    }
+}
+
+/// The number that a frames item's name begins with.
+fn first_frame(name: &str) -> Option<i64> {
+    let digits = name.strip_prefix('-').unwrap_or(name).bytes().take_while(u8::is_ascii_digit).count();
+    name[..digits + usize::from(name.starts_with('-'))].parse().ok()
 }
 
 impl FrameRun {
@@ -232,4 +264,39 @@ pub struct Retry {
     pub times: u32,
     /// Before each.
     pub delay: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn items_of_frames_are_found_by_their_names(
+            lengths in proptest::collection::vec((1u32..40, prop_oneof![1i64..5, -5i64..0]), 1..5), chunk in 1u32..7,
+        ) {
+            let mut runs = Vec::new();
+            for (nth, (count, step)) in (-1i64..).zip(lengths) {
+                // Far apart, so that none has another's frames.
+                runs.push(FrameRun { first: 1000 * nth, count, step });
+            }
+            let agenda = Agenda::Frames { runs, chunk };
+            for (place, _) in (0u32..).map(ItemIndex).zip(0..agenda.len()) {
+                let name = agenda.name(place).expect("an item").into_owned();
+                prop_assert_eq!(agenda.find(&name), Some(place), "{}", name);
+                prop_assert_eq!(agenda.find(&format!("{name}x")), None);
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_no_item_are_not_found() {
+        let run = FrameRun { first: 1, count: 10, step: 2 };
+        let agenda = Agenda::Frames { runs: vec![run], chunk: 1 };
+        for name in ["", "-", "2", "21", "-1", "01", "1-3", "99999999999999999999", "é1"] {
+            assert_eq!(agenda.find(name), None, "{name}");
+        }
+        assert_eq!(agenda.find("19"), Some(ItemIndex(9)));
+    }
 }

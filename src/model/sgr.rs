@@ -1,5 +1,7 @@
 //! SGR sequences, by which a child colours its text: what they are, and text without them.
 
+use std::ops::Range;
+
 /// The first byte of every escape sequence.
 pub(crate) const ESC: u8 = 0x1b;
 /// The longest sequence that is taken for one, in bytes.
@@ -49,12 +51,24 @@ impl Plain {
     }
 
     /// Where the line stood that is this one in `bytes`, without its newline.
-    pub(crate) fn line(&self, line: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    pub(crate) fn line(&self, line: Range<usize>) -> Range<usize> {
         // A sequence at the line's very beginning or end belongs to it.
-        let taken = |cuts: usize| cuts.checked_sub(1).map_or(0, |last| self.cuts[last].1);
         let before = self.cuts.partition_point(|cut| cut.0 < line.start);
         let within = self.cuts.partition_point(|cut| cut.0 <= line.end);
-        line.start + taken(before)..line.end + taken(within)
+        line.start + self.taken(before)..line.end + self.taken(within)
+    }
+
+    /// Where these bytes, at least one, stood. A sequence at their very beginning or end does not belong to them, so that
+    /// ranges that are apart stay so.
+    pub(crate) fn range(&self, range: Range<usize>) -> Range<usize> {
+        let before = self.cuts.partition_point(|cut| cut.0 <= range.start);
+        let within = self.cuts.partition_point(|cut| cut.0 < range.end);
+        range.start + self.taken(before)..range.end + self.taken(within)
+    }
+
+    /// How many bytes the first of the sequences have together.
+    fn taken(&self, cuts: usize) -> usize {
+        cuts.checked_sub(1).map_or(0, |last| self.cuts[last].1)
     }
 }
 

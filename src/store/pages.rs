@@ -166,7 +166,8 @@ impl OutputReader {
     }
 
     /// Every line between two places, which may lie inside of lines, in the order of reading: the parts of the first and
-    /// the last line that lie between them are given as lines. The files are looked at as they are now.
+    /// the last line that lie between them are given as lines, the last one as open if its end is not among
+    /// them. The files are looked at as they are now.
     pub fn between<E: From<StoreError>>(
         &self,
         places: (Marks, Marks),

@@ -363,7 +363,7 @@ impl<'a> Side<'a> {
             raw: None,
             length: end - start,
             cut: lost,
-            open: !closed && !lost && end == self.view.length,
+            open: !closed && !lost && end == self.view.length.min(self.end),
             context: false,
             gap: false,
         };

@@ -16,6 +16,8 @@ pub(super) enum Context {
     List,
     /// The output.
     Output,
+    /// The output, while lines of it are selected.
+    Selection,
     /// The log.
     Log,
     /// The prompt.
@@ -37,6 +39,7 @@ impl Context {
             Self::Exceptions => "Exceptions",
             Self::List => "Lists",
             Self::Output => "Output",
+            Self::Selection => "Selection",
             Self::Log => "Log",
             Self::Prompt => "Prompt",
             Self::Detail => "Details",
@@ -89,6 +92,24 @@ pub(super) enum Action {
     Wrap,
     Times,
     Stream,
+    SearchForward,
+    SearchBackward,
+    NextMatch,
+    PreviousMatch,
+    Filter,
+    ItemOutput,
+    NextError,
+    PreviousError,
+    NextException,
+    PreviousException,
+    NextItem,
+    PreviousItem,
+    Select,
+    SelectUp,
+    SelectDown,
+    CopySelection,
+    Save,
+    LetGo,
     Submit,
     SubmitAnyway,
     Newline,
@@ -155,7 +176,7 @@ const fn write(
     Info { writes: true, ..info(action, name, contexts, keys, bar, doc) }
 }
 
-use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Replay};
+use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Replay, Selection};
 
 const SCROLLED: &[Context] = &[List, Output, Log, Detail];
 
@@ -230,6 +251,73 @@ pub(super) const TABLE: &[Info] = &[
         "output",
         "Go to where its output begins",
     ),
+    info(
+        Action::ItemOutput,
+        "only its output",
+        &[Agenda],
+        &["&"],
+        "",
+        "Show only what the item's last attempt printed: a filter of the output",
+    ),
+    info(
+        Action::CopySelection,
+        "copy the selection",
+        &[Selection],
+        &["y", "enter"],
+        "copy",
+        "Copy the selected lines, those out of sight too: by OSC 52 over SSH, else to the local clipboard",
+    ),
+    info(
+        Action::SearchForward,
+        "search output",
+        &[Output],
+        &["/"],
+        "search",
+        "Search the output as you type, towards what is newer: a regex, in which a capital makes case matter",
+    ),
+    info(Action::SearchBackward, "search backwards", &[Output], &["\\"], "", "The same, towards what is older"),
+    info(Action::NextMatch, "next match", &[Output], &["n"], "", "The next match that way"),
+    info(Action::PreviousMatch, "previous match", &[Output], &["N"], "", "The next match the other way"),
+    info(
+        Action::Filter,
+        "filter output",
+        &[Output],
+        &["&"],
+        "filter",
+        "Show only lines that match, as you type; `!` inverts; `item:NAME since:10m context:2` may stand before it",
+    ),
+    info(
+        Action::LetGo,
+        "let go",
+        &[Output],
+        &["esc"],
+        "",
+        "Stop what is being written, else drop the selection, the search, the filter: the first there is",
+    ),
+    info(Action::Select, "select", &[Output], &["v"], "select", "Select lines: move to select more; again to drop it"),
+    info(Action::SelectUp, "select up", &[Output], &["shift-up"], "", "Select the line above, too"),
+    info(Action::SelectDown, "select down", &[Output], &["shift-down"], "", "Select the line below, too"),
+    info(
+        Action::Save,
+        "save output",
+        &[Output],
+        &["ctrl-s"],
+        "save",
+        "Write the selection, or all that the filter shows, to a file",
+    ),
+    info(Action::NextError, "error below", &[Output], &["e"], "error", "The next line that looks like an error"),
+    info(Action::PreviousError, "error above", &[Output], &["E"], "", "The one before"),
+    info(
+        Action::NextException,
+        "exception below",
+        &[Output],
+        &["p"],
+        "exc",
+        "Where the next command that raised an exception began to print",
+    ),
+    info(Action::PreviousException, "exception above", &[Output], &["P"], "", "Where the one before began to"),
+    info(Action::NextItem, "item below", &[Output], &["]"], "", "Where the next item's output begins"),
+    info(Action::PreviousItem, "item above", &[Output], &["["], "", "Where this or the previous item's begins"),
     info(Action::Stream, "stream", &[Output], &["s"], "stream", "Show both streams, stdout only or stderr only"),
     info(
         Action::Follow,
@@ -237,7 +325,7 @@ pub(super) const TABLE: &[Info] = &[
         &[List, Output, Log],
         &["f"],
         "follow",
-        "Follow what is new; scrolling back lets go",
+        "Follow what is new, or freeze what is seen; scrolling back freezes it too",
     ),
     info(Action::Wrap, "wrap", &[Output, Detail], &["w"], "wrap", "Wrap long lines, or cut them and scroll sideways"),
     info(Action::Times, "time stamps", &[Output], &["t"], "times", "Show when each line was read"),
@@ -250,7 +338,7 @@ pub(super) const TABLE: &[Info] = &[
         &[List, Output, Detail],
         &["y"],
         "copy",
-        "Copy the row, the lines seen or the details to the clipboard (OSC 52)",
+        "Copy the row, the lines seen or the details to the clipboard",
     ),
     write(
         Action::Submit,
@@ -388,7 +476,7 @@ pub(super) fn find(action: Action) -> Option<&'static Info> {
 /// The key table of the README, in Markdown.
 pub fn key_table_markdown() -> String {
     let mut table = String::from("| where | keys | what |\n|---|---|---|\n");
-    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Log, Detail, Prompt, Replay] {
+    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Detail, Prompt, Replay] {
         for info in TABLE.iter().filter(|info| info.contexts.first() == Some(&context)) {
             let mut places = String::new();
             for (at, place) in info.contexts.iter().enumerate() {

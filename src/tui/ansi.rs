@@ -6,6 +6,7 @@
 use super::text;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
+use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 use vte::{Params, Parser, Perform};
 
@@ -13,15 +14,65 @@ const TAB: usize = 8;
 
 /// The line, over a base style. Without `colour` attributes are kept and colours are not.
 pub fn styled(text: &str, base: Style, colour: bool) -> Line<'static> {
-    let mut pen = Pen { base, style: base, colour, column: 0, run: String::new(), spans: Vec::new() };
-    Parser::<1024>::new().advance(&mut pen, text.as_bytes());
+    marked(text, base, colour, std::iter::empty(), Style::new())
+}
+
+/// The same, with some bytes of the text (in order, apart from each other) in a style over their own.
+pub(super) fn marked(
+    text: &str,
+    base: Style,
+    colour: bool,
+    places: impl Iterator<Item = Range<usize>>,
+    mark: Style,
+) -> Line<'static> {
+    let mut pen = Pen { base, style: base, mark: None, colour, column: 0, run: String::new(), spans: Vec::new() };
+    let mut parser = Parser::<1024>::new();
+    let (bytes, mut done) = (text.as_bytes(), 0);
+    for place in places {
+        // A place may begin or end inside of a sequence or a character; the parser goes on where it stood.
+        parser.advance(&mut pen, &bytes[done..place.start]);
+        pen.cut();
+        pen.mark = Some(mark);
+        parser.advance(&mut pen, &bytes[place.clone()]);
+        pen.cut();
+        pen.mark = None;
+        done = place.end;
+    }
+    parser.advance(&mut pen, &bytes[done..]);
     pen.cut();
     Line::from(pen.spans)
+}
+
+/// The text alone: no sequences, tabs as they are, every other control as a picture.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = Plain(String::with_capacity(text.len()));
+    Parser::<1024>::new().advance(&mut plain, text.as_bytes());
+    plain.0
+}
+
+struct Plain(String);
+
+impl Perform for Plain {
+    fn print(&mut self, c: char) {
+        self.0.push(shown(c));
+    }
+
+    fn execute(&mut self, byte: u8) {
+        if byte == b'\t' {
+            self.0.push('\t');
+        }
+    }
+}
+
+fn shown(c: char) -> char {
+    if text::is_hostile(c) { text::picture(c) } else { c }
 }
 
 struct Pen {
     base: Style,
     style: Style,
+    /// Over `style`, where a place is marked.
+    mark: Option<Style>,
     colour: bool,
     column: usize,
     run: String,
@@ -31,7 +82,8 @@ struct Pen {
 impl Pen {
     fn cut(&mut self) {
         if !self.run.is_empty() {
-            self.spans.push(Span::styled(std::mem::take(&mut self.run), self.style));
+            let style = self.mark.map_or(self.style, |mark| self.style.patch(mark));
+            self.spans.push(Span::styled(std::mem::take(&mut self.run), style));
         }
     }
 
@@ -97,7 +149,7 @@ impl Pen {
 
 impl Perform for Pen {
     fn print(&mut self, c: char) {
-        let c = if text::is_hostile(c) { text::picture(c) } else { c };
+        let c = shown(c);
         self.column += c.width().unwrap_or(0);
         self.run.push(c);
     }
@@ -179,7 +231,29 @@ mod tests {
         assert_eq!(line.spans[0].style, Style::new().add_modifier(Modifier::BOLD));
     }
 
+    #[test]
+    fn marks_lie_over_what_the_child_chose() {
+        let text = "a\x1b[31mbcd\x1b[0me";
+        let mark = Style::new().add_modifier(Modifier::REVERSED);
+        let line = marked(text, Style::new(), true, [0..7, 8..9].into_iter(), mark);
+        assert_eq!(plain(&line), "abcde");
+        let reversed = |span: &Span<'_>| span.style.add_modifier.contains(Modifier::REVERSED);
+        let seen: Vec<(String, bool)> =
+            line.spans.iter().map(|span| (span.content.to_string(), reversed(span))).collect();
+        assert_eq!(
+            seen,
+            [("a", true), ("b", true), ("c", false), ("d", true), ("e", false)].map(|(t, r)| (t.to_owned(), r))
+        );
+    }
+
     proptest! {
+        #[test]
+        fn plain_text_is_what_is_seen(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let text = String::from_utf8_lossy(&bytes).replace('\t', "");
+            let seen = plain(&styled(&text, Style::new(), true));
+            prop_assert_eq!(super::plain(&text), seen);
+        }
+
         #[test]
         fn nothing_hostile_comes_through(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let line = styled(&String::from_utf8_lossy(&bytes), Style::new(), true);

@@ -3,9 +3,11 @@
 //! Drawn at once after input, else at most thirty times a second, and not at all while nothing changed. Generic over the
 //! screen and the stream of input, so that tests drive it without a terminal: keys in, until idle, look.
 
+use super::clipboard;
 use super::history;
 use super::model::Model;
 use super::msg::{Effect, Msg};
+use super::save::Save;
 use super::update::update;
 use super::{Ended, TuiError};
 use crate::api::{Link, SessionView};
@@ -39,7 +41,7 @@ pub(super) trait Screen {
     fn draw(&mut self, model: &Model) -> io::Result<()>;
     /// Forgets what it has drawn.
     fn clear(&mut self) -> io::Result<()>;
-    /// Puts a text into the clipboard.
+    /// Puts a text into the terminal's clipboard.
     fn copy(&mut self, text: &str) -> io::Result<()>;
     /// Takes the mouse, or gives it back.
     fn mouse(&mut self, ours: bool) -> io::Result<()>;
@@ -89,6 +91,7 @@ pub(super) struct Driver<S> {
     /// Questions whose answers are awaited: bounded by one for each pane, and one for each key that asks.
     flight: FuturesUnordered<BoxFuture<'static, Msg>>,
     history: Option<PathBuf>,
+    save: Save,
     clock: fn() -> Micros,
     dirty: Dirty,
     drawn: Instant,
@@ -116,6 +119,7 @@ impl<S: Screen> Driver<S> {
             pulsing: true,
             flight: FuturesUnordered::new(),
             history,
+            save: Save::default(),
             clock,
             dirty: Dirty::Now,
             drawn: past,
@@ -250,11 +254,19 @@ impl<S: Screen> Driver<S> {
                 }
                 Ok(())
             }
+            Effect::Osc52(text) => self.screen.copy(&text),
+            Effect::Give(programs, clip) => {
+                self.flight.push(async move { Msg::Given(clipboard::give(programs, &clip.text).await, clip) }.boxed());
+                Ok(())
+            }
+            Effect::Create { .. } | Effect::Append(_) | Effect::Close => {
+                self.write(effect);
+                Ok(())
+            }
             Effect::Steer(steer) => {
                 self.view.steer(steer);
                 Ok(())
             }
-            Effect::Copy(text) => self.screen.copy(&text),
             Effect::Mouse(ours) => self.screen.mouse(ours),
             Effect::Redraw => self.redraw(),
             Effect::Suspend => self.screen.suspend().and_then(|()| self.redraw()),
@@ -265,6 +277,22 @@ impl<S: Screen> Driver<S> {
         };
         if done.is_err() {
             self.ended = Some(Ended::TerminalLost);
+        }
+    }
+
+    /// What goes into a file: a slow disk is waited for elsewhere.
+    fn write(&mut self, effect: Effect) {
+        match effect {
+            Effect::Create { transfer, path, replace } => {
+                self.save = Save::default();
+                let made = self.save.clone().create(path, replace);
+                self.flight.push(made.map(|made| Msg::Created(transfer, made)).boxed());
+            }
+            Effect::Append(bytes) => self.flight.push(self.save.clone().append(bytes).map(Msg::Written).boxed()),
+            _ => {
+                let done = std::mem::take(&mut self.save);
+                tokio::task::spawn_blocking(move || drop(done));
+            }
         }
     }
 

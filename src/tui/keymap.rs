@@ -35,6 +35,9 @@ pub(super) fn shown(key: &str) -> String {
     if let Some(rest) = key.strip_prefix("alt-") {
         return format!("Alt-{}", shown_upper(rest));
     }
+    if let Some(rest) = key.strip_prefix("shift-") {
+        return format!("Shift-{}", shown_upper(rest));
+    }
     match key {
         "backtab" => "Shift-Tab".into(),
         "pgup" => "PgUp".into(),
@@ -61,6 +64,8 @@ pub(super) fn parse(key: &str) -> Option<(KeyCode, KeyModifiers)> {
         (KeyModifiers::CONTROL, name)
     } else if let Some(name) = key.strip_prefix("alt-") {
         (KeyModifiers::ALT, name)
+    } else if let Some(name) = key.strip_prefix("shift-") {
+        (KeyModifiers::SHIFT, name)
     } else {
         (KeyModifiers::NONE, key)
     };
@@ -90,13 +95,15 @@ pub(super) fn parse(key: &str) -> Option<(KeyCode, KeyModifiers)> {
     Some((code, modifiers))
 }
 
-/// Terminals differ in whether they tell shift beside a character that it has already changed.
+/// Terminals differ in whether they tell shift beside a character that it has already changed; only beside the keys that
+/// the table has with it, it makes them others.
 fn normal(code: KeyCode, modifiers: KeyModifiers) -> (KeyCode, KeyModifiers) {
     let known = KeyModifiers::CONTROL | KeyModifiers::ALT;
     match code {
         KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => {
             (KeyCode::Char(c.to_ascii_lowercase()), modifiers & known)
         }
+        KeyCode::Up | KeyCode::Down => (code, modifiers & (known | KeyModifiers::SHIFT)),
         _ => (code, modifiers & known),
     }
 }
@@ -118,6 +125,7 @@ fn build() -> Map {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::actions::Info;
 
     #[test]
     fn every_key_of_the_table_is_read_and_free() {
@@ -130,6 +138,18 @@ mod tests {
                     assert_eq!(before, None, "{key} is taken twice in {context:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_replay_means_nothing_else_in_any_pane() {
+        let keys = |wanted: fn(&Context) -> bool| -> HashMap<_, _> {
+            let of = |info: &'static Info| info.keys.iter().map(|key| (parse(key), info.name));
+            TABLE.iter().filter(|info| info.contexts.iter().any(wanted)).flat_map(of).collect()
+        };
+        let panes = keys(|context| !matches!(context, Context::Replay | Context::Anywhere));
+        for (key, name) in keys(|context| *context == Context::Replay) {
+            assert_eq!(panes.get(&key), None, "{key:?} is {name}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  keys, mouse ─┐                       ┌→ view(&Model, frame) → terminal
 //!  pulses ──────┼→ Msg → update(&mut Model, Msg) → effects ─→ ask the session → Msg::Answer
-//!  answers ─────┘   (no I/O)                               └→ clipboard, history, suspend, leave
+//!  answers ─────┘   (no I/O)                               └→ clipboard, file, history, suspend, leave
 //! ```
 //!
 //! What must stay true: it depends on `model` and [`SessionView`] only, folds nothing and holds no truth: pulses bring the
@@ -13,6 +13,7 @@
 
 mod actions;
 mod ansi;
+mod clipboard;
 mod driver;
 mod history;
 mod keymap;
@@ -21,6 +22,7 @@ mod model;
 mod msg;
 mod overlay;
 mod panes;
+mod save;
 mod scroll;
 mod terminal;
 #[cfg(test)]
@@ -126,7 +128,8 @@ pub async fn run(view: Arc<dyn SessionView>, options: Options) -> Result<Ended, 
     let size = screen.size().map_err(TuiError::Terminal)?;
     let theme = theme::Theme { colour: options.colour };
     let now = time::now();
-    let model = model::Model::new(size, theme, TimeZone::system(), options.read_only, now);
+    let mut model = model::Model::new(size, theme, TimeZone::system(), options.read_only, now);
+    model.programs = clipboard::programs(|name| std::env::var_os(name));
     let mut input = crossterm::event::EventStream::new();
     let mut driver = Driver::new(model, screen, view, options.history, time::now);
     let ended = driver.run(&mut input, &mut signals, Until::Left).await?;

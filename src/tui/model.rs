@@ -1,11 +1,12 @@
 //! Everything the window remembers. Changed by [`update`](super::update) only, and only looked at by [`view`](super::view).
 
+use super::clipboard::Program;
 use super::layout::{Layout, Pane, Shape};
 use super::msg::Search;
 use super::overlay::Overlay;
 use super::panes::list::ListPane;
 use super::panes::log::LogPane;
-use super::panes::output::OutputPane;
+use super::panes::output::{Look, OutputPane};
 use super::panes::prompt::PromptPane;
 use super::text;
 use super::theme::Theme;
@@ -41,6 +42,8 @@ pub(super) struct Model {
     pub(super) read_only: bool,
     /// Whether the mouse is ours.
     pub(super) mouse: bool,
+    /// What is tried for the clipboard before OSC 52.
+    pub(super) programs: Vec<Program>,
     /// How the session is reached.
     pub(super) link: Link,
     /// The newest pulse; stays when the link is lost.
@@ -84,6 +87,7 @@ impl Model {
             theme,
             read_only,
             mouse: true,
+            programs: Vec::new(),
             link: Link::Connecting { since: clock },
             summary: None,
             summary_at: clock,
@@ -133,7 +137,16 @@ impl Model {
 
     /// The room inside a pane, in columns and rows; none when it is not seen.
     pub(super) fn room(&self, pane: Pane) -> Option<(u16, u16)> {
-        self.layout().inner(pane).map(|inner| (inner.width, inner.height))
+        // What is typed for the output takes its last row.
+        let typed = u16::from(pane == Pane::Output && matches!(self.overlay, Some(Overlay::Entry(_))));
+        self.layout().inner(pane).map(|inner| (inner.width, inner.height.saturating_sub(typed)))
+    }
+
+    /// The output and the room it has; none when it is not seen.
+    pub(super) fn output_in_sight(&mut self) -> Option<(&mut OutputPane, Look<'_>)> {
+        let room = self.room(Pane::Output)?;
+        let look = Look { room, theme: self.theme, zone: &self.zone };
+        Some((&mut self.output, look))
     }
 
     /// Wall time at the engine, as well as it is known here.
@@ -188,6 +201,7 @@ impl Model {
             || summary.waits.iter().any(|wait| wait.until.is_some())
             || matches!(summary.child, ChildState::Starting { .. })
             || self.prompt.is_waiting()
+            || (self.output.seek.is_owed() && self.room(Pane::Output).is_some())
     }
 
     /// Says something at the bottom.

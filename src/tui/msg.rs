@@ -1,11 +1,15 @@
 //! What comes to the model and what it asks for.
 
 use super::Ended;
+use super::clipboard::Program;
+use super::panes::output::transfer::Transfer;
+use super::save::SaveError;
 use crate::api::Link;
 use crate::api::replay::Steer;
 use crate::model::proto::{List, OutputQuery, Request, Response, Window};
-use crate::model::{CommandId, Micros};
+use crate::model::{CommandId, Micros, SearchQuery};
 use crossterm::event::Event;
+use std::path::PathBuf;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -20,6 +24,21 @@ pub(super) enum Msg {
     History(Vec<String>),
     /// The clock moved: wall time.
     Tick(Micros),
+    /// Which program has taken a text for the clipboard; none: none of them could.
+    Given(Option<&'static str>, Clip),
+    /// The file for these lines is made, or why it is not; its whole path.
+    Created(Box<Transfer>, Result<PathBuf, SaveError>),
+    /// What came last is written, or why it is not.
+    Written(Result<(), SaveError>),
+}
+
+/// A text for the clipboard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Clip {
+    /// Made safe.
+    pub(super) text: String,
+    /// Whether it is less than what was chosen.
+    pub(super) cut: bool,
 }
 
 /// What an answer is for.
@@ -43,8 +62,14 @@ pub(super) enum Purpose {
     Exception(u32),
     /// All of an item.
     Item(String),
-    /// A search.
+    /// A search in a list.
     Find(Search),
+    /// A search in the output.
+    Seek(Box<SearchQuery>),
+    /// The place of an item that a filter names.
+    FilterItem(String),
+    /// Lines for the clipboard or a file.
+    Transfer(OutputQuery),
     /// Whether this text is complete.
     Check(String),
     /// The end of an injected command, by its number in the transcript.
@@ -75,10 +100,25 @@ pub(super) struct Search {
 pub(super) enum Effect {
     /// Ask the session.
     Ask(Purpose, Request),
+    /// Put into the clipboard by OSC 52.
+    Osc52(String),
+    /// Give to the first of these programs that takes it.
+    Give(Vec<Program>, Clip),
+    /// Make the file that these lines go to.
+    Create {
+        /// The lines.
+        transfer: Box<Transfer>,
+        /// The file's path, as it was typed.
+        path: String,
+        /// Whether one that is there is written over.
+        replace: bool,
+    },
+    /// Write on.
+    Append(Vec<u8>),
+    /// Let go of the file.
+    Close,
     /// Move through a recording.
     Steer(Steer),
-    /// Put into the clipboard.
-    Copy(String),
     /// Take the mouse, or give it back to the terminal.
     Mouse(bool),
     /// Read what was typed before on this application.

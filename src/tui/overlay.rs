@@ -1,9 +1,11 @@
 //! What can stand over the panes: details, the menu (help and palette), a question, a search.
 
-use super::actions::{Action, Context, Info, TABLE};
+use super::actions::{Action, Context, Info};
 use super::keymap;
+use super::msg::Effect;
 use super::panes::detail::Detail;
-use crate::model::proto::{List, Request};
+use super::panes::output::entry::Entry;
+use crate::model::proto::List;
 
 /// What stands over the panes.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub(super) enum Overlay {
         /// What was typed.
         text: String,
     },
+    /// What is typed below the output.
+    Entry(Box<Entry>),
     /// The place of a recording to go to.
     GoTo {
         /// What was typed.
@@ -29,12 +33,14 @@ pub(super) enum Overlay {
 }
 
 /// The actions, as far as they match what is typed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Menu {
     /// Whether it is the palette: only what can be done here.
     pub(super) palette: bool,
     /// Where it was called.
     pub(super) contexts: Vec<Context>,
+    /// Those that are offered in this window.
+    pub(super) actions: Vec<&'static Info>,
     /// What was typed.
     pub(super) filter: String,
     /// The selected row.
@@ -45,8 +51,10 @@ impl Menu {
     /// The actions that match, best first.
     pub(super) fn rows(&self) -> Vec<&'static Info> {
         let here = |info: &Info| info.contexts.iter().any(|context| self.contexts.contains(context));
-        let mut rows: Vec<(u8, &'static Info)> = TABLE
+        let mut rows: Vec<(u8, &'static Info)> = self
+            .actions
             .iter()
+            .copied()
             .filter(|info| !self.palette || here(info))
             .filter_map(|info| Some((rank(info, &self.filter)?, info)))
             .collect();
@@ -101,14 +109,14 @@ pub(super) struct Choice {
     pub(super) key: char,
     /// What it says.
     pub(super) label: &'static str,
-    /// What is asked of the engine; none to do nothing.
-    pub(super) request: Option<Request>,
+    /// What is done; none to do nothing.
+    pub(super) effect: Option<Effect>,
 }
 
 impl Dialog {
     /// A question whose selected choice is to do nothing.
     pub(super) fn new(title: impl Into<String>, lines: Vec<String>, mut choices: Vec<Choice>) -> Self {
-        choices.push(Choice { key: 'c', label: "cancel", request: None });
+        choices.push(Choice { key: 'c', label: "cancel", effect: None });
         Self { title: title.into(), lines, selected: choices.len() - 1, choices }
     }
 }
@@ -116,11 +124,13 @@ impl Dialog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::actions::TABLE;
 
     fn menu(filter: &str) -> Menu {
         Menu {
             palette: false,
             contexts: vec![Context::Agenda, Context::List, Context::Anywhere],
+            actions: TABLE.iter().collect(),
             filter: filter.into(),
             selected: 0,
         }

@@ -17,6 +17,10 @@ pub(super) trait Lines {
     fn margin(&self, _at: usize) -> Line<'static> {
         Line::default()
     }
+    /// What stands in a row of its own above it, across all columns.
+    fn rule(&self, _at: usize) -> Option<Span<'static>> {
+        None
+    }
 }
 
 impl Lines for [Line<'static>] {
@@ -52,8 +56,10 @@ pub(super) struct View {
 }
 
 impl View {
-    fn rows(self, lines: &(impl Lines + ?Sized), at: usize) -> usize {
-        if self.wrap { wrap(&lines.line(at), self.room(&lines.margin(at))).len() } else { 1 }
+    /// Rows that a line takes.
+    pub(super) fn rows(self, lines: &(impl Lines + ?Sized), at: usize) -> usize {
+        let rows = if self.wrap { wrap(&lines.line(at), self.room(&lines.margin(at))).len() } else { 1 };
+        rows + usize::from(lines.rule(at).is_some())
     }
 
     /// Cells that a margin leaves; one that leaves too little is not shown.
@@ -96,6 +102,21 @@ impl View {
         self.up(lines, Place { line, row }, self.height.saturating_sub(1))
     }
 
+    /// The line that stands in a row of what is seen from here; the last one for a row below it.
+    pub(super) fn line_at(self, lines: &(impl Lines + ?Sized), from: Place, row: usize) -> Option<usize> {
+        let last = lines.count().checked_sub(1)?;
+        let (mut line, mut left) = (from.line.min(last), row + from.row);
+        while line < last {
+            let rows = self.rows(lines, line);
+            if left < rows {
+                break;
+            }
+            left -= rows;
+            line += 1;
+        }
+        Some(line)
+    }
+
     /// The rows that are seen.
     pub(super) fn seen(self, lines: &(impl Lines + ?Sized), from: Place) -> Vec<Line<'static>> {
         let mut seen = Vec::with_capacity(self.height);
@@ -106,6 +127,12 @@ impl View {
             }
             let (margin, line) = (lines.margin(at), lines.line(at));
             let room = self.room(&margin);
+            if let Some(rule) = lines.rule(at) {
+                if skip == 0 {
+                    seen.push(Line::from(Span::styled(rule.content.repeat(self.width), rule.style)));
+                }
+                skip = skip.saturating_sub(1);
+            }
             let rows = if self.wrap { wrap(&line, room) } else { vec![cut(&line, self.left, room)] };
             for (row, mut body) in rows.into_iter().enumerate().skip(skip) {
                 if room < self.width {
@@ -128,7 +155,8 @@ pub(super) fn wrap(line: &Line<'static>, width: usize) -> Vec<Line<'static>> {
     if line.width() <= width {
         return vec![line.clone()];
     }
-    let mut rows = vec![Line::default()];
+    let empty = Line { style: line.style, ..Line::default() };
+    let mut rows = vec![empty.clone()];
     let mut used = 0;
     for span in &line.spans {
         let mut run = String::new();
@@ -136,7 +164,7 @@ pub(super) fn wrap(line: &Line<'static>, width: usize) -> Vec<Line<'static>> {
             let cells = text::width(grapheme);
             if used + cells > width && used > 0 {
                 push(&mut rows, &mut run, span);
-                rows.push(Line::default());
+                rows.push(empty.clone());
                 used = 0;
             }
             used += cells;
@@ -162,7 +190,7 @@ pub(super) fn cut(line: &Line<'static>, left: usize, width: usize) -> Line<'stat
     let more = total > left + width;
     let right = if more { left + width.saturating_sub(1) } else { left + width };
     let mut column = 0;
-    let mut part = Line::default();
+    let mut part = Line { style: line.style, ..Line::default() };
     for span in &line.spans {
         let mut run = String::new();
         for grapheme in span.content.graphemes(true) {

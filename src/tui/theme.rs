@@ -84,6 +84,16 @@ impl Theme {
         bar.fg(Color::Reset).bg(Color::Reset)
     }
 
+    /// Text that was searched for.
+    pub(super) fn matched(self) -> Style {
+        self.tint(Color::Yellow, Modifier::empty()).add_modifier(Modifier::UNDERLINED)
+    }
+
+    /// The same in the line that a search or a jump has come to.
+    pub(super) fn current_match(self) -> Style {
+        self.tint(Color::Yellow, Modifier::empty()).add_modifier(Modifier::REVERSED | Modifier::BOLD)
+    }
+
     /// An item's sign and its style.
     pub(super) fn item(self, status: ItemStatus) -> (&'static str, Style) {
         match status {

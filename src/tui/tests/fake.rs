@@ -15,6 +15,8 @@ use crate::model::proto::{
 };
 use crate::model::state::{Ended, ExceptionGroup, Hold};
 use crate::model::*;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +31,7 @@ pub(super) fn at(seconds: f64) -> Micros {
 
 pub(super) struct Fake {
     link: watch::Sender<Link>,
+    searching: Searching,
     asked: Mutex<Vec<Request>>,
     world: Mutex<World>,
 }
@@ -53,9 +56,21 @@ impl Fake {
         world.summary = summary(&world);
         Self {
             link: watch::Sender::new(Link::Live(Box::new(world.summary.clone()))),
+            searching: Searching::default(),
             asked: Mutex::default(),
             world: Mutex::new(world),
         }
+    }
+
+    /// From now on a search looks at so many more lines with each answer.
+    pub(super) fn search_slowly(&self, lines: usize) {
+        *self.searching.step.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
+    }
+
+    /// How often it was searched.
+    pub(super) fn searches(&self) -> usize {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().filter(|request| matches!(request, Request::Search(_))).count()
     }
 
     /// What was asked, without the windows.
@@ -90,7 +105,7 @@ impl Fake {
 
     fn publish(&self, world: &mut World) {
         world.summary.seq = world.summary.seq.next();
-        world.summary.output.stdout = world.lines.len() as u64 * 200;
+        world.summary.output.stdout = end(&world.lines);
         self.link.send_replace(Link::Live(Box::new(world.summary.clone())));
     }
 
@@ -142,6 +157,10 @@ impl Fake {
                 None => return Err(refused("no such exception")),
             },
             Request::Output(query) => Response::Output(output(&world.lines, &query)),
+            Request::Search(query) => {
+                let looked_at = self.searching.advance(&query, world.lines.len());
+                Response::Searched(search(&world.lines, &query, looked_at))
+            }
             Request::Find { text, from, forward, .. } => Response::Found { row: find(&world, &text, from, forward) },
             Request::Traces { .. } => Response::Traces(TracePage {
                 lines: vec!["2026-11-23T20:59:58.000000Z  INFO childminder::child: spawned pid=4242".into()],
@@ -331,26 +350,125 @@ fn line(place: u64) -> OutputLine {
     }
 }
 
+/// How far the search of now has come: each time it is asked again it looks at more lines.
+#[derive(Default)]
+struct Searching {
+    step: Mutex<Option<usize>>,
+    now: Mutex<Option<(SearchQuery, usize)>>,
+}
+
+impl Searching {
+    fn advance(&self, query: &SearchQuery, all: usize) -> usize {
+        let Some(step) = *self.step.lock().unwrap_or_else(PoisonError::into_inner) else { return all };
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked_at = match &*now {
+            Some((same, looked_at)) if same == query => looked_at + step,
+            _ => step,
+        };
+        *now = Some((query.clone(), looked_at));
+        looked_at.min(all)
+    }
+}
+
+/// A search that has looked at the first lines only, from the beginning on.
+fn search(all: &[OutputLine], query: &SearchQuery, looked_at: usize) -> Searched {
+    let pattern = match &query.wanted {
+        Wanted::Match(grep) => Some(Pattern::new(grep).unwrap()),
+        Wanted::Exception | Wanted::Item => None,
+    };
+    let complete = looked_at == all.len();
+    let lines = sifted(&all[..looked_at], query.stream, &query.filter);
+    let begins = |at: usize, every: u64| {
+        let command = |line: &OutputLine| line.command.map(|id| id.0 / every);
+        at == 0 || command(lines[at]) != command(lines[at - 1])
+    };
+    let hit = |at: &usize| match (&pattern, &query.wanted) {
+        (Some(pattern), _) => pattern.wants(lines[*at].text.as_bytes()),
+        (None, Wanted::Exception) => lines[*at].command == Some(CommandId(13)) && begins(*at, 1),
+        (None, _) => begins(*at, 2),
+    };
+    let hits: Vec<usize> = (0..lines.len()).filter(hit).collect();
+    let place = |anchor| lines.iter().position(|line| line.anchor == anchor);
+    let (after, before) = match query.from {
+        OutputAt::Start => (0, 0),
+        OutputAt::Line(anchor) => match place(anchor) {
+            Some(place) => (place + 1, place),
+            None => (lines.len(), lines.len()),
+        },
+        _ => (lines.len(), lines.len()),
+    };
+    let found = if query.forward {
+        hits.iter().position(|hit| *hit >= after)
+    } else {
+        hits.iter().rposition(|hit| *hit < before)
+    };
+    let known = complete || (query.forward && found.is_some());
+    Searched {
+        line: found.map(|found| lines[hits[found]].anchor),
+        settled: known,
+        count: if pattern.is_some() { hits.len() as u64 } else { 0 },
+        position: found.filter(|_| known && pattern.is_some()).map(|found| found as u64 + 1),
+        complete,
+    }
+}
+
+fn sifted<'a>(all: &'a [OutputLine], stream: Option<Stream>, filter: &Filter) -> Vec<&'a OutputLine> {
+    let pattern = filter.grep.as_ref().map(|grep| Pattern::new(grep).unwrap());
+    all.iter()
+        .filter(|line| stream.is_none_or(|stream| stream == line.anchor.stream))
+        .filter(|line| filter.since.is_none_or(|since| line.wall >= since))
+        .filter(|line| filter.item.is_none_or(|item| line.command == Some(CommandId(u64::from(item.0) + 3))))
+        .filter(|line| pattern.as_ref().is_none_or(|pattern| pattern.wants(line.text.as_bytes())))
+        .collect()
+}
+
+/// The lines that pass, and those around them.
+fn with_context(all: &[OutputLine], query: &OutputQuery) -> Vec<OutputLine> {
+    let matching = sifted(all, query.stream, &query.filter);
+    let context = if query.filter.grep.is_some() { query.filter.context as usize } else { 0 };
+    let around = Filter { grep: None, ..query.filter.clone() };
+    let lines = sifted(all, query.stream, &around);
+    let hit = |line: &OutputLine| matching.iter().any(|matching| matching.anchor == line.anchor);
+    let hits: Vec<usize> = (0..lines.len()).filter(|at| hit(lines[*at])).collect();
+    let mut kept: Vec<OutputLine> = Vec::new();
+    let mut last = None;
+    for (at, line) in lines.iter().enumerate() {
+        if hits.iter().any(|hit| hit.abs_diff(at) <= context) {
+            let gap = last.map_or(at > 0, |last| last + 1 < at);
+            kept.push(OutputLine { context: !hits.contains(&at), gap, ..(*line).clone() });
+            last = Some(at);
+        }
+    }
+    kept
+}
+
 fn output(all: &[OutputLine], query: &OutputQuery) -> OutputPage {
-    let lines: Vec<&OutputLine> = all
-        .iter()
-        .filter(|line| query.stream.is_none_or(|stream| stream == line.anchor.stream))
+    let lines: Vec<OutputLine> = with_context(all, query)
+        .into_iter()
         .filter(|line| query.command.is_none_or(|command| line.command == Some(command)))
         .collect();
+    // Offsets grow in the order of reading here, so that a line that does not pass has its place too.
+    let first = |from: &dyn Fn(&OutputLine) -> bool| lines.iter().position(from).unwrap_or(lines.len());
     let place = match query.at {
         OutputAt::Start => 0,
         OutputAt::End => lines.len(),
-        OutputAt::Line(anchor) => lines.iter().position(|line| line.anchor == anchor).unwrap_or(lines.len()),
-        OutputAt::Time(wall) => lines.iter().position(|line| line.wall >= wall).unwrap_or(lines.len()),
-        OutputAt::Item(item) => {
-            lines.iter().position(|line| line.command == Some(CommandId(u64::from(item.0) + 3))).unwrap_or(lines.len())
-        }
-        OutputAt::Command(id) => lines.iter().position(|line| line.command == Some(id)).unwrap_or(lines.len()),
+        OutputAt::Line(anchor) => first(&|line| line.anchor.offset >= anchor.offset),
+        OutputAt::Time(wall) => first(&|line| line.wall >= wall),
+        OutputAt::Item(item) => first(&|line| line.command == Some(CommandId(u64::from(item.0) + 3))),
+        OutputAt::Command(id) => first(&|line| line.command == Some(id)),
     };
     let from = place.saturating_sub(query.before as usize);
     let to = lines.len().min(place + query.after as usize);
+    let bytes = |line: &OutputLine| BASE64_STANDARD.encode(format!("{}\n", line.text));
+    let line = |line: &OutputLine| {
+        if query.raw {
+            OutputLine { raw: Some(bytes(line)), text: String::new(), ..line.clone() }
+        } else {
+            line.clone()
+        }
+    };
     OutputPage {
-        lines: lines[from..to].iter().map(|line| (*line).clone()).collect(),
+        lines: lines[from..to].iter().map(line).collect(),
         at_start: from == 0,
         at_end: to == lines.len(),
         partial: false,
@@ -400,6 +518,10 @@ fn exec(world: &mut World, source: String) -> Response {
     Response::Command(Box::new(detail))
 }
 
+fn end(lines: &[OutputLine]) -> u64 {
+    lines.len() as u64 * 200
+}
+
 fn summary(world: &World) -> Summary {
     let mut counts = BTreeMap::new();
     for item in &world.items {
@@ -443,6 +565,7 @@ fn summary(world: &World) -> Summary {
         raised: 13,
         usage: Some(Usage { cpu: 98.4, memory: 1_288_490_188, processes: 1, threads: 3 }),
         clients: 1,
+        output: Marks { stdout: end(&world.lines), stderr: end(&world.lines) },
         ..Summary::default()
     }
 }

@@ -16,6 +16,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 use ratatui::style::{Color, Modifier};
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
@@ -64,8 +65,13 @@ pub(super) struct Window {
     runtime: tokio::runtime::Runtime,
 }
 
+thread_local! {
+    /// How much later it is than when the window was opened.
+    static LATER: Cell<Micros> = const { Cell::new(Micros(0)) };
+}
+
 fn clock() -> Micros {
-    fake::at(63.0)
+    Micros(fake::at(63.0).0 + LATER.get().0)
 }
 
 impl Window {
@@ -74,6 +80,7 @@ impl Window {
     }
 
     pub(super) fn with(width: u16, height: u16, colour: bool, read_only: bool) -> Self {
+        LATER.set(Micros(0));
         let session = Arc::new(Fake::new());
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let screen = Memory { terminal, copied: Vec::new(), mouse: true, suspended: 0 };
@@ -99,6 +106,11 @@ impl Window {
     /// Keys by name, separated by spaces, each until idle.
     pub(super) fn keys(&mut self, keys: &str) -> Option<Ended> {
         keys.split(' ').find_map(|key| self.settle(vec![event(key)]))
+    }
+
+    /// The next thing happens so much later.
+    pub(super) fn later(seconds: u64) {
+        LATER.set(Micros(LATER.get().0 + seconds * 1_000_000));
     }
 
     /// Types a text.

@@ -4,5 +4,6 @@ mod fake;
 mod harness;
 mod keys;
 mod looks;
+mod output;
 mod properties;
 mod real;

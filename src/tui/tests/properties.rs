@@ -5,6 +5,7 @@ use crate::api::{Link, SessionView as _};
 use crate::model::proto::{Page, Request, Response, Window};
 use crate::tui::model::Model;
 use crate::tui::msg::{Effect, Msg};
+use crate::tui::save::SaveError;
 use crate::tui::theme::Theme;
 use crate::tui::update::update;
 use crate::tui::view::view;
@@ -23,7 +24,10 @@ enum Step {
     Answer(usize),
     /// An answer of the wrong kind, or an error.
     Wrong(usize, bool),
+    /// What was to be copied or written is, or cannot be.
+    Taken(usize, bool),
     Pulse,
+    More,
     Lost,
     Over,
 }
@@ -31,7 +35,7 @@ enum Step {
 fn key() -> impl Strategy<Value = Event> {
     let code = prop_oneof![
         any::<char>().prop_map(KeyCode::Char),
-        proptest::sample::select(" dqSKIrbcoyfwtszhi?:/nN%0123456gGjk".chars().collect::<Vec<_>>())
+        proptest::sample::select(" dqSKIrbcoyfwtszhi?:/nN%0123456gGjk&\\!vePEpx[]".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         proptest::sample::select(vec![
             KeyCode::Enter,
@@ -62,11 +66,15 @@ fn key() -> impl Strategy<Value = Event> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let mouse = (0u16..220, 0u16..90, 0usize..3).prop_map(|(column, row, kind)| {
-        let kind =
-            [MouseEventKind::Down(MouseButton::Left), MouseEventKind::ScrollUp, MouseEventKind::ScrollDown][kind];
-        Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
-    });
+    let kinds = proptest::sample::select(vec![
+        MouseEventKind::Down(MouseButton::Left),
+        MouseEventKind::Drag(MouseButton::Left),
+        MouseEventKind::Up(MouseButton::Left),
+        MouseEventKind::ScrollUp,
+        MouseEventKind::ScrollDown,
+    ]);
+    let mouse = (0u16..220, 0u16..90, kinds)
+        .prop_map(|(column, row, kind)| Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
     prop_oneof![
         12 => key().prop_map(Step::Input),
         2 => mouse.prop_map(Step::Input),
@@ -74,10 +82,24 @@ fn step() -> impl Strategy<Value = Step> {
         1 => "\\PC{0,20}\n?".prop_map(|text| Step::Input(Event::Paste(text))),
         8 => any::<usize>().prop_map(Step::Answer),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(at, error)| Step::Wrong(at, error)),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(at, well)| Step::Taken(at, well)),
         2 => Just(Step::Pulse),
+        1 => Just(Step::More),
         1 => Just(Step::Lost),
         1 => Just(Step::Over),
     ]
+}
+
+/// What the loop tells of an effect.
+fn taken(effect: Effect, well: bool) -> Msg {
+    match effect {
+        Effect::Give(programs, clip) => Msg::Given(programs.first().filter(|_| well).map(|program| program.name), clip),
+        Effect::Create { transfer, path, replace } => {
+            let made = if well || replace { Ok(path.into()) } else { Err(SaveError::Exists(path.into())) };
+            Msg::Created(transfer, made)
+        }
+        _ => Msg::Written(if well { Ok(()) } else { Err(SaveError::Failed("the disk is full".into())) }),
+    }
 }
 
 fn draw(model: &Model) {
@@ -94,10 +116,17 @@ proptest! {
     ) {
         let session = Fake::new();
         let mut model = Model::new(Size { width, height }, Theme { colour: true }, TimeZone::UTC, false, at(63.0));
-        let mut awaited = Vec::new();
+        model.programs = crate::tui::clipboard::programs(|name| (name == "TMUX").then(|| "x".into()));
+        let (mut awaited, mut taking) = (Vec::new(), Vec::new());
         for step in steps {
             let msg = match step {
                 Step::Input(event) => Msg::Input(event),
+                Step::Taken(..) if taking.is_empty() => continue,
+                Step::Taken(which, well) => taken(taking.swap_remove(which % taking.len()), well),
+                Step::More => {
+                    session.print("Error: one more");
+                    Msg::Link(Box::new(session.pulses().borrow().clone()))
+                }
                 Step::Pulse => Msg::Link(Box::new(session.pulses().borrow().clone())),
                 Step::Lost => Msg::Link(Box::new(Link::Lost { reason: "gone".into(), since: at(60.0) })),
                 Step::Over => Msg::Link(Box::new(Link::Over { last: None, reason: "gone".into(), since: at(60.0) })),
@@ -114,11 +143,13 @@ proptest! {
                 }
             };
             for effect in update(&mut model, msg) {
-                if let Effect::Ask(purpose, request) = effect {
-                    awaited.push((purpose, request));
+                match effect {
+                    Effect::Ask(purpose, request) => awaited.push((purpose, request)),
+                    Effect::Give(..) | Effect::Create { .. } | Effect::Append(_) => taking.push(effect),
+                    _ => {}
                 }
             }
-            prop_assert!(awaited.len() < 300);
+            prop_assert!(awaited.len() + taking.len() < 300);
             draw(&model);
         }
     }

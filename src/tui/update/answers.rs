@@ -1,6 +1,6 @@
 //! What came back from the session.
 
-use super::{input, travel};
+use super::{input, output, travel};
 use crate::model::proto::{Completeness, ItemVerb, List, Page, Request, Response};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -29,8 +29,13 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
                 Ok(Response::Output(page)) => Some(page),
                 _ => None,
             };
-            if model.output.take(&query, page) {
-                model.say("it has printed nothing yet");
+            let nothing = match model.output_in_sight() {
+                Some((output, look)) => output.take(&query, page, look),
+                None => false,
+            };
+            if nothing {
+                let sifted = model.output.sieve.is_on();
+                model.say(if sifted { "the filter leaves nothing there" } else { "it has printed nothing yet" });
             }
         }
         Purpose::Traces => match answer {
@@ -38,6 +43,9 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
             _ => model.log.take(None),
         },
         Purpose::Find(search) => return found(model, search, answer),
+        Purpose::Seek(query) => output::sought(model, &query, answer),
+        Purpose::FilterItem(name) => output::item_known(model, &name, answer),
+        Purpose::Transfer(query) => return output::transferred(model, &query, answer),
         Purpose::Check(source) => return checked(model, &source, answer),
         Purpose::GoTo => return travel::found_item(model, answer),
         Purpose::Exec(number) => injected(model, number, answer),

@@ -1,19 +1,19 @@
 //! Keys, pastes and the mouse.
 
 use super::perform::{self, perform};
-use super::{answers, travel, update};
+use super::{answers, output, travel, update};
 use crate::tui::actions::{Action, Context};
 use crate::tui::keymap;
 use crate::tui::layout::{Class, Pane};
 use crate::tui::model::Model;
-use crate::tui::msg::{Effect, Msg, Purpose, Search};
+use crate::tui::msg::{Effect, Msg, Search};
 use crate::tui::overlay::Overlay;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Size};
 
 /// Rows that one notch of the wheel scrolls.
 const WHEEL: i64 = 3;
-/// The longest text of a filter or a search.
+/// The longest text of a filter, a search or a file's name, in characters.
 const TYPED: usize = 200;
 
 /// Takes an event of the terminal.
@@ -48,6 +48,7 @@ pub(in crate::tui) fn contexts(model: &Model) -> Vec<Context> {
         (_, Pane::Agenda) => vec![Context::Agenda, Context::List],
         (_, Pane::Commands) => vec![Context::Commands, Context::List],
         (_, Pane::Exceptions) => vec![Context::Exceptions, Context::List],
+        (_, Pane::Output) if model.output.selection.is_some() => vec![Context::Selection, Context::Output],
         (_, Pane::Output) => vec![Context::Output],
         (_, Pane::Log) => vec![Context::Log],
         (_, Pane::Prompt) => vec![Context::Prompt],
@@ -67,6 +68,7 @@ fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Menu(_)) => return menu_key(model, key),
         Some(Overlay::Dialog(_)) => return dialog_key(model, key),
         Some(Overlay::Search { .. }) => return search_key(model, key),
+        Some(Overlay::Entry(_)) => return output::entry_key(model, key),
         Some(Overlay::GoTo { .. }) => return travel::go_to_key(model, key),
         Some(Overlay::Detail(_)) | None => {}
     }
@@ -108,6 +110,7 @@ fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
     match &mut model.overlay {
         Some(Overlay::Menu(menu)) => type_text(&mut menu.filter, pasted),
         Some(Overlay::Search { text, .. } | Overlay::GoTo { text }) => type_text(text, pasted),
+        Some(Overlay::Entry(_)) => return output::entry_paste(model, pasted),
         Some(_) => {}
         None if typing && model.prompt.checking.is_some() => {
             model.prompt.defer(Event::Paste(pasted.into()));
@@ -122,6 +125,13 @@ fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Takes away the last word.
+pub(super) fn forget_word(text: &mut String) {
+    let kept = text.trim_end().rfind(' ').map_or(0, |blank| blank + 1);
+    text.truncate(kept);
+}
+
+/// Adds what was typed, as far as there is room for it.
 pub(super) fn type_text(text: &mut String, typed: &str) {
     let room = TYPED.saturating_sub(text.chars().count());
     text.extend(typed.chars().filter(|c| !crate::tui::text::is_hostile(*c)).take(room));
@@ -181,9 +191,9 @@ fn dialog_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         },
         _ => return Vec::new(),
     };
-    let request = dialog.choices.get(chosen).and_then(|choice| choice.request.clone());
+    let effect = dialog.choices.get(chosen).and_then(|choice| choice.effect.clone());
     model.overlay = None;
-    request.map(|request| Effect::Ask(Purpose::Verb(answers::done(&request).into()), request)).into_iter().collect()
+    effect.into_iter().collect()
 }
 
 fn search_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
@@ -215,6 +225,14 @@ fn clicked(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
         MouseEventKind::ScrollUp => -WHEEL,
         MouseEventKind::ScrollDown => WHEEL,
         MouseEventKind::Down(MouseButton::Left) => 0,
+        MouseEventKind::Drag(MouseButton::Left) => {
+            dragged(model, mouse.row);
+            return Vec::new();
+        }
+        MouseEventKind::Up(MouseButton::Left) => {
+            model.output.pressed = None;
+            return Vec::new();
+        }
         _ => return Vec::new(),
     };
     match &mut model.overlay {
@@ -248,4 +266,16 @@ fn clicked_pane(model: &mut Model, mouse: MouseEvent, by: i64) {
     if !on_title && slot.inner().contains(at) {
         perform::select_row(model, pane, u32::from(mouse.row - slot.inner().y));
     }
+}
+
+/// Lines of the output are selected from where the button went down to here; above and below the pane, it scrolls.
+fn dragged(model: &mut Model, row: u16) {
+    let Some(inner) = model.layout().inner(Pane::Output).filter(|_| model.overlay.is_none()) else { return };
+    let Some((output, look)) = model.output_in_sight() else { return };
+    let by = match row {
+        row if row < inner.y => -1,
+        row if row >= inner.bottom() => 1,
+        _ => 0,
+    };
+    output.drag(usize::from(row.saturating_sub(inner.y)), by, look);
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod input;
+mod output;
 mod perform;
 mod travel;
 
@@ -18,7 +19,7 @@ use crate::model::Filter;
 use crate::model::proto::{OutputAt, OutputQuery, Request, Summary};
 
 pub(super) use input::contexts;
-pub(super) use perform::{enabled, moves_focus};
+pub(super) use perform::{enabled, moves_focus, offered};
 
 /// Changes the model; what the loop is to do.
 pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -34,6 +35,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.clock = now;
             Vec::new()
         }
+        Msg::Given(by, clip) => output::given(model, by, &clip),
+        Msg::Created(transfer, made) => output::created(model, transfer, made),
+        Msg::Written(written) => output::written(model, written),
     };
     effects.extend(wanted(model));
     effects
@@ -79,7 +83,7 @@ fn stir(model: &mut Model, before: Option<&Summary>, now: &Summary) {
         model.exceptions.stir();
     }
     if changed(|summary| summary.output.stdout) || changed(|summary| summary.output.stderr) {
-        model.output.stir();
+        model.output.stir(now.output);
     }
     model.log.stir();
 }
@@ -121,6 +125,11 @@ fn wanted(model: &mut Model) -> Vec<Effect> {
     }
     if let Some(query) = model.output.wanted(height(Pane::Output)) {
         effects.push(Effect::Ask(Purpose::Output(query.clone()), Request::Output(Box::new(query))));
+    }
+    if height(Pane::Output) > 0
+        && let Some(query) = model.output.seek.wanted(model.clock).map(Box::new)
+    {
+        effects.push(Effect::Ask(Purpose::Seek(query.clone()), Request::Search(query)));
     }
     if height(Pane::Log) > 0
         && let Some(request) = model.log.wanted()

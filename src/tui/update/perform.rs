@@ -2,11 +2,11 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::travel;
+use super::{output, travel};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
 use crate::model::{ItemStatus, StopMode};
-use crate::tui::actions::{self, Action, Context};
+use crate::tui::actions::{self, Action, Context, Info, TABLE};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
 use crate::tui::msg::{Effect, Purpose, Search};
@@ -14,9 +14,6 @@ use crate::tui::overlay::{Choice, Dialog, Menu, Overlay};
 use crate::tui::panes::detail::What;
 use crate::tui::panes::output::At;
 use crate::tui::{Ended, text};
-
-/// Bytes that terminals take into their clipboard; many refuse more than 75 KB in base64.
-const CLIPBOARD: usize = 50_000;
 
 /// Why an action cannot be done just now.
 pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'static str> {
@@ -46,10 +43,34 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         Action::SearchNext | Action::SearchPrevious if model.search.is_none() => {
             Err("nothing was searched for; / begins")
         }
+        Action::NextMatch | Action::PreviousMatch if model.output.seek.sought().is_none() => {
+            Err("nothing was searched for; / begins")
+        }
+        Action::Select | Action::SelectUp | Action::SelectDown if model.output.page.lines.is_empty() => {
+            Err("there is no line to select")
+        }
+        // The lines on the screen are not those that are meant.
+        Action::Select | Action::SelectUp | Action::SelectDown | Action::CopySelection | Action::Save
+            if matches!(model.output.at, At::Going(_)) =>
+        {
+            Err("still on the way there; press it again when the lines are seen")
+        }
+        Action::ItemOutput if model.agenda.selected_row().is_none_or(|item| item.row.attempt == 0) => {
+            Err("it has not run yet")
+        }
         Action::Open | Action::GoToRow if selected_what(model).is_none() => Err("nothing is selected"),
         Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; w cuts them"),
         _ => Ok(()),
     }
+}
+
+/// Whether an action is listed at all: not where it can never be done as long as this window is what it is.
+pub(in crate::tui) fn offered(model: &Model, info: &Info) -> bool {
+    use Action::{CompleteWord, HistoryDown, HistoryUp, Newline, Prompt};
+    let needs_a_listener = matches!(info.action, CompleteWord | HistoryDown | HistoryUp | Newline | Prompt);
+    let for_recordings = info.contexts == [Context::Replay];
+    let deaf = model.only_looks().is_some() && (info.writes || needs_a_listener);
+    !deaf && (!for_recordings || model.playback().is_some())
 }
 
 /// Whether it would change what lies beneath an overlay.
@@ -80,7 +101,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help | Action::Palette => {
             let palette = action == Action::Palette;
             let contexts = contexts(model);
-            model.overlay = Some(Overlay::Menu(Menu { palette, contexts, filter: String::new(), selected: 0 }));
+            let actions = TABLE.iter().filter(|info| offered(model, info)).collect();
+            model.overlay =
+                Some(Overlay::Menu(Menu { palette, contexts, actions, filter: String::new(), selected: 0 }));
         }
         Action::Close => model.overlay = None,
         Action::Hold => {
@@ -108,7 +131,15 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         _ if actions::find(action).is_some_and(|info| info.contexts == [Context::Replay]) => {
             return travel::steer(model, action);
         }
-        _ => return prompt_action(model, action),
+        Action::Submit
+        | Action::SubmitAnyway
+        | Action::Newline
+        | Action::CompleteWord
+        | Action::HistoryUp
+        | Action::HistoryDown
+        | Action::LeavePrompt
+        | Action::InterruptOrClear => return prompt_action(model, action),
+        _ => return output::perform(model, action),
     }
     Vec::new()
 }
@@ -148,8 +179,8 @@ fn move_focus(model: &mut Model, action: Action) {
 
 fn stop_dialog(model: &mut Model) {
     let choices = vec![
-        Choice { key: 'i', label: "after this item", request: Some(Request::Stop { mode: StopMode::AfterItem }) },
-        Choice { key: 'n', label: "now", request: Some(Request::Stop { mode: StopMode::Now }) },
+        Choice { key: 'i', label: "after this item", effect: Some(verb(Request::Stop { mode: StopMode::AfterItem })) },
+        Choice { key: 'n', label: "now", effect: Some(verb(Request::Stop { mode: StopMode::Now })) },
     ];
     let lines = vec![
         "This ends the engine and the child, for everybody.".into(),
@@ -169,7 +200,7 @@ fn interrupt_dialog(model: &mut Model) {
     ];
     let request = Request::Interrupt { command: Some(running.id) };
     let title = format!("Interrupt command {}?", running.id);
-    let choices = vec![Choice { key: 'y', label: "interrupt", request: Some(request) }];
+    let choices = vec![Choice { key: 'y', label: "interrupt", effect: Some(verb(request)) }];
     model.overlay = Some(Overlay::Dialog(Dialog::new(title, lines, choices)));
 }
 
@@ -184,12 +215,12 @@ fn item_verb(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Kill => Dialog::new(
             format!("Kill item {shown}?"),
             vec!["A running item is interrupted; it ends as killed.".into()],
-            vec![Choice { key: 'y', label: "kill", request: Some(ask(ItemVerb::Kill)) }],
+            vec![Choice { key: 'y', label: "kill", effect: Some(verb(ask(ItemVerb::Kill))) }],
         ),
         _ => Dialog::new(
             format!("Mark item {shown} complete?"),
             vec!["It will not be run, and counts as done.".into()],
-            vec![Choice { key: 'y', label: "mark", request: Some(ask(ItemVerb::Complete)) }],
+            vec![Choice { key: 'y', label: "mark", effect: Some(verb(ask(ItemVerb::Complete))) }],
         ),
     };
     model.overlay = Some(Overlay::Dialog(dialog));
@@ -290,6 +321,12 @@ fn motion(model: &mut Model, action: Action) {
     };
     match (detail, focus, action) {
         (true, _, _) => scroll_detail(model, by),
+        (false, Pane::Output, Action::Up | Action::Down | Action::PageUp | Action::PageDown)
+            if model.output.selection.is_some() =>
+        {
+            output::extend(model, by);
+        }
+        (false, Pane::Output, Action::End) if model.output.selection.is_some() => model.output.go(OutputAt::End),
         (false, Pane::Output, Action::Home) => model.output.go(OutputAt::Start),
         (false, Pane::Output, Action::End) => model.output.follow(),
         (false, Pane::Log, Action::End) => model.log.follow(),
@@ -325,7 +362,11 @@ pub(super) fn scroll(model: &mut Model, pane: Pane, by: i64) {
             model.commands.follow = by > 0 && model.commands.selected + 1 >= model.commands.total;
         }
         Pane::Exceptions => model.exceptions.step(by, room.1),
-        Pane::Output => model.output.scroll(by, room, model.theme, &model.zone),
+        Pane::Output => {
+            if let Some((output, look)) = model.output_in_sight() {
+                output.scroll(by, look);
+            }
+        }
         Pane::Log => model.log.page(by < 0),
         Pane::Prompt => {}
     }
@@ -346,6 +387,11 @@ pub(super) fn select_row(model: &mut Model, pane: Pane, row: u32) {
         Pane::Exceptions if model.exceptions.top + row < model.exceptions.total => {
             model.exceptions.select(model.exceptions.top + row, height);
         }
+        Pane::Output => {
+            if let Some((output, look)) = model.output_in_sight() {
+                output.press(usize::try_from(row).unwrap_or(usize::MAX), look);
+            }
+        }
         _ => {}
     }
 }
@@ -355,8 +401,8 @@ fn follow(model: &mut Model) {
         Pane::Agenda => model.agenda.follow = !model.agenda.follow,
         Pane::Commands => model.commands.follow = !model.commands.follow,
         Pane::Output if model.output.at == At::Follow => {
-            if let Some(room) = model.room(Pane::Output) {
-                model.output.anchor(room, model.theme, &model.zone);
+            if let Some((output, look)) = model.output_in_sight() {
+                output.anchor(look);
             }
         }
         Pane::Output => model.output.follow(),
@@ -400,15 +446,7 @@ fn copy(model: &mut Model) -> Vec<Effect> {
         }),
         _ => None,
     };
-    let Some(copied) = copied.map(|copied| text::for_clipboard(&copied)).filter(|copied| !copied.is_empty()) else {
-        model.say("there is nothing to copy");
-        return Vec::new();
-    };
-    let (kept, cut) = text::cut_bytes(&copied, CLIPBOARD);
-    let lines = text::plural(kept.lines().count() as u64, "line");
-    let rest = if cut { ", the rest is too long for it" } else { "" };
-    model.say(format!("{lines} sent to the terminal's clipboard (OSC 52){rest}"));
-    vec![Effect::Copy(kept.to_owned())]
+    output::copy(model, &copied.unwrap_or_default())
 }
 
 fn prompt_action(model: &mut Model, action: Action) -> Vec<Effect> {

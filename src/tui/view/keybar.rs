@@ -5,7 +5,8 @@ use crate::tui::keymap;
 use crate::tui::layout::Layout;
 use crate::tui::model::Model;
 use crate::tui::overlay::Overlay;
-use crate::tui::update::{contexts, enabled, moves_focus};
+use crate::tui::panes::output::entry::Aim;
+use crate::tui::update::{contexts, enabled, moves_focus, offered};
 use crate::tui::{scroll, text};
 use ratatui::Frame;
 use ratatui::text::{Line, Span};
@@ -23,6 +24,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         }
         (None, Some(Overlay::Dialog(_))) => hints(model, &[("←→", "select"), ("Enter", "choose"), ("Esc", "cancel")]),
         (None, Some(Overlay::Search { .. })) => hints(model, &[("Enter", "find"), ("Esc", "cancel")]),
+        (None, Some(Overlay::Entry(entry))) => entry_hints(model, &entry.aim),
         (None, Some(Overlay::GoTo { .. })) => hints(model, &[("Enter", "go"), ("Esc", "cancel")]),
         _ => keys(model, width),
     };
@@ -38,15 +40,22 @@ fn hints(model: &Model, hints: &[(&str, &str)]) -> Line<'static> {
     line
 }
 
+fn entry_hints(model: &Model, aim: &Aim) -> Line<'static> {
+    match aim {
+        Aim::Search(_) => hints(model, &[("type", "search"), ("Enter", "keep it, then n and N"), ("Esc", "back")]),
+        Aim::Filter => hints(model, &[("type", "filter"), ("Enter", "keep it"), ("Ctrl-U", "clear"), ("Esc", "back")]),
+        Aim::Save { .. } => hints(model, &[("Enter", "write"), ("Tab", "plain or raw"), ("Esc", "cancel")]),
+    }
+}
+
 /// The keys of this place at the left, as many as fit; those that must always be found at the right.
 fn keys(model: &Model, width: usize) -> Line<'static> {
     let contexts = contexts(model);
     let covered = |action| model.overlay.is_some() && moves_focus(action);
-    let never = |info: &Info| model.only_looks().is_some() && (info.writes || needs_a_listener(info.action));
     let shown = |right: bool, room: usize| {
         let mut line = Line::default();
         let listed = |info: &&Info| {
-            !info.bar.is_empty() && always(info.action) == right && !covered(info.action) && !never(info)
+            !info.bar.is_empty() && always(info.action) == right && !covered(info.action) && offered(model, info)
         };
         for info in TABLE.iter().filter(listed) {
             if let Some(key) = key(info, &contexts) {
@@ -70,11 +79,6 @@ fn keys(model: &Model, width: usize) -> Line<'static> {
 /// Whether a key must be found in every pane, however little room there is.
 fn always(action: Action) -> bool {
     matches!(action, Action::Prompt | Action::LeavePrompt | Action::Help | Action::Detach | Action::Stop)
-}
-
-/// Whether it is of use only where what is typed can be sent.
-fn needs_a_listener(action: Action) -> bool {
-    matches!(action, Action::Prompt | Action::Newline | Action::CompleteWord)
 }
 
 fn entry(model: &Model, info: &Info, key: &str, line: &mut Line<'static>) {

@@ -132,7 +132,7 @@ fn notes(model: &Model, pane: Pane, inner: Rect) -> (String, String) {
             let times = if raised > 0 { format!("raised {raised}×") } else { String::new() };
             (model.exceptions.position(), times)
         }
-        Pane::Output => output::notes(model),
+        Pane::Output => output::notes(model, inner),
         Pane::Log => ("engine and window".into(), String::new()),
         Pane::Prompt => (String::new(), prompt::note(model, inner)),
     }

@@ -20,6 +20,11 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overla
         Overlay::Menu(shown) => menu(model, frame, frame.area(), shown),
         Overlay::Dialog(shown) => dialog(model, frame, frame.area(), shown),
         Overlay::Search { list, text } => search(model, frame, layout, *list, text),
+        Overlay::Entry(entry) => {
+            if let Some(slot) = layout.slot_of(Pane::Output) {
+                super::output::entry(model, frame, slot, entry);
+            }
+        }
         Overlay::GoTo { text } => go_to(model, frame, layout, text),
     }
 }
