@@ -4,8 +4,8 @@ use super::exit::{Failure, LOST, OK, USAGE};
 use super::out::{Cell, Out, Table, Tone, length};
 use super::target::{self, Way};
 use crate::model::proto::{ItemVerb, ItemView, PAGE_LIMIT, Request, Response, Window};
-use crate::model::{ItemIndex, ItemStatus, State};
-use crate::store::{Folder, Purpose, clock, recover};
+use crate::model::{ItemIndex, ItemStatus};
+use crate::store::{Folder, Purpose, clock};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -162,7 +162,7 @@ async fn ask(way: &Way, mut listing: Listing<'_>) -> Result<(), Failure> {
 /// The list of a session that has no engine: from its folder.
 fn recorded(folder: &Folder, mut listing: Listing<'_>) -> Result<(), Failure> {
     let job = folder.read_session()?.job;
-    let state: State = recover(folder)?.state;
+    let state = target::recovered(folder)?;
     let head = Head { session: folder.id().to_owned(), held: state.held.is_some(), counts: state.counts.clone() };
     listing.begin(&head)?;
     let mut items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {

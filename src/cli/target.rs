@@ -2,10 +2,11 @@
 
 use super::exit::Failure;
 use super::host::minimum_free;
+use super::out::complain;
 use crate::api::socket::Places;
 use crate::api::{Client, Welcome, live::Target};
-use crate::model::WaitFor;
 use crate::model::proto::{ClientHello, Request, Response, Summary, VERSION};
+use crate::model::{State, WaitFor};
 use crate::store::{Folder, Purpose, Unpacked, cache_dir, find, recover};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,16 @@ pub(super) fn hello(client: &str, read_only: bool) -> ClientHello {
 fn whence() -> String {
     let ssh = std::env::var("SSH_CONNECTION").ok().and_then(|ssh| Some(ssh.split_whitespace().next()?.to_owned()));
     ssh.or_else(|| nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned())).unwrap_or_default()
+}
+
+/// A session as its files tell it; what they lack is told on standard error. Of one that runs nothing is: its last line may
+/// just be being written.
+pub(super) fn recovered(folder: &Folder) -> Result<State, Failure> {
+    let recovered = recover(folder)?;
+    if !folder.is_running() {
+        recovered.notes.iter().for_each(|note| complain(note.trim_end_matches('.')));
+    }
+    Ok(recovered.state)
 }
 
 /// A way to an engine.

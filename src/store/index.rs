@@ -38,7 +38,8 @@ pub(super) struct Record {
     pub(super) ends: Marks,
     /// Bytes.
     pub(super) length: u64,
-    /// Wall time of the first read; zero when it is not known.
+    /// Wall time of the first read, and never before the record before: what was read when is found by bisection, also
+    /// after the clock was set back.
     pub(super) wall: Micros,
     pub(super) command: Option<CommandId>,
     /// Whether these bytes could not be kept.
@@ -144,6 +145,8 @@ pub(super) struct IndexWriter {
     lost: u64,
     /// What each stream is losing: one record when it ends, however the reads of both streams took turns meanwhile.
     losing: [Option<Losing>; 2],
+    /// The last record's time.
+    wall: Micros,
     /// Closed records that the disk did not take yet.
     pending: Vec<u8>,
 }
@@ -164,6 +167,7 @@ impl IndexWriter {
             ends: last.map(|last| last.ends).unwrap_or_default(),
             lost: last.map_or(0, |last| last.lost_so_far),
             losing: [None; 2],
+            wall: last.map(|last| last.wall).unwrap_or_default(),
             pending: Vec::new(),
         };
         writer
@@ -171,7 +175,6 @@ impl IndexWriter {
             .set_len(writer.slot.min(writer.file.metadata().map_or(0, |file| file.len())))
             .map_err(failed("cut", &path))?;
         writer.file.write_all_at(MAGIC, 0).map_err(failed("write", &path))?;
-        let wall = last.map(|last| last.wall).unwrap_or_default();
         let order = if last.is_some_and(|last| last.stream == Stream::Stderr) {
             [Stream::Stderr, Stream::Stdout]
         } else {
@@ -181,7 +184,7 @@ impl IndexWriter {
             let command = last.filter(|last| last.stream == stream && !last.lost).and_then(|last| last.command);
             while part(writer.ends, stream) < part(lengths, stream) {
                 let length = (part(lengths, stream) - part(writer.ends, stream)).min(LONGEST);
-                writer.add(stream, length, command, (wall, Micros::default()));
+                writer.add(stream, length, command, (writer.wall, Micros::default()));
             }
         }
         Ok(writer)
@@ -249,7 +252,8 @@ impl IndexWriter {
             record.lost_so_far = self.lost;
             return;
         }
-        let record = Record { stream, ends: self.ends, length, wall, command, lost, lost_so_far: self.lost };
+        self.wall = self.wall.max(wall);
+        let record = Record { stream, ends: self.ends, length, wall: self.wall, command, lost, lost_so_far: self.lost };
         self.close();
         self.open = Some((record, mono));
         self.put();

@@ -108,8 +108,9 @@ impl Reel {
     /// The offset `steps` events on, or back, not before the first event.
     pub(super) fn after_steps(&self, steps: i64) -> Result<u64, StoreError> {
         if steps >= 0 {
+            let steps = usize::try_from(steps).unwrap_or(0);
             let mut lines = self.journal.iter_from(self.at());
-            let _ = lines.by_ref().flatten().nth(usize::try_from(steps).unwrap_or(0).saturating_sub(1));
+            let _ = lines.by_ref().take(steps.saturating_add(UNSOUND)).flatten().nth(steps.saturating_sub(1));
             return Ok(lines.end().min(self.end));
         }
         let mut to = self.line();

@@ -9,7 +9,7 @@ use super::target;
 use crate::model::proto::{OutputAt, OutputQuery};
 use crate::model::search::CONTEXT_LIMIT;
 use crate::model::{Case, CommandId, Filter, Grep, Marks, Micros, State, Stream};
-use crate::store::{Folder, OutputReader, Resolve, Slice, recover};
+use crate::store::{Folder, OutputReader, Resolve, Slice};
 use print::Printer;
 
 /// Print the recorded output of a session, running or ended.
@@ -154,7 +154,7 @@ fn slices(args: &Args, folder: &Folder, query: &OutputQuery) -> Result<Option<Ve
     if query.filter.item.is_none() && query.command.is_none() {
         return Ok(None);
     }
-    let state = recover(folder)?.state;
+    let state = target::recovered(folder)?;
     let found = match (query.filter.item, query.command) {
         (Some(item), _) => state.item_slices(item),
         (None, Some(command)) => command_slice(&state, command, folder)?.into_iter().collect(),
