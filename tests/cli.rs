@@ -329,6 +329,21 @@ while not os.path.exists('go'): time.sleep(0.01)
 }
 
 #[test]
+fn a_torn_journal_is_told_of_by_all_who_read_it() {
+    let home = Home::new();
+    home.says(&PRINT);
+    let journal = home.folder().join("events.jsonl");
+    let whole = std::fs::read(&journal).expect("a journal");
+    std::fs::write(&journal, &whole[..whole.len() - 5]).expect("written");
+    for args in [&["agenda"][..], &["agenda", "--json"], &["log", "--item", "1"]] {
+        let output = home.run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains("The journal ends in the middle of an event"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_log_is_filtered_like_with_grep() {
     let home = Home::new();
     let job = r#"

@@ -436,3 +436,25 @@ fn pages_are_right_while_both_streams_grow() {
     assert_eq!(all.len() as u64, 2 * LINES);
     assert!(all.iter().all(|line| line.number.map(|number| number.to_string()).as_ref() == Some(&line.text)));
 }
+
+#[test]
+fn after_the_clock_was_set_back_lines_are_found_by_time_in_the_order_of_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    let mut output = Output::open(&folder, Marks::default(), 0).unwrap();
+    // Half a minute apart by the clock that only goes on.
+    let reads = [(100, b"one\n"), (200, b"two\n"), (50, b"set\n"), (60, b"bac\n"), (300, b"six\n")];
+    for (turn, (wall, bytes)) in (0u64..).zip(reads) {
+        let (wall, mono) = (Micros(wall * 1_000_000), Micros((turn + 1) * 30_000_000));
+        output.stdout.append(turn * 4, bytes, None, wall, mono);
+    }
+    drop(output);
+    let reader = OutputReader::open(&folder);
+    let first_since = |seconds: u64| {
+        let page = page(&reader, &query(None, OutputAt::Time(Micros(seconds * 1_000_000)), 0, 1));
+        page.lines.first().map(|line| line.text.clone())
+    };
+    let found: Vec<_> = [0, 100, 150, 200, 250, 300, 301].map(first_since).into_iter().collect();
+    let wanted = ["one", "one", "two", "two", "six", "six"].map(|text| Some(text.to_owned()));
+    assert_eq!(found, [&wanted[..], &[None]].concat());
+}
