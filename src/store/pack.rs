@@ -9,6 +9,7 @@
 
 use super::error::{StoreError, failed};
 use super::folder::Folder;
+use super::regular;
 use crate::model::Stream;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -83,16 +84,13 @@ fn derived(folder: &Folder) -> [PathBuf; 6] {
 fn parts(folder: &Folder) -> Result<Vec<Part>, StoreError> {
     let mut parts = Vec::new();
     for path in files(folder) {
-        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path) {
+        let file = match regular::open_unlinked(&path) {
             Ok(file) => file,
             // A session that has not printed has no log yet; one without its session.json is none.
             Err(error) if error.kind() == io::ErrorKind::NotFound && path != folder.session_json() => continue,
             Err(error) => return Err(failed("read", &path)(error)),
         };
         let found = file.metadata().map_err(failed("read", &path))?;
-        if !found.is_file() {
-            return Err(failed("read", &path)(io::Error::other("it is not a file")));
-        }
         let is_journal = path == folder.journal();
         let length = if is_journal { whole_lines(&file, found.len()) } else { Ok(found.len()) };
         let length = length.map_err(failed("read", &path))?;

@@ -7,7 +7,7 @@
 
 use super::error::{StoreError, failed};
 use super::folder::{self, Folder};
-use super::pack;
+use super::{pack, regular};
 use etcetera::BaseStrategy;
 use nix::sys::statvfs::statvfs;
 use std::ffi::OsStr;
@@ -53,10 +53,7 @@ impl Unpacked {
     /// Opens an archive. Its files go into a folder in `cache` (see [`cache_dir`]), whose disk is left `minimum_free`
     /// bytes.
     pub fn open(archive: &Path, cache: &Path, minimum_free: u64) -> Result<Self, StoreError> {
-        let file = File::open(archive).map_err(failed("read", archive))?;
-        if !file.metadata().is_ok_and(|found| found.is_file()) {
-            return Err(broken(archive, "it is not a file"));
-        }
+        let file = regular::open(archive).map_err(failed("read", archive))?;
         let scratch = Scratch::new(cache)?;
         let disk = statvfs(&scratch.path).map_err(|errno| failed("look at", &scratch.path)(errno.into()))?;
         let free = disk.blocks_available().saturating_mul(disk.fragment_size());
@@ -126,7 +123,7 @@ fn remove_abandoned(cache: &Path) {
     let uid = nix::unistd::geteuid().as_raw();
     for entry in entries.flatten() {
         let ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == uid);
-        let abandoned = || File::open(entry.path().join(HELD)).is_ok_and(|held| held.try_lock().is_ok());
+        let abandoned = || regular::open(&entry.path().join(HELD)).is_ok_and(|held| held.try_lock().is_ok());
         if ours && entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) && abandoned() {
             // Another process may be at it too.
             let _ = fs::remove_dir_all(entry.path());
