@@ -5,7 +5,7 @@
 //!
 //! What must stay true: a running session is packed as of one moment (nothing that a file tells of another file is
 //! missing there); memory is the same for any size; no file of that name is overwritten unless that was asked for, and
-//! whoever looks sees all of the archive or none.
+//! nothing but a file ever; whoever looks sees all of the archive or none.
 
 use super::error::{StoreError, failed};
 use super::folder::Folder;
@@ -44,9 +44,7 @@ struct Part {
 /// Packs the folder as it is now into a new file.
 pub fn pack(folder: &Folder, archive: &Path, replace: bool) -> Result<Packed, StoreError> {
     let archive = std::path::absolute(archive).map_err(failed("write", archive))?;
-    if !replace && archive.symlink_metadata().is_ok() {
-        return Err(StoreError::Exists { path: archive });
-    }
+    may_be_made(&archive, replace)?;
     let parts = parts(folder)?;
     let draft = draft_of(&archive);
     let packed = write(folder.id(), &parts, &draft).and_then(|packed| {
@@ -58,6 +56,18 @@ pub fn pack(folder: &Folder, archive: &Path, replace: bool) -> Result<Packed, St
         let _ = fs::remove_file(&draft);
     }
     packed
+}
+
+/// Whether something may be put under this name: where something is, only if it is to be replaced, and never a device, a
+/// FIFO or a link.
+fn may_be_made(archive: &Path, replace: bool) -> Result<(), StoreError> {
+    match archive.symlink_metadata() {
+        Ok(_) if !replace => Err(StoreError::Exists { path: archive.to_owned() }),
+        Ok(found) if !found.is_file() => {
+            Err(failed("replace", archive)(io::Error::other("it is not a file; name another one")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The names of a folder's files, in the order of an archive.
@@ -184,6 +194,7 @@ impl Read for Exactly<'_> {
 /// Gives the draft its name.
 fn publish(draft: &Path, archive: &Path, replace: bool) -> Result<(), StoreError> {
     if replace {
+        may_be_made(archive, replace)?;
         return fs::rename(draft, archive).map_err(failed("write", archive));
     }
     let taken = || StoreError::Exists { path: archive.to_owned() };

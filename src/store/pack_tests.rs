@@ -69,6 +69,25 @@ fn no_file_is_overwritten_unless_that_was_asked_for() {
 }
 
 #[test]
+fn nothing_but_a_file_is_ever_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = session(dir.path());
+    let [pipe, link, file, inner] = ["pipe", "link", "file", "folder"].map(|name| dir.path().join(name));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::write(&file, "x").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    fs::create_dir(&inner).unwrap();
+    for path in [&pipe, &link, &inner] {
+        let before = path.symlink_metadata().unwrap();
+        let said = pack(&folder, path, true).unwrap_err().to_string();
+        assert!(said.contains("cannot replace") && said.contains("it is not a file"), "{said}");
+        let after = path.symlink_metadata().unwrap();
+        assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"x");
+}
+
+#[test]
 fn a_line_that_is_being_written_is_not_packed() {
     let dir = tempfile::tempdir().unwrap();
     let folder = session(dir.path());
