@@ -202,6 +202,32 @@ fn an_archive_that_lies_writes_nothing_but_a_sessions_files() {
 }
 
 #[test]
+fn what_is_no_sessions_is_passed_over_within_bounds_and_told() {
+    use tar::EntryType::Regular;
+    let dir = tempfile::tempdir().unwrap();
+    let json = fs::read(session(dir.path()).session_json()).unwrap();
+    let (archive, cache) = (dir.path().join("lie"), dir.path().join("cache"));
+    let big = vec![0; usize::try_from(unpack::PASSED_OVER).unwrap()];
+    for (entries, of, told) in [
+        (unpack::ENTRIES - 2, &b""[..], None),
+        (unpack::ENTRIES - 1, b"", Some("after 1000 entries")),
+        (1, &big, None),
+        (2, &big, Some("over 64 MiB")),
+    ] {
+        let mut lies = vec![(Regular, "a/session.json", &json[..])];
+        lies.resize(entries + 1, (Regular, "a/other", of));
+        lies.push((Regular, "a/stderr.log", b"the end"));
+        lie(&archive, &lies);
+        let opened = open(&archive, &cache).unwrap();
+        let has_end = opened.folder().output(Stream::Stderr).exists();
+        assert_eq!(has_end, told.is_none(), "{entries}");
+        let notes = opened.notes();
+        assert_eq!(notes.len(), 1 + usize::from(told.is_some()), "{notes:?}");
+        assert!(told.is_none_or(|told| notes[0].contains(told)), "{notes:?}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_or_is_no_archive_is_refused_in_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let (archive, cache) = (dir.path().join("shot.tar.zst"), dir.path().join("cache"));

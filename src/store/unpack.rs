@@ -2,7 +2,8 @@
 //!
 //! What must stay true: an archive is somebody's say-so. Only plain files with a session folder's names come out of it,
 //! each once and under the name that we give it; links, devices, paths and anything else are left out and told; what it
-//! claims to hold has to fit on the disk beside the minimum that is left free; memory is bounded whatever it says. One
+//! claims to hold has to fit on the disk beside the minimum that is left free; memory, and the time that goes into what is left out, are
+//! bounded whatever it says. One
 //! that was cut off is opened as far as it goes.
 
 use super::error::{StoreError, failed};
@@ -25,7 +26,9 @@ const PREFIX: &str = "unpacked-";
 /// Locked for as long as the folder is in use.
 const HELD: &str = "held";
 /// Entries of an archive that are looked at; a session has twelve.
-const ENTRIES: usize = 1000;
+pub(super) const ENTRIES: usize = 1000;
+/// Bytes of entries left out that are passed over, a multiple of 1 MiB: they cost time, however small the archive is.
+pub(super) const PASSED_OVER: u64 = 64 << 20;
 
 /// A packed session that is open. Its files are removed when this is dropped.
 #[derive(Debug)]
@@ -64,6 +67,7 @@ impl Unpacked {
             names: Vec::new(),
             room: free.saturating_sub(minimum_free),
             left_out: 0,
+            passed_over: 0,
         };
         let cut_off = unpacking.all(file)?;
         let Unpacking { folder, left_out, .. } = unpacking;
@@ -145,23 +149,35 @@ struct Unpacking<'a> {
     /// Bytes that may still come.
     room: u64,
     left_out: usize,
+    /// Bytes of what was left out.
+    passed_over: u64,
 }
 
 impl Unpacking<'_> {
-    /// Unpacks what is sound; a sentence where the archive ends too early.
+    /// Unpacks what is sound; a sentence where the archive ends too early or is not looked at any further.
     fn all(&mut self, file: File) -> Result<Option<String>, StoreError> {
         let mut plain = zstd::Decoder::new(file).map_err(failed("read", self.archive))?;
         plain.window_log_max(WINDOW).map_err(failed("read", self.archive))?;
         let mut archive = tar::Archive::new(BufReader::with_capacity(BLOCK, plain));
         // Raw: the extensions that hold long names and what not are entries like others then, none of which is read.
         let entries = archive.entries().map_err(failed("read", self.archive))?.raw(true);
-        for entry in entries.take(ENTRIES) {
+        for (place, entry) in entries.enumerate() {
+            if place == ENTRIES {
+                return Ok(Some(format!("What comes after {ENTRIES} entries of the archive was not looked at.")));
+            }
             let mut entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => return Ok(Some(format!("The archive is damaged or was cut off ({error})."))),
             };
             let Some(path) = self.wanted(&entry) else {
                 self.left_out += 1;
+                self.passed_over = self.passed_over.saturating_add(entry.size());
+                if self.passed_over > PASSED_OVER {
+                    let most = PASSED_OVER >> 20;
+                    return Ok(Some(format!(
+                        "The archive holds over {most} MiB that are no session's: what comes after them was not looked at."
+                    )));
+                }
                 continue;
             };
             let size = entry.size();
