@@ -14,18 +14,21 @@ mod window;
 
 use childminder::api::replay::{Goal, Playback, Steer};
 use childminder::api::{Link, Replay};
-use childminder::model::proto::{ItemVerb, OutputAt, RefusalKind, Request, Response, Summary};
-use childminder::model::{CommandOutcome, EventKind, ItemIndex, Marks, Micros, Seq, State, Stream};
+use childminder::model::proto::{ItemVerb, OutputAt, OutputQuery, RefusalKind, Request, Response, Summary};
+use childminder::model::{CommandOutcome, EventKind, Filter, ItemIndex, Marks, Micros, Seq, State, Stream};
 use childminder::session::{Label, summary_of};
-use childminder::store::{Folder, JournalReader, Unpacked, pack};
+use childminder::store::find::list_in;
+use childminder::store::{
+    Folder, Journal, JournalReader, Output, OutputReader, Places, StoreError, Unpacked, pack, recover,
+};
 use home::{Home, text};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use recording::{Viewer, copy, long_session};
-use session::{Ended, Session, job};
+use session::{Ended, PATIENCE, Session, job};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use window::Window;
 
 const JOB: &str = r#"
@@ -292,7 +295,7 @@ const DAMAGES: &[Damage] = &[
             fs::remove_file(path.join("events.jsonl")).expect("removed");
             fs::create_dir(path.join("events.jsonl")).expect("made");
         },
-        "cannot read at byte 0",
+        "events.jsonl: it is not a file",
     ),
     ("no output index", |path| fs::remove_file(path.join("output.idx")).expect("removed"), "output.idx) is missing"),
     (
@@ -384,6 +387,59 @@ fn a_file_cut_anywhere_is_no_reason_to_fail() {
                 Err(error) => panic!("{name} cut to {keep} bytes: {error}"),
             }
         }
+    }
+}
+
+/// All that is read of a folder, and opened to go on with it; the sentences about what is wrong with it.
+fn read_and_taken_up(folder: &Folder) -> Vec<String> {
+    let mut said: Vec<String> =
+        list_in(folder.path().parent().expect("a folder")).into_iter().filter_map(|row| row.damaged).collect();
+    let mut tell = |error: Option<StoreError>| said.extend(error.map(|error| error.to_string()));
+    let output = OutputReader::open(folder);
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        let all = OutputQuery {
+            stream: Some(stream),
+            at: OutputAt::Start,
+            before: 0,
+            after: 9,
+            command: None,
+            filter: Filter::default(),
+            raw: false,
+        };
+        tell(output.page(&all, &Places::default()).err());
+    }
+    tell(output.count_lines().err());
+    tell(pack(folder, &folder.path().with_extension("packed"), true).err());
+    tell(folder.read_session().and_then(|session| folder.write_session(&session)).err());
+    tell(folder.lock().err());
+    tell(recover(folder).and_then(|recovered| recovered.checkpointer(folder)).err());
+    tell(Journal::continue_at(&folder.journal(), 0, Seq(0)).err());
+    tell(Output::open(folder, Marks::default(), 0).err());
+    said
+}
+
+#[test]
+fn nobody_waits_for_a_pipe_in_a_files_place() {
+    let names = fs::read_dir(recorded().folder.path()).expect("a folder").map(|file| file.expect("a file").file_name());
+    for name in names.chain(["session.json.tmp".into()]) {
+        let copied = copy(&recorded().folder);
+        let folder = copied.folder();
+        let (name, pipe) = (name.to_str().expect("a name"), copied.path().join(&name));
+        if pipe.exists() {
+            fs::remove_file(&pipe).expect("removed");
+        }
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        let (done, come_back) = mpsc::channel();
+        std::thread::spawn(move || {
+            let notes = Replay::open(&folder).map(|replay| replay.notes().to_vec());
+            let shown = notes.unwrap_or_else(|error| vec![error.to_string()]);
+            done.send((shown, read_and_taken_up(&folder)))
+        });
+        let (shown, said) = come_back.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} is waited for"));
+        let is_named = |said: &String| said.contains(name) && said.contains("it is not a file");
+        assert!(said.iter().any(is_named), "{name}: {said:?}");
+        let unread = ["lock", "engine.log", "session.json.tmp"].contains(&name) || name.ends_with(".lines.idx");
+        assert_eq!(shown.is_empty(), unread, "{name}: {shown:?}");
     }
 }
 

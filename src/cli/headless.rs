@@ -10,7 +10,9 @@ use super::lines;
 use super::out::complain;
 use crate::model::proto::OutputLine;
 use crate::model::{EventKind, Job, Marks, Stream};
-use crate::store::{Folder, JournalReader, OutputReader, Recorded, StoreError, escape_json, plain_safe, recover};
+use crate::store::{
+    Folder, JournalReader, OutputReader, Recorded, StoreError, escape_json, plain_safe, recover, regular,
+};
 use jiff::tz::TimeZone;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -164,7 +166,7 @@ impl Journal {
     fn copy(&mut self) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file,
-            None => match File::open(self.folder.journal()) {
+            None => match regular::open(&self.folder.journal()) {
                 Ok(file) => self.file.insert(file),
                 // The engine has not begun it yet.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -9,7 +9,7 @@ use crate::child::ProcessId;
 use crate::model::Job;
 use crate::session::engine::{Engine, Options};
 use crate::session::{Handle, Message};
-use crate::store::{Doing, EngineFile, Folder, Limits, SessionFile};
+use crate::store::{Doing, EngineFile, Folder, Limits, SessionFile, regular};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -244,7 +244,7 @@ fn remove_old(folder: &Folder, limits: Limits) -> Result<(), Failure> {
 
 /// Opens the session's `engine.log` to be added to.
 pub(super) fn engine_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    regular::open_with(OpenOptions::new().append(true).create(true).mode(0o600), path)
 }
 
 /// Sends this process's traces to the session's `engine.log`.

@@ -9,6 +9,7 @@ use super::error::{StoreError, failed};
 use super::folder::Folder;
 use super::journal::Recorded;
 use super::journal_reader::JournalReader;
+use super::regular;
 use super::rows_file::{self, Checksum, Extent, Record};
 use super::session_file;
 use crate::model::rows::{Row, Rows};
@@ -257,7 +258,9 @@ struct Files {
 impl Files {
     fn open(folder: &Folder, position: Position) -> Result<Self, StoreError> {
         let open = |path: &Path, length: u64| {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).mode(0o600);
+            let file = regular::open_with(&mut options, path);
             let file = file.map_err(failed("open", path))?;
             file.set_len(length).map_err(failed("cut", path))?;
             Ok::<_, StoreError>(file)
@@ -332,7 +335,7 @@ pub(super) fn read(folder: &Folder, journal: &JournalReader) -> Result<Option<(S
 /// A checkpoint with its rows. An error says why they cannot be used.
 pub(super) fn with_rows(folder: &Folder, head: Content<State>) -> Result<(State, Position), String> {
     let Content { position, mut state } = head;
-    let open = |path: &Path| File::open(path).map_err(|error| format!("{}: {error}", path.display()));
+    let open = |path: &Path| regular::open(path).map_err(|error| format!("{}: {error}", path.display()));
     let named = |name: &str| {
         let name = name.to_owned();
         move |why: String| format!("{name}: {why}")
@@ -350,7 +353,7 @@ pub(super) fn head_before(folder: &Folder, journal: &JournalReader, to: u64) -> 
 }
 
 fn read_small(folder: &Folder) -> Result<Option<Content<State>>, String> {
-    let file = match File::open(folder.state_checkpoint()) {
+    let file = match regular::open(&folder.state_checkpoint()) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),

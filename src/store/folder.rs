@@ -4,6 +4,7 @@
 //! whether one holds it writes nothing; names of sessions are safe in any path and on any command line.
 
 use super::error::{StoreError, failed};
+use super::regular;
 use super::session_file::{self, SessionFile};
 use crate::model::Stream;
 use etcetera::BaseStrategy;
@@ -122,14 +123,9 @@ impl Folder {
         const TRIES: u32 = 10;
         const BETWEEN: Duration = Duration::from_millis(5);
         let path = self.lock_file();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed("lock", &path))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = regular::open_with(&mut options, &path).map_err(failed("lock", &path))?;
         for _ in 0..TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock { _file: file }),
@@ -142,7 +138,8 @@ impl Folder {
 
     /// Whether an engine holds the folder. Writes nothing; a folder whose lock cannot be looked at is not held.
     pub fn is_running(&self) -> bool {
-        File::open(self.lock_file()).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        regular::open(&self.lock_file())
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// The session's id: the folder's name.

@@ -8,6 +8,7 @@
 
 use super::error::{StoreError, failed};
 use super::folder::Folder;
+use super::regular;
 use crate::model::{CommandId, Marks, Micros, Stream};
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
@@ -156,7 +157,9 @@ impl IndexWriter {
     /// unsaid. An index that is no good is begun anew.
     pub(super) fn open(folder: &Folder, lengths: Marks) -> Result<Self, StoreError> {
         let path = folder.output_index();
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = regular::open_with(&mut options, &path);
         let file = file.map_err(failed("open", &path))?;
         let found = Records::new(file.try_clone().map_err(failed("open", &path))?, Marks::default);
         let last = found.count().checked_sub(1).and_then(|last| found.get(last));

@@ -4,8 +4,8 @@
 //! batch can be tried again when the disk has room; numbers have no gaps; nothing here waits for the disk to sync.
 //! `fdatasync` happens on a thread of its own, which sleeps until it is asked.
 
-use super::clock;
 use super::error::{StoreError, failed};
+use super::{clock, regular};
 use crate::model::{Event, EventKind, Micros, Seq};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
@@ -67,7 +67,9 @@ impl Journal {
 
     /// Goes on with a journal after its last whole line, as recovery found it; what lies behind is cut off.
     pub fn continue_at(path: &Path, end: u64, last: Seq) -> Result<Self, StoreError> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = regular::open_with(&mut options, path);
         let file = file.map_err(failed("open", path))?;
         let length = file.metadata().map_err(failed("read", path))?.len();
         if length < end {

@@ -5,6 +5,7 @@
 
 use super::error::{StoreError, failed};
 use super::journal::{LINE_LIMIT, Recorded};
+use super::regular;
 use crate::model::{Event, Micros, Seq};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -54,7 +55,7 @@ pub enum LineError {
 impl JournalReader {
     /// Opens it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = File::open(path).map_err(failed("read", path))?;
+        let file = regular::open(path).map_err(failed("read", path))?;
         Ok(Self { path: path.to_owned(), file })
     }
 

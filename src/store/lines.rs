@@ -5,6 +5,7 @@
 //! readers count in memory, and only so much at a time as costs milliseconds.
 
 use super::error::{StoreError, failed};
+use super::regular;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -89,7 +90,7 @@ impl Entries {
 
 /// Whether an index file tells of all whole blocks of a log of this length.
 pub(super) fn is_whole(path: &Path, log: &File, length: u64) -> bool {
-    let entries = || Entries::check(File::open(path).ok()?, log, length);
+    let entries = || Entries::check(regular::open(path).ok()?, log, length);
     length < BLOCK || entries().is_some_and(|entries| entries.count == length / BLOCK)
 }
 
@@ -121,7 +122,9 @@ pub(super) struct LineIndexWriter {
 impl LineIndexWriter {
     /// Goes on where the log ends; counts what the index does not say.
     pub(super) fn open(path: &Path, log: &File, length: u64) -> Result<Self, StoreError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = regular::open_with(&mut options, path);
         let file = file.map_err(failed("open", path))?;
         let known = Entries::check(file.try_clone().map_err(failed("open", path))?, log, length);
         let written = known.as_ref().map_or(0, |known| known.count);
@@ -206,7 +209,7 @@ pub(super) struct LineCounts<'a> {
 impl<'a> LineCounts<'a> {
     /// What is known of a log of this length.
     pub(super) fn new(path: &Path, log: &'a File, length: u64, counted: &'a Counted) -> Self {
-        let entries = File::open(path).ok().and_then(|file| Entries::check(file, log, length));
+        let entries = regular::open(path).ok().and_then(|file| Entries::check(file, log, length));
         Self { entries, log, length, counted }
     }
 

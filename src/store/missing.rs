@@ -6,8 +6,8 @@
 use super::index::{Records, part};
 use super::lines;
 use super::pages::OutputReader;
+use super::regular;
 use crate::model::{Marks, Stream};
-use std::fs::File;
 
 impl OutputReader {
     /// One sentence for each thing that is missing; none for a session in order. `reached` is how far the events say that
@@ -16,7 +16,7 @@ impl OutputReader {
         let lengths = self.lengths().unwrap_or_default();
         let mut notes = Vec::new();
         let index = self.folder().output_index();
-        let records = File::open(&index).ok().map(|index| Records::new(index, Marks::default));
+        let records = regular::open(&index).ok().map(|index| Records::new(index, Marks::default));
         let told = records.as_ref().filter(|records| records.has_index());
         for stream in [Stream::Stdout, Stream::Stderr] {
             notes.extend(self.missing_log(stream, part(lengths, stream), part(reached, stream), told));
@@ -35,7 +35,7 @@ impl OutputReader {
         for stream in [Stream::Stdout, Stream::Stderr].into_iter().filter(|_| !running) {
             let log = self.folder().output(stream);
             let path = self.folder().line_index(stream);
-            if File::open(&log).is_ok_and(|log| !lines::is_whole(&path, &log, part(lengths, stream))) {
+            if regular::open(&log).is_ok_and(|log| !lines::is_whole(&path, &log, part(lengths, stream))) {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 notes.push(format!("The index of lines ({name}) is missing or damaged: the lines are counted anew."));
             }
@@ -46,8 +46,9 @@ impl OutputReader {
     fn missing_log(&self, stream: Stream, length: u64, reached: u64, told: Option<&Records>) -> Option<String> {
         let end = told.map_or(0, |told| part(told.ends(), stream)).max(reached);
         let path = self.folder().output(stream);
-        if end > 0 && !path.exists() {
-            return Some(format!("{} is missing: the {end} bytes that were in it cannot be shown.", path.display()));
+        if end > 0 && !path.is_file() {
+            let what = if path.exists() { "is not a file" } else { "is missing" };
+            return Some(format!("{} {what}: the {end} bytes that were in it cannot be shown.", path.display()));
         }
         // What was lost at the end never was in the log.
         let lost = told.and_then(|told| told.lost_in(stream, length, end.max(length)));

@@ -29,6 +29,7 @@ pub mod pages;
 mod paging;
 pub mod places;
 pub mod recovery;
+pub mod regular;
 pub mod retention;
 mod rows_file;
 pub mod safe;

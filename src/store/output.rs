@@ -8,6 +8,7 @@ use super::error::{StoreError, failed};
 use super::folder::Folder;
 use super::index::{IndexWriter, part};
 use super::lines::LineIndexWriter;
+use super::regular;
 use crate::model::{CommandId, Marks, Micros, Stream};
 use nix::sys::statvfs::fstatvfs;
 use std::fs::{File, OpenOptions};
@@ -120,7 +121,9 @@ impl Output {
     pub fn open(folder: &Folder, reached: Marks, minimum_free: u64) -> Result<Self, StoreError> {
         let open = |stream| {
             let path = folder.output(stream);
-            let log = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            let log = regular::open_with(&mut options, &path);
             let log = log.map_err(failed("open", &path))?;
             let length = log.metadata().map_err(failed("read", &path))?.len();
             Ok::<_, StoreError>((log, length))

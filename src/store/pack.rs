@@ -5,10 +5,11 @@
 //!
 //! What must stay true: a running session is packed as of one moment (nothing that a file tells of another file is
 //! missing there); memory is the same for any size; no file of that name is overwritten unless that was asked for, and
-//! whoever looks sees all of the archive or none.
+//! nothing but a file ever; whoever looks sees all of the archive or none.
 
 use super::error::{StoreError, failed};
 use super::folder::Folder;
+use super::regular;
 use crate::model::Stream;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -43,9 +44,7 @@ struct Part {
 /// Packs the folder as it is now into a new file.
 pub fn pack(folder: &Folder, archive: &Path, replace: bool) -> Result<Packed, StoreError> {
     let archive = std::path::absolute(archive).map_err(failed("write", archive))?;
-    if !replace && archive.symlink_metadata().is_ok() {
-        return Err(StoreError::Exists { path: archive });
-    }
+    may_be_made(&archive, replace)?;
     let parts = parts(folder)?;
     let draft = draft_of(&archive);
     let packed = write(folder.id(), &parts, &draft).and_then(|packed| {
@@ -57,6 +56,18 @@ pub fn pack(folder: &Folder, archive: &Path, replace: bool) -> Result<Packed, St
         let _ = fs::remove_file(&draft);
     }
     packed
+}
+
+/// Whether something may be put under this name: where something is, only if it is to be replaced, and never a device, a
+/// FIFO or a link.
+fn may_be_made(archive: &Path, replace: bool) -> Result<(), StoreError> {
+    match archive.symlink_metadata() {
+        Ok(_) if !replace => Err(StoreError::Exists { path: archive.to_owned() }),
+        Ok(found) if !found.is_file() => {
+            Err(failed("replace", archive)(io::Error::other("it is not a file; name another one")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The names of a folder's files, in the order of an archive.
@@ -83,16 +94,13 @@ fn derived(folder: &Folder) -> [PathBuf; 6] {
 fn parts(folder: &Folder) -> Result<Vec<Part>, StoreError> {
     let mut parts = Vec::new();
     for path in files(folder) {
-        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path) {
+        let file = match regular::open_unlinked(&path) {
             Ok(file) => file,
             // A session that has not printed has no log yet; one without its session.json is none.
             Err(error) if error.kind() == io::ErrorKind::NotFound && path != folder.session_json() => continue,
             Err(error) => return Err(failed("read", &path)(error)),
         };
         let found = file.metadata().map_err(failed("read", &path))?;
-        if !found.is_file() {
-            return Err(failed("read", &path)(io::Error::other("it is not a file")));
-        }
         let is_journal = path == folder.journal();
         let length = if is_journal { whole_lines(&file, found.len()) } else { Ok(found.len()) };
         let length = length.map_err(failed("read", &path))?;
@@ -186,6 +194,7 @@ impl Read for Exactly<'_> {
 /// Gives the draft its name.
 fn publish(draft: &Path, archive: &Path, replace: bool) -> Result<(), StoreError> {
     if replace {
+        may_be_made(archive, replace)?;
         return fs::rename(draft, archive).map_err(failed("write", archive));
     }
     let taken = || StoreError::Exists { path: archive.to_owned() };

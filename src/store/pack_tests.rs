@@ -69,6 +69,25 @@ fn no_file_is_overwritten_unless_that_was_asked_for() {
 }
 
 #[test]
+fn nothing_but_a_file_is_ever_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = session(dir.path());
+    let [pipe, link, file, inner] = ["pipe", "link", "file", "folder"].map(|name| dir.path().join(name));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::write(&file, "x").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    fs::create_dir(&inner).unwrap();
+    for path in [&pipe, &link, &inner] {
+        let before = path.symlink_metadata().unwrap();
+        let said = pack(&folder, path, true).unwrap_err().to_string();
+        assert!(said.contains("cannot replace") && said.contains("it is not a file"), "{said}");
+        let after = path.symlink_metadata().unwrap();
+        assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"x");
+}
+
+#[test]
 fn a_line_that_is_being_written_is_not_packed() {
     let dir = tempfile::tempdir().unwrap();
     let folder = session(dir.path());
@@ -180,6 +199,32 @@ fn an_archive_that_lies_writes_nothing_but_a_sessions_files() {
     assert!(opened.notes()[0].starts_with("15 entries"), "{:?}", opened.notes());
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     assert!(!dir.path().join("escaped").exists() && !Path::new("/tmp/childminder-escaped").exists());
+}
+
+#[test]
+fn what_is_no_sessions_is_passed_over_within_bounds_and_told() {
+    use tar::EntryType::Regular;
+    let dir = tempfile::tempdir().unwrap();
+    let json = fs::read(session(dir.path()).session_json()).unwrap();
+    let (archive, cache) = (dir.path().join("lie"), dir.path().join("cache"));
+    let big = vec![0; usize::try_from(unpack::PASSED_OVER).unwrap()];
+    for (entries, of, told) in [
+        (unpack::ENTRIES - 2, &b""[..], None),
+        (unpack::ENTRIES - 1, b"", Some("after 1000 entries")),
+        (1, &big, None),
+        (2, &big, Some("over 64 MiB")),
+    ] {
+        let mut lies = vec![(Regular, "a/session.json", &json[..])];
+        lies.resize(entries + 1, (Regular, "a/other", of));
+        lies.push((Regular, "a/stderr.log", b"the end"));
+        lie(&archive, &lies);
+        let opened = open(&archive, &cache).unwrap();
+        let has_end = opened.folder().output(Stream::Stderr).exists();
+        assert_eq!(has_end, told.is_none(), "{entries}");
+        let notes = opened.notes();
+        assert_eq!(notes.len(), 1 + usize::from(told.is_some()), "{notes:?}");
+        assert!(told.is_none_or(|told| notes[0].contains(told)), "{notes:?}");
+    }
 }
 
 #[test]

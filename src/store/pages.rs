@@ -10,6 +10,7 @@ use super::index::{Records, part};
 use super::lines::Counted;
 use super::paging::{self, Direction, Paging, Views};
 use super::places::Resolve;
+use super::regular;
 use super::search::{self, Asker};
 use super::view::{View, read_full};
 use crate::model::proto::{OutputAt, OutputLine, OutputPage, OutputQuery, PAGE_LIMIT};
@@ -61,7 +62,7 @@ impl OutputReader {
         let length = |stream| {
             let path = self.folder.output(stream);
             match path.metadata() {
-                Ok(file) => Ok(file.len()),
+                Ok(file) => Ok(if file.is_file() { file.len() } else { 0 }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
                 Err(error) => Err(failed("read", &path)(error)),
             }
@@ -72,14 +73,14 @@ impl OutputReader {
     /// How far the streams have come: what is in the logs, or known to be lost.
     pub fn reached(&self) -> Result<Marks, StoreError> {
         let Marks { stdout, stderr } = self.lengths()?;
-        let Ok(index) = File::open(self.folder.output_index()) else { return Ok(Marks { stdout, stderr }) };
+        let Ok(index) = regular::open(&self.folder.output_index()) else { return Ok(Marks { stdout, stderr }) };
         let ends = Records::new(index, Marks::default).ends();
         Ok(Marks { stdout: stdout.max(ends.stdout), stderr: stderr.max(ends.stderr) })
     }
 
     /// What had been read at a wall time; `None` without an index, which alone tells of times.
     pub fn heard(&self, wall: Micros) -> Option<Heard> {
-        let records = Records::new(File::open(self.folder.output_index()).ok()?, Marks::default);
+        let records = Records::new(regular::open(&self.folder.output_index()).ok()?, Marks::default);
         if !records.has_index() {
             return None;
         }
@@ -92,7 +93,7 @@ impl OutputReader {
     /// Bytes of a log as they are, from this offset on; how many there were.
     pub fn read_at(&self, stream: Stream, offset: u64, bytes: &mut [u8]) -> Result<usize, StoreError> {
         let path = self.folder.output(stream);
-        let log = File::open(&path).map_err(failed("read", &path))?;
+        let log = regular::open(&path).map_err(failed("read", &path))?;
         Ok(read_full(&log, bytes, offset))
     }
 
@@ -198,7 +199,7 @@ impl OutputReader {
             let [stdout, stderr] = [0, 1].map(|place: usize| logs[place].as_ref().map_or(0, |log| log.1));
             Marks { stdout, stderr }
         };
-        let mut records = match File::open(path) {
+        let mut records = match regular::open(&path) {
             Ok(index) => Records::new(index, lengths),
             Err(_) => Records::none(lengths()),
         };
@@ -221,7 +222,7 @@ impl OutputReader {
 
 /// The log, if it is there, with a length that is still to be asked for.
 fn open_log(path: &Path) -> Result<Option<(File, u64)>, StoreError> {
-    match File::open(path) {
+    match regular::open(path) {
         Ok(file) => Ok(Some((file, 0))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),

@@ -2,11 +2,11 @@
 //! takes it up and when its child says hello; replaced as a whole, so that a reader never sees half of one.
 
 use super::error::{StoreError, failed};
-use super::{clock, folder};
+use super::{clock, folder, regular};
 use crate::model::{Generation, Job, Micros};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     let folder = path.parent().unwrap_or(path);
     let broken = |why: String| StoreError::NotASession { path: folder.to_owned(), why };
     let mut text = Vec::new();
-    let file = File::open(path).map_err(failed("read", path))?;
+    let file = regular::open(path).map_err(failed("read", path))?;
     file.take(LIMIT + 1).read_to_end(&mut text).map_err(failed("read", path))?;
     if text.len() as u64 > LIMIT {
         return Err(broken(format!("its session.json is over {LIMIT} bytes")));
@@ -161,13 +161,9 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
 }
 
 fn write_new(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed("create", path))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = regular::open_with(&mut options, path).map_err(failed("create", path))?;
     file.write_all(content).map_err(failed("write", path))?;
     file.sync_data().map_err(failed("write", path))
 }

@@ -1,10 +1,9 @@
 //! Windows of `engine.log`, made safe: what the engine traces may hold what the child said.
 
 use super::error::{StoreError, failed};
-use super::safe;
 use super::view::read_full;
+use super::{regular, safe};
 use crate::model::proto::{PAGE_LIMIT, TracePage};
-use std::fs::File;
 use std::path::Path;
 
 /// Bytes of the log that one page looks at.
@@ -15,7 +14,7 @@ const LINE: usize = 8 << 10;
 /// Whole lines from this byte on, or the last ones; at most `limit`, and at most 1 MiB of them. A log that became shorter
 /// than `from` is read from its beginning, one that is not there is empty.
 pub fn page(path: &Path, from: Option<u64>, limit: u32) -> Result<TracePage, StoreError> {
-    let file = match File::open(path) {
+    let file = match regular::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(TracePage::default()),
         Err(error) => return Err(failed("read", path)(error)),

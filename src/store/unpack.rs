@@ -2,12 +2,13 @@
 //!
 //! What must stay true: an archive is somebody's say-so. Only plain files with a session folder's names come out of it,
 //! each once and under the name that we give it; links, devices, paths and anything else are left out and told; what it
-//! claims to hold has to fit on the disk beside the minimum that is left free; memory is bounded whatever it says. One
+//! claims to hold has to fit on the disk beside the minimum that is left free; memory, and the time that goes into what is left out, are
+//! bounded whatever it says. One
 //! that was cut off is opened as far as it goes.
 
 use super::error::{StoreError, failed};
 use super::folder::{self, Folder};
-use super::pack;
+use super::{pack, regular};
 use etcetera::BaseStrategy;
 use nix::sys::statvfs::statvfs;
 use std::ffi::OsStr;
@@ -25,7 +26,9 @@ const PREFIX: &str = "unpacked-";
 /// Locked for as long as the folder is in use.
 const HELD: &str = "held";
 /// Entries of an archive that are looked at; a session has twelve.
-const ENTRIES: usize = 1000;
+pub(super) const ENTRIES: usize = 1000;
+/// Bytes of entries left out that are passed over, a multiple of 1 MiB: they cost time, however small the archive is.
+pub(super) const PASSED_OVER: u64 = 64 << 20;
 
 /// A packed session that is open. Its files are removed when this is dropped.
 #[derive(Debug)]
@@ -53,10 +56,7 @@ impl Unpacked {
     /// Opens an archive. Its files go into a folder in `cache` (see [`cache_dir`]), whose disk is left `minimum_free`
     /// bytes.
     pub fn open(archive: &Path, cache: &Path, minimum_free: u64) -> Result<Self, StoreError> {
-        let file = File::open(archive).map_err(failed("read", archive))?;
-        if !file.metadata().is_ok_and(|found| found.is_file()) {
-            return Err(broken(archive, "it is not a file"));
-        }
+        let file = regular::open(archive).map_err(failed("read", archive))?;
         let scratch = Scratch::new(cache)?;
         let disk = statvfs(&scratch.path).map_err(|errno| failed("look at", &scratch.path)(errno.into()))?;
         let free = disk.blocks_available().saturating_mul(disk.fragment_size());
@@ -67,6 +67,7 @@ impl Unpacked {
             names: Vec::new(),
             room: free.saturating_sub(minimum_free),
             left_out: 0,
+            passed_over: 0,
         };
         let cut_off = unpacking.all(file)?;
         let Unpacking { folder, left_out, .. } = unpacking;
@@ -126,7 +127,7 @@ fn remove_abandoned(cache: &Path) {
     let uid = nix::unistd::geteuid().as_raw();
     for entry in entries.flatten() {
         let ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == uid);
-        let abandoned = || File::open(entry.path().join(HELD)).is_ok_and(|held| held.try_lock().is_ok());
+        let abandoned = || regular::open(&entry.path().join(HELD)).is_ok_and(|held| held.try_lock().is_ok());
         if ours && entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) && abandoned() {
             // Another process may be at it too.
             let _ = fs::remove_dir_all(entry.path());
@@ -148,23 +149,35 @@ struct Unpacking<'a> {
     /// Bytes that may still come.
     room: u64,
     left_out: usize,
+    /// Bytes of what was left out.
+    passed_over: u64,
 }
 
 impl Unpacking<'_> {
-    /// Unpacks what is sound; a sentence where the archive ends too early.
+    /// Unpacks what is sound; a sentence where the archive ends too early or is not looked at any further.
     fn all(&mut self, file: File) -> Result<Option<String>, StoreError> {
         let mut plain = zstd::Decoder::new(file).map_err(failed("read", self.archive))?;
         plain.window_log_max(WINDOW).map_err(failed("read", self.archive))?;
         let mut archive = tar::Archive::new(BufReader::with_capacity(BLOCK, plain));
         // Raw: the extensions that hold long names and what not are entries like others then, none of which is read.
         let entries = archive.entries().map_err(failed("read", self.archive))?.raw(true);
-        for entry in entries.take(ENTRIES) {
+        for (place, entry) in entries.enumerate() {
+            if place == ENTRIES {
+                return Ok(Some(format!("What comes after {ENTRIES} entries of the archive was not looked at.")));
+            }
             let mut entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => return Ok(Some(format!("The archive is damaged or was cut off ({error})."))),
             };
             let Some(path) = self.wanted(&entry) else {
                 self.left_out += 1;
+                self.passed_over = self.passed_over.saturating_add(entry.size());
+                if self.passed_over > PASSED_OVER {
+                    let most = PASSED_OVER >> 20;
+                    return Ok(Some(format!(
+                        "The archive holds over {most} MiB that are no session's: what comes after them was not looked at."
+                    )));
+                }
                 continue;
             };
             let size = entry.size();

@@ -1,8 +1,7 @@
 //! The end of what the child printed: evidence for a child that died or never came.
 
 use crate::model::{Marks, Stream};
-use crate::store::{Folder, make_safe};
-use std::fs::File;
+use crate::store::{Folder, make_safe, regular};
 use std::os::unix::fs::FileExt;
 
 /// How much of each stream is looked at.
@@ -26,7 +25,7 @@ pub(super) fn of(folder: &Folder, born: Marks) -> String {
 }
 
 fn tail(folder: &Folder, stream: Stream, from: u64) -> Option<String> {
-    let file = File::open(folder.output(stream)).ok()?;
+    let file = regular::open(&folder.output(stream)).ok()?;
     let length = file.metadata().ok()?.len();
     let from = from.max(length.saturating_sub(TAIL));
     let mut bytes = vec![0; usize::try_from(length.checked_sub(from)?).ok()?];
