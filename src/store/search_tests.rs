@@ -256,6 +256,38 @@ fn more_than_one_answer_may_look_at_is_searched_in_steps() {
 }
 
 #[test]
+fn a_line_that_costs_a_whole_answer_is_passed_both_ways() {
+    let tiles = b"tile 01 of 99\n".repeat(60_000);
+    let long = [b"x".repeat(5 << 20), b"end\n".to_vec()].concat();
+    let other = [&long, &tiles, &long, &long, &b"last\n".to_vec()].map(Vec::as_slice).concat();
+    let text = [&b"first\n".to_vec(), &tiles, &long, &tiles, &tiles, &long, &tiles].map(Vec::as_slice).concat();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    let read = |stream, bytes| Read { stream, bytes, command: None, pause: 0, lost: false };
+    write_reads(&folder, &[read(Stream::Stdout, text), read(Stream::Stderr, other)]);
+    let reader = OutputReader::open(&folder);
+    for grep in [grep("^first|end$|^last", false), grep("^tile", true)] {
+        let wanted = OutputQuery { filter: filter(grep.clone()), ..query(None, OutputAt::Start, 0, 0) };
+        let lines = walk(&reader, &wanted, 1, true);
+        assert_eq!(lines.len(), 7);
+        assert_eq!(lines.iter().map(|line| line.anchor).collect::<Vec<_>>(), {
+            walk(&reader, &wanted, 1, false).iter().map(|line| line.anchor).collect::<Vec<_>>()
+        });
+        // Both ways at once, from a line that costs as much.
+        let at = OutputAt::Line(lines[2].anchor);
+        let both = page(&reader, &Asker::default(), &OutputQuery { at, before: 9, after: 9, ..wanted }, &NoCommands);
+        assert_eq!(both.lines.len(), 7);
+        let forward = SearchQuery { wanted: Wanted::Match(grep), ..seek("", OutputAt::Start, true) };
+        let backward = SearchQuery { from: OutputAt::End, forward: false, ..forward.clone() };
+        let (found, count) = steps(&reader, &forward, 9);
+        assert_eq!((found.iter().map(|(_, position)| *position).collect::<Vec<_>>(), count), ((1..=7).collect(), 7));
+        let (mut back, _) = steps(&reader, &backward, 9);
+        back.reverse();
+        assert_eq!(back, found);
+    }
+}
+
+#[test]
 fn counts_and_pages_keep_up_with_output_that_grows() {
     let dir = tempfile::tempdir().unwrap();
     let folder = new_folder(dir.path());

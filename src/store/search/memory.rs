@@ -8,12 +8,17 @@ use crate::model::{BadPattern, Grep, Pattern, Stream};
 use crate::store::scope::Scope;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Questions that are remembered: a filter, a search in it, and those before them.
 const QUESTIONS: usize = 4;
 /// Chunks of which counts are remembered: 128 GiB of a stream, at 16 bytes a chunk.
 const CHUNKS: usize = 1 << 18;
+const _: () = assert!(size_of::<Option<Count>>() == 16);
+/// Long lines of a stream of which it is remembered whether they are wanted.
+const LONG: usize = 256;
 
 /// What one client has asked last. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +69,9 @@ struct Counts {
     /// Which file this is of.
     log: Option<Log>,
     chunks: Vec<Option<Count>>,
+    /// The ones met last, and whether they are wanted: a chunk that is looked at again for its lines costs no more than
+    /// its own bytes.
+    long: VecDeque<(Range<u64>, bool)>,
 }
 
 /// A log as the file system knows it: device and inode.
@@ -73,7 +81,8 @@ pub(super) type Log = (u64, u64);
 struct Count {
     /// Of the lines that begin in these parts of the chunk, and nowhere else.
     of: u64,
-    lines: u32,
+    /// And one more, so that there is room for telling that nothing is known.
+    lines: NonZeroU32,
 }
 
 /// Which lines a count is of: the parts of the chunk in which they begin, and, when the last one has no end yet, where
@@ -90,21 +99,41 @@ impl Tally {
     pub(super) fn get(&self, log: Log, chunk: u64, identities: [u64; 2]) -> Option<u32> {
         let counts = lock(&self.0);
         let count = (*counts.chunks.get(usize::try_from(chunk).ok()?)?)?;
-        (counts.log == Some(log) && identities.contains(&count.of)).then_some(count.lines)
+        (counts.log == Some(log) && identities.contains(&count.of)).then_some(count.lines.get() - 1)
     }
 
     /// Remembers it.
     pub(super) fn set(&self, log: Log, chunk: u64, identity: u64, lines: usize) {
-        let (Ok(chunk), Ok(lines)) = (usize::try_from(chunk), u32::try_from(lines)) else { return };
-        let mut counts = lock(&self.0);
-        if counts.log != Some(log) {
-            *counts = Counts { log: Some(log), chunks: Vec::new() };
-        }
+        let Ok(chunk) = usize::try_from(chunk) else { return };
+        let Some(lines) = u32::try_from(lines + 1).ok().and_then(NonZeroU32::new) else { return };
+        let mut counts = self.counts_of(log);
         if chunk < CHUNKS {
             let length = counts.chunks.len().max(chunk + 1);
             counts.chunks.resize(length, None);
             counts.chunks[chunk] = Some(Count { of: identity, lines });
         }
+    }
+
+    /// Whether a long line is wanted, if it was looked at. Its bytes stay the same as long as it ends where it did.
+    pub(super) fn wants_long(&self, log: Log, line: &Range<u64>) -> Option<bool> {
+        let counts = self.counts_of(log);
+        counts.long.iter().find(|(known, _)| known == line).map(|(_, wanted)| *wanted)
+    }
+
+    /// Remembers it.
+    pub(super) fn set_long(&self, log: Log, line: Range<u64>, wanted: bool) {
+        let mut counts = self.counts_of(log);
+        counts.long.push_front((line, wanted));
+        counts.long.truncate(LONG);
+    }
+
+    /// What is known of a log; nothing of another one.
+    fn counts_of(&self, log: Log) -> MutexGuard<'_, Counts> {
+        let mut counts = lock(&self.0);
+        if counts.log != Some(log) {
+            *counts = Counts { log: Some(log), ..Counts::default() };
+        }
+        counts
     }
 }
 

@@ -54,8 +54,8 @@ pub(super) fn page(lines: &Paging, query: &OutputQuery, asker: &Asker, grep: &Gr
     let after = query.after.min(PAGE_LIMIT);
     let before = query.before.min(PAGE_LIMIT - after);
     let (mut forward, mut backward) = (select(Direction::Forward), select(Direction::Backward));
-    let (behind, behind_end) = take(&mut forward, after);
-    let (ahead, ahead_end) = take(&mut backward, before);
+    let (behind, behind_end) = take(&mut forward, after, &work);
+    let (ahead, ahead_end) = take(&mut backward, before, &work);
     work.nearly_done();
     // Whether there is more is told only where it is cheap: else there may be.
     let is_over = |selection: &mut Selection| selection.has_more() == Ok(false);
@@ -68,7 +68,8 @@ pub(super) fn page(lines: &Paging, query: &OutputQuery, asker: &Asker, grep: &Gr
 }
 
 /// As many lines as are wanted or fit; an error if it is not known yet which come next.
-fn take(selection: &mut Selection, most: u32) -> (Vec<Shown>, Result<(), Tired>) {
+fn take(selection: &mut Selection, most: u32, work: &Work) -> (Vec<Shown>, Result<(), Tired>) {
+    work.begin();
     let mut lines: Vec<Shown> = Vec::new();
     let mut bytes = 0;
     while lines.len() < most as usize && bytes < PAGE_BYTES {
@@ -76,6 +77,10 @@ fn take(selection: &mut Selection, most: u32) -> (Vec<Shown>, Result<(), Tired>)
             Ok(Some(shown)) => {
                 bytes += weight(&shown.line);
                 lines.push(shown);
+                // The next page begins at the last line: only with a second one that is not where this one began.
+                if lines.len() > 1 {
+                    work.got_further();
+                }
             }
             Ok(None) => break,
             Err(tired) => return (lines, Err(tired)),

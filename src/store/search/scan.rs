@@ -12,6 +12,7 @@ use crate::store::scope::Scope;
 use crate::store::view::View;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Bytes of a stream that are looked at together.
 pub(super) const CHUNK: u64 = 512 << 10;
@@ -35,6 +36,8 @@ pub(super) struct Sieve<'a> {
     log: Log,
     work: &'a Work<'a>,
     buffers: RefCell<Buffers>,
+    /// The chunk looked at last, and its wanted lines: an answer comes to it several times, and a long line makes it dear.
+    last: RefCell<Option<(u64, Rc<[u64]>)>>,
 }
 
 #[derive(Default)]
@@ -46,7 +49,8 @@ struct Buffers {
 impl<'a> Sieve<'a> {
     /// Of a stream's lines in this scope.
     pub(super) fn new(view: &'a View<'a>, scope: &'a Scope, question: &'a Question, work: &'a Work<'a>) -> Self {
-        Self { view, scope, question, log: view.identity(), work, buffers: RefCell::default() }
+        let log = view.identity();
+        Self { view, scope, question, log, work, buffers: RefCell::default(), last: RefCell::default() }
     }
 
     /// The first place from this one on where a wanted line may begin.
@@ -87,7 +91,14 @@ impl<'a> Sieve<'a> {
     }
 
     /// Where the wanted lines of a chunk begin, in order.
-    pub(super) fn lines(&self, chunk: u64) -> Result<Vec<u64>, Tired> {
+    pub(super) fn lines(&self, chunk: u64) -> Result<Rc<[u64]>, Tired> {
+        if let Some((_, lines)) = self.last.borrow().as_ref().filter(|(last, _)| *last == chunk) {
+            return Ok(lines.clone());
+        }
+        let known = self.known(chunk);
+        if known == Some(0) {
+            return Ok(Rc::default());
+        }
         self.work.go_on()?;
         let mut starts = Vec::new();
         let mut open = false;
@@ -96,7 +107,13 @@ impl<'a> Sieve<'a> {
         }
         let identity = identity(self.scope, chunk, open.then_some(self.view.length));
         self.question.tally(self.view.stream).set(self.log, chunk, identity, starts.len());
-        Ok(starts)
+        // What is known of a line without an end holds only until it grows.
+        if known.is_none() && !open {
+            self.work.got_further();
+        }
+        let lines: Rc<[u64]> = starts.into();
+        *self.last.borrow_mut() = Some((chunk, lines.clone()));
+        Ok(lines)
     }
 
     /// Finds the wanted lines that begin in this part of a chunk; whether the last one has no end yet.
@@ -201,12 +218,16 @@ impl<'a> Sieve<'a> {
             self.work.spend(text.len() as u64);
             return Ok(self.question.patterns.iter().all(|pattern| pattern.wants(&text)));
         }
-        for pattern in &self.question.patterns {
-            if self.matches_long(pattern, line.start..end)? == pattern.is_inverted() {
-                return Ok(false);
-            }
+        let tally = self.question.tally(self.view.stream);
+        if let Some(wanted) = tally.wants_long(self.log, &line) {
+            return Ok(wanted);
         }
-        Ok(true)
+        let mut wanted = true;
+        for pattern in &self.question.patterns {
+            wanted = wanted && self.matches_long(pattern, line.start..end)? != pattern.is_inverted();
+        }
+        tally.set_long(self.log, line, wanted);
+        Ok(wanted)
     }
 
     fn matches_long(&self, pattern: &Pattern, line: Range<u64>) -> Result<bool, Tired> {

@@ -19,8 +19,6 @@ struct Side<'a> {
     at: u64,
     /// The walk ends here.
     limit: u64,
-    /// The chunk looked at last, and its wanted lines.
-    chunk: Option<(u64, Vec<u64>)>,
     near: u64,
 }
 
@@ -34,7 +32,7 @@ impl<'a> Matches<'a> {
     ) -> Self {
         let side = |sieve: &'a Sieve<'a>| {
             let place = |marks| part(marks, sieve.view.stream).min(sieve.view.length);
-            Side { sieve, at: place(from), limit: place(to), chunk: None, near: 0 }
+            Side { sieve, at: place(from), limit: place(to), near: 0 }
         };
         Self { direction, records, sides: sieves.iter().map(side).collect() }
     }
@@ -80,7 +78,7 @@ impl Side<'_> {
     fn next_forward(&mut self, limit: u64) -> Result<Option<u64>, Tired> {
         while let Some(from) = self.sieve.from(self.at).filter(|from| *from < limit) {
             let number = from / CHUNK;
-            let lines = self.lines(number)?;
+            let lines = self.sieve.lines(number)?;
             if let Some(start) = lines.get(lines.partition_point(|start| *start < from)).copied() {
                 self.at = start;
                 return Ok(Some(start).filter(|start| *start < limit));
@@ -93,7 +91,7 @@ impl Side<'_> {
     fn next_backward(&mut self, limit: u64) -> Result<Option<u64>, Tired> {
         while let Some(last) = self.sieve.before(self.at).filter(|last| *last >= limit) {
             let number = last / CHUNK;
-            let lines = self.lines(number)?;
+            let lines = self.sieve.lines(number)?;
             if let Some(start) = lines[..lines.partition_point(|start| *start <= last)].last().copied() {
                 self.at = start + 1;
                 return Ok(Some(start).filter(|start| *start >= limit));
@@ -101,15 +99,5 @@ impl Side<'_> {
             self.at = number * CHUNK;
         }
         Ok(None)
-    }
-
-    fn lines(&mut self, number: u64) -> Result<&[u64], Tired> {
-        if self.sieve.known(number) == Some(0) {
-            return Ok(&[]);
-        }
-        if self.chunk.as_ref().is_none_or(|(known, _)| *known != number) {
-            self.chunk = Some((number, self.sieve.lines(number)?));
-        }
-        Ok(self.chunk.as_ref().map_or(&[], |(_, lines)| lines))
     }
 }

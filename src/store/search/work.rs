@@ -38,21 +38,34 @@ pub(super) struct Tired;
 pub(super) struct Work<'a> {
     left: Cell<u64>,
     until: Instant,
+    /// Whether the same question, asked again, has less to do.
+    further: Cell<bool>,
     wish: &'a Wish,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn new(wish: &'a Wish) -> Self {
-        Self { left: Cell::new(BYTES), until: Instant::now() + TIME, wish }
+        Self { left: Cell::new(BYTES), until: Instant::now() + TIME, further: Cell::new(false), wish }
     }
 
-    /// Asked before each chunk. The first one may always be looked at, so that asking again gets further.
+    /// Asked before each chunk. Whatever the ones before it have cost, it may be looked at if nothing came of them that
+    /// another answer can build upon: that one would begin with the same ones, and never get further.
     pub(super) fn go_on(&self) -> Result<(), Tired> {
-        let begun = self.left.get() < BYTES;
-        if self.wish.has_ended() || (begun && (self.left.get() == 0 || Instant::now() > self.until)) {
+        let spent = || self.left.get() == 0 || Instant::now() > self.until;
+        if self.wish.has_ended() || (self.further.get() && spent()) {
             return Err(Tired);
         }
         Ok(())
+    }
+
+    /// A part of the answer begins that has to get further by itself.
+    pub(super) fn begin(&self) {
+        self.further.set(false);
+    }
+
+    /// The next answer has less to do: it begins farther on, or more is known.
+    pub(super) fn got_further(&self) {
+        self.further.set(true);
     }
 
     /// Asked within a chunk.
@@ -67,5 +80,6 @@ impl<'a> Work<'a> {
     /// What was asked for is there: from now on only a little is looked at.
     pub(super) fn nearly_done(&self) {
         self.left.set(self.left.get().min(BEYOND));
+        self.got_further();
     }
 }
