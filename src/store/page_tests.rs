@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
 use std::fs;
+use std::path::Path;
 
 /// One read of the child's output; `lost` ones never reach the store.
 #[derive(Debug, Clone)]
@@ -435,4 +436,25 @@ fn pages_are_right_while_both_streams_grow() {
     let all = forwards(&reader, None, 1500, false);
     assert_eq!(all.len() as u64, 2 * LINES);
     assert!(all.iter().all(|line| line.number.map(|number| number.to_string()).as_ref() == Some(&line.text)));
+}
+
+#[test]
+fn an_index_of_lines_that_is_a_little_behind_is_no_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    let bytes = b"0123456\n".repeat(1 << 17);
+    write_reads(&folder, &[Read { stream: Stream::Stdout, bytes, command: None, pause: 0, lost: false }]);
+    let told = || OutputReader::open(&folder).missing(Marks::default(), false).join(" ").contains("index of lines");
+    let open = |path: &Path| fs::File::options().write(true).open(path).unwrap();
+    assert!(!told());
+    let index = folder.line_index(Stream::Stdout);
+    open(&index).set_len(index.metadata().unwrap().len() / 2).unwrap();
+    assert!(!told());
+    open(&folder.output(Stream::Stdout)).set_len(64 << 20).unwrap();
+    assert!(told(), "so much is not counted while somebody waits");
+    open(&folder.output(Stream::Stdout)).set_len(1 << 20).unwrap();
+    fs::write(&index, "nonsense").unwrap();
+    assert!(told());
+    fs::remove_file(&index).unwrap();
+    assert!(told());
 }
