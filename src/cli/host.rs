@@ -243,8 +243,9 @@ fn remove_old(folder: &Folder, limits: Limits) -> Result<(), Failure> {
 }
 
 /// Opens the session's `engine.log` to be added to.
-pub(super) fn engine_log(path: &Path) -> io::Result<File> {
-    regular::open_with(OpenOptions::new().append(true).create(true).mode(0o600), path)
+pub(super) fn engine_log(path: &Path) -> Result<File, Failure> {
+    let file = regular::open_with(OpenOptions::new().append(true).create(true).mode(0o600), path);
+    file.map_err(|error| Failure::new(NOT_STARTED, format!("cannot open {}: {error}", path.display())))
 }
 
 /// Sends this process's traces to the session's `engine.log`.

@@ -88,10 +88,12 @@ impl Entries {
     }
 }
 
-/// Whether an index file tells of all whole blocks of a log of this length.
-pub(super) fn is_whole(path: &Path, log: &File, length: u64) -> bool {
+/// Whether an index file tells so much of a log of this length that what it does not tell of is counted in one go: of a
+/// session that was running when it was copied, it is always a little behind.
+pub(super) fn is_enough(path: &Path, log: &File, length: u64) -> bool {
+    let whole = length / BLOCK;
     let entries = || Entries::check(regular::open(path).ok()?, log, length);
-    length < BLOCK || entries().is_some_and(|entries| entries.count == length / BLOCK)
+    whole == 0 || entries().is_some_and(|entries| whole - entries.count <= COUNTED_AT_ONCE)
 }
 
 /// An entry carries 16 bits that prove it: a wrong one would glue lines together.

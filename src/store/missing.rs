@@ -35,7 +35,7 @@ impl OutputReader {
         for stream in [Stream::Stdout, Stream::Stderr].into_iter().filter(|_| !running) {
             let log = self.folder().output(stream);
             let path = self.folder().line_index(stream);
-            if regular::open(&log).is_ok_and(|log| !lines::is_whole(&path, &log, part(lengths, stream))) {
+            if regular::open(&log).is_ok_and(|log| !lines::is_enough(&path, &log, part(lengths, stream))) {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 notes.push(format!("The index of lines ({name}) is missing or damaged: the lines are counted anew."));
             }

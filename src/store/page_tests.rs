@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
 use std::fs;
+use std::path::Path;
 
 /// One read of the child's output; `lost` ones never reach the store.
 #[derive(Debug, Clone)]
@@ -457,4 +458,25 @@ fn after_the_clock_was_set_back_lines_are_found_by_time_in_the_order_of_reading(
     let found: Vec<_> = [0, 100, 150, 200, 250, 300, 301].map(first_since).into_iter().collect();
     let wanted = ["one", "one", "two", "two", "six", "six"].map(|text| Some(text.to_owned()));
     assert_eq!(found, [&wanted[..], &[None]].concat());
+}
+
+#[test]
+fn an_index_of_lines_that_is_a_little_behind_is_no_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    let bytes = b"0123456\n".repeat(1 << 17);
+    write_reads(&folder, &[Read { stream: Stream::Stdout, bytes, command: None, pause: 0, lost: false }]);
+    let told = || OutputReader::open(&folder).missing(Marks::default(), false).join(" ").contains("index of lines");
+    let open = |path: &Path| fs::File::options().write(true).open(path).unwrap();
+    assert!(!told());
+    let index = folder.line_index(Stream::Stdout);
+    open(&index).set_len(index.metadata().unwrap().len() / 2).unwrap();
+    assert!(!told());
+    open(&folder.output(Stream::Stdout)).set_len(64 << 20).unwrap();
+    assert!(told(), "so much is not counted while somebody waits");
+    open(&folder.output(Stream::Stdout)).set_len(1 << 20).unwrap();
+    fs::write(&index, "nonsense").unwrap();
+    assert!(told());
+    fs::remove_file(&index).unwrap();
+    assert!(told());
 }
