@@ -388,6 +388,9 @@ pub struct OutputLine {
     /// Whether `text` or `raw` holds less than the line.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// Whether its bytes were not kept: `text` says so, and `raw` is empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
     /// Whether its newline has not come yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
