@@ -350,7 +350,7 @@ async fn pages_hold_no_more_than_the_limit_and_rows_that_exist() {
         raw: false,
     };
     let Ok(Response::Output(page)) = client.ask(Request::Output(Box::new(query))).await else { panic!("no page") };
-    assert!(page.lines.len() <= PAGE_LIMIT as usize);
+    assert_eq!(page.lines.len(), PAGE_LIMIT as usize);
     let Ok(Response::Agenda(page)) = client.ask(Request::Agenda(Window { from: 10, limit: 1 })).await else {
         panic!("no page")
     };

@@ -7,8 +7,9 @@ mod home;
 #[path = "common/window.rs"]
 mod window;
 
+use childminder::model::Micros;
 use childminder::model::proto::{Call, ClientHello, Request, VERSION};
-use childminder::store::Unpacked;
+use childminder::store::{Folder, Output, OutputReader, Unpacked};
 use home::{Headless, Home, text};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -341,6 +342,21 @@ fn a_torn_journal_is_told_of_by_all_who_read_it() {
         let said = text(&output.stderr);
         assert!(said.contains("The journal ends in the middle of an event"), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn what_a_log_has_lost_is_told_once_and_is_no_bytes_of_the_child() {
+    let home = Home::new();
+    home.says(&["run", "--headless", "--backend", "python", "--frames", "1", "--command", "print('kept')"]);
+    let folder = Folder::open(&home.folder()).expect("a session");
+    let kept = OutputReader::open(&folder).lengths().expect("logs");
+    let mut output = Output::open(&folder, kept, 0).expect("it opens");
+    output.stdout.append(kept.stdout + 8, b"later\n", None, Micros(1), Micros(1));
+    drop(output);
+    let log = home.says(&["log", "--stream", "stdout"]);
+    assert!(log.ends_with("kept\n⟨8 bytes were lost here⟩\nlater\n"), "{log:?}");
+    let raw = home.says(&["log", "--stream", "stdout", "--raw"]);
+    assert!(raw.ends_with("kept\nlater\n"), "{raw:?}");
 }
 
 #[test]

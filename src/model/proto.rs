@@ -298,7 +298,7 @@ pub struct OutputQuery {
     pub stream: Option<Stream>,
     /// Around what.
     pub at: OutputAt,
-    /// How many lines before it.
+    /// How many lines before it; with those from it on at most [`PAGE_LIMIT`], see [`OutputQuery::most`].
     pub before: u32,
     /// How many lines from it on.
     pub after: u32,
@@ -311,6 +311,15 @@ pub struct OutputQuery {
     /// Whether bytes are wanted as they are (base64 in `raw`) instead of made safe in `text`.
     #[serde(default)]
     pub raw: bool,
+}
+
+impl OutputQuery {
+    /// How many lines a page may have before its place and from it on: what was asked for, or what fits in
+    /// [`PAGE_LIMIT`], of which half is kept for each.
+    pub fn most(&self) -> (u32, u32) {
+        let after = self.after.min(PAGE_LIMIT - self.before.min(PAGE_LIMIT / 2));
+        (self.before.min(PAGE_LIMIT - after), after)
+    }
 }
 
 /// A place in the output.
@@ -379,6 +388,9 @@ pub struct OutputLine {
     /// Whether `text` or `raw` holds less than the line.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// Whether its bytes were not kept: `text` says so, and `raw` is empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
     /// Whether its newline has not come yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,

@@ -388,6 +388,31 @@ fn what_a_crash_left_unsaid_is_made_up_for() {
         all.lines.iter().map(|line| line.number).collect::<Vec<_>>(),
         [Some(1), Some(1), Some(2), None, Some(3)]
     );
+    assert_eq!(
+        all.lines.iter().map(|line| (line.lost, line.cut)).collect::<Vec<_>>(),
+        [(false, false), (false, false), (false, false), (true, false), (false, false)]
+    );
+}
+
+#[test]
+fn a_page_that_is_asked_for_too_much_has_room_both_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = new_folder(dir.path());
+    write_reads(&folder, &[out(&"line\n".repeat(5000), 1, 0)]);
+    let reader = OutputReader::open(&folder);
+    let middle = OutputAt::Line(LineAnchor { stream: Stream::Stdout, offset: 2500 * 5 });
+    let grep = Some(Grep { pattern: "line".into(), case: Case::Sensitive, invert: false });
+    for filter in [Filter::default(), Filter { grep, ..Filter::default() }] {
+        let numbers = |at, before, after| {
+            let lines = page(&reader, &OutputQuery { filter: filter.clone(), ..query(None, at, before, after) }).lines;
+            (lines[0].number.unwrap(), lines[lines.len() - 1].number.unwrap())
+        };
+        assert_eq!(numbers(OutputAt::Start, u32::MAX, u32::MAX), (1, 1000));
+        assert_eq!(numbers(OutputAt::End, u32::MAX, u32::MAX), (4001, 5000));
+        assert_eq!(numbers(middle, u32::MAX, u32::MAX), (1501, 3500));
+        assert_eq!(numbers(middle, u32::MAX, 500), (1001, 3000));
+        assert_eq!(numbers(middle, 500, u32::MAX), (2001, 4000));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::places::Resolve;
 use super::regular;
 use super::search::{self, Asker};
 use super::view::{View, read_full};
-use crate::model::proto::{OutputAt, OutputLine, OutputPage, OutputQuery, PAGE_LIMIT};
+use crate::model::proto::{OutputAt, OutputLine, OutputPage, OutputQuery};
 use crate::model::{Marks, Micros, SearchQuery, Searched, Stream, Wanted};
 use std::fs::File;
 use std::io;
@@ -127,9 +127,9 @@ impl OutputReader {
         if let Some(grep) = &query.filter.grep {
             return search::page(&page, query, asker, grep);
         }
-        let after = query.after.min(PAGE_LIMIT);
+        let (before, after) = query.most();
         let forward = page.take(after, Direction::Forward);
-        let mut lines = page.take(query.before.min(PAGE_LIMIT - after), Direction::Backward);
+        let mut lines = page.take(before, Direction::Backward);
         lines.reverse();
         lines.extend(forward);
         Ok(OutputPage {

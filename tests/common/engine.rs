@@ -335,6 +335,7 @@ impl Pages for Memory {
             raw: None,
             length: 5,
             cut: false,
+            lost: false,
             open: false,
             context: false,
             gap: false,

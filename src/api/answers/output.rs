@@ -13,8 +13,7 @@ pub(super) async fn page(session: &Session, query: OutputQuery, asker: &Asker) -
 
 /// The lines that a query wants.
 pub(super) async fn lines(session: &Session, mut query: OutputQuery, asker: &Asker) -> Result<OutputPage, Refusal> {
-    query.before = query.before.min(PAGE_LIMIT);
-    query.after = query.after.min(PAGE_LIMIT - query.before);
+    (query.before, query.after) = query.most();
     let places = look_up(session, &query).await?;
     let (pages, asker) = (session.sources.pages.clone(), asker.clone());
     let filtered = query.filter.grep.is_some();

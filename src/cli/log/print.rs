@@ -152,6 +152,10 @@ impl Printer {
     }
 
     fn bytes(&mut self, line: &OutputLine) -> Result<(), Failure> {
+        // What was lost is a hole, which reads as zeros that the child never wrote.
+        if line.lost {
+            return Ok(());
+        }
         let (mut at, end) = (line.anchor.offset, line.anchor.offset + line.length);
         let mut block = vec![0; usize::try_from(line.length).unwrap_or(BLOCK).min(BLOCK)];
         while at < end {

@@ -23,7 +23,7 @@ pub use work::Wish;
 
 use super::error::StoreError;
 use super::paging::{Direction, END, PAGE_BYTES, Paging, Place, weight};
-use crate::model::proto::{LineAnchor, OutputAt, OutputLine, OutputPage, OutputQuery, PAGE_LIMIT};
+use crate::model::proto::{LineAnchor, OutputAt, OutputLine, OutputPage, OutputQuery};
 use crate::model::{Grep, Marks, SearchQuery, Searched};
 use crate::store::index::{part, part_mut};
 use memory::Question;
@@ -51,8 +51,7 @@ pub(super) fn page(lines: &Paging, query: &OutputQuery, asker: &Asker, grep: &Gr
     let work = Work::new(&asker.wish);
     let sieves = sieves(lines, &question, &work);
     let select = |direction| Selection::new(lines, &sieves, direction, query.filter.context);
-    let after = query.after.min(PAGE_LIMIT);
-    let before = query.before.min(PAGE_LIMIT - after);
+    let (before, after) = query.most();
     let (mut forward, mut backward) = (select(Direction::Forward), select(Direction::Backward));
     let (behind, behind_end) = take(&mut forward, after, &work);
     let (ahead, ahead_end) = take(&mut backward, before, &work);

@@ -344,6 +344,7 @@ fn line(place: u64) -> OutputLine {
         raw: None,
         length,
         cut: false,
+        lost: false,
         open: place == 199,
         context: false,
         gap: false,

@@ -98,6 +98,7 @@ mod tests {
             raw: None,
             length: 10,
             cut: false,
+            lost: false,
             open: false,
             context: false,
             gap: false,

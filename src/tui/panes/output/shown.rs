@@ -61,7 +61,7 @@ impl Lines for Shown<'_> {
     fn line(&self, at: usize) -> Line<'static> {
         let Some(line) = self.lines.get(at) else { return Line::default() };
         let theme = self.theme;
-        let base = if line.context { theme.dim() } else { theme.text() };
+        let base = if line.context || line.lost { theme.dim() } else { theme.text() };
         let mark = if self.current == Some(line.anchor) { theme.current_match() } else { theme.matched() };
         let places = self.pattern.into_iter().flat_map(|pattern| pattern.places(line.text.as_bytes()));
         let mut styled = ansi::marked(&line.text, base, theme.colour, places, mark);

@@ -62,6 +62,8 @@ pub(in crate::tui) struct Transfer {
     pub(in crate::tui) bytes: u64,
     /// Lines that were longer than a page has them.
     pub(in crate::tui) cut: u64,
+    /// Bytes between them that the session has lost.
+    pub(in crate::tui) lost: u64,
 }
 
 impl Transfer {
@@ -73,7 +75,7 @@ impl Transfer {
         };
         let raw = matches!(target, Target::File { raw: true, .. });
         let query = OutputQuery { stream, at, before: 0, after: PAGE_LIMIT, command: None, filter, raw };
-        Self { extent, target, query, last: None, complete: false, lines: 0, bytes: 0, cut: 0 }
+        Self { extent, target, query, last: None, complete: false, lines: 0, bytes: 0, cut: 0, lost: 0 }
     }
 
     /// The page to ask for.
@@ -150,7 +152,11 @@ impl Transfer {
             bytes.extend(ansi::plain(&line.text).bytes());
             bytes.push(b'\n');
         }
-        self.lines += 1;
+        if line.lost {
+            self.lost += line.length;
+        } else {
+            self.lines += 1;
+        }
         self.cut += u64::from(line.cut);
         self.bytes += (bytes.len() - before) as u64;
     }
@@ -169,5 +175,37 @@ impl Transfer {
                 Step::Copy(std::mem::take(text), cut)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Micros;
+
+    #[test]
+    fn what_was_lost_is_no_line_and_is_told_of() {
+        let line = |offset, raw: &str, lost| OutputLine {
+            anchor: LineAnchor { stream: Stream::Stdout, offset },
+            number: None,
+            wall: Micros(0),
+            command: None,
+            text: String::new(),
+            raw: Some(BASE64_STANDARD.encode(raw)),
+            length: 5,
+            cut: false,
+            lost,
+            open: false,
+            context: false,
+            gap: false,
+        };
+        let lines = vec![line(0, "kept\n", false), line(5, "", true), line(10, "more\n", false)];
+        let page = OutputPage { lines, at_start: true, at_end: true, partial: false };
+        let target = Target::File { path: "out".into(), raw: true };
+        let all = Extent::All(Marks { stdout: 15, stderr: 0 });
+        let mut transfer = Transfer::new(all, target, None, Filter::default());
+        assert_eq!(transfer.take(&page), Step::Write(b"kept\nmore\n".to_vec()));
+        assert_eq!((transfer.lines, transfer.bytes, transfer.cut, transfer.lost), (2, 10, 0, 5));
+        assert_eq!(transfer.written(), Step::Done);
     }
 }

@@ -167,12 +167,13 @@ fn go_on(model: &mut Model, step: Step) -> Vec<Effect> {
 }
 
 fn saved(transfer: &Transfer) -> String {
-    let Transfer { lines, bytes, cut, .. } = transfer;
+    let Transfer { lines, bytes, cut, lost, .. } = transfer;
     let Target::File { path, raw } = transfer.target() else { return String::new() };
     let (lines, bytes) = (text::plural(*lines, "line"), text::bytes(*bytes));
     let more = if *raw { "" } else { " (raw has more of them)" };
     let cut = if *cut > 0 { format!("; {} cut{more}", text::plural(*cut, "long line")) } else { String::new() };
-    format!("{lines}, {bytes} written to {path}{cut}")
+    let lost = if *lost > 0 { format!("; {} between them were lost", text::bytes(*lost)) } else { String::new() };
+    format!("{lines}, {bytes} written to {path}{cut}{lost}")
 }
 
 /// What there is of lines that were not all taken.
