@@ -12,19 +12,24 @@
     reason = "a bench prints, and stops when it cannot measure"
 )]
 
-use childminder::api::socket::Places;
-use childminder::api::{Bound, Client, Server};
-use childminder::model::proto::{ClientHello, Request, Response, VERSION};
-use childminder::model::{CommandId, CommandOutcome, EventKind, Job, Origin, StopMode};
-use childminder::session::engine::{Engine, Options};
-use childminder::store::{Folder, JournalReader, SessionFile};
+#[path = "common/supervised.rs"]
+mod supervised;
+#[path = "common/table.rs"]
+mod table;
+
+use childminder::api::Client;
+use childminder::model::proto::{ClientHello, Request, VERSION};
+use childminder::model::{CommandId, EventKind, Job, StopMode};
+use childminder::store::JournalReader;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+use supervised::{Session, block_on, interpreter, interpreter_only};
+use table::{median, row};
 
 /// Commands in one round.
 const COMMANDS: usize = 2000;
@@ -36,94 +41,12 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    println!("| what | ours | against | ratio | target |");
-    println!("|---|---|---|---|---|");
     // `cargo bench --bench engine -- dispatch` measures that row alone.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    let rows: [(&str, fn()); 4] =
-        [("dispatch", dispatch), ("launch", launch), ("idle", idle), ("heartbeats", heartbeats)];
-    for (name, measure) in rows {
-        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
-            measure();
-        }
-    }
+    table::measure(&[("dispatch", dispatch), ("launch", launch), ("idle", idle), ("heartbeats", heartbeats)]);
 }
 
-fn row(what: &str, ours: &str, against: &str, ratio: &str, target: &str) {
-    println!("| {what} | {ours} | {against} | {ratio} | {target} |");
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-// ---- a session without a command line ---------------------------------------------------------------------------------
-
-struct Session {
-    engine: Engine,
-    server: Server,
-    socket: PathBuf,
-    folder: Folder,
-    data: tempfile::TempDir,
-}
-
-fn session(job: Job) -> Session {
-    let data = tempfile::tempdir().expect("a folder");
-    let file = SessionFile::new(job, None);
-    let folder = Folder::create(data.path(), &file).expect("a session folder");
-    let recipe = childminder::backend::find("python").unwrap_or_else(|error| panic!("{error}"));
-    let options = Options {
-        folder: folder.clone(),
-        recipe: Arc::new(recipe),
-        runtime: data.path().join("runtime"),
-        minimum_free: 0,
-        guardian: (PathBuf::from(env!("CARGO_BIN_EXE_childminder")), vec!["__guardian".into()]),
-        linger: false,
-    };
-    let bound = Bound::new(Places::from_env(), folder.id()).expect("a socket");
-    let socket = bound.path().to_owned();
-    let engine = Engine::start(options).unwrap_or_else(|error| panic!("{error}"));
-    let sources = childminder::api::Sources::of(&folder, Arc::new(engine.handle.job().clone())).expect("sources");
-    let server = Server::start(engine.handle.clone(), sources, bound, None).expect("a server");
-    Session { engine, server, socket, folder, data }
-}
-
-impl Session {
-    fn ask(&self, request: Request) -> Response {
-        let by = Origin { client: "bench".into(), ..Origin::default() };
-        block_on(self.engine.handle.ask(by, request)).unwrap_or_else(|refusal| panic!("{refusal}"))
-    }
-
-    fn exec(&self, source: &str) -> String {
-        match self.ask(Request::Exec { source: source.into(), wait: true }) {
-            Response::Command(detail) => match detail.outcome {
-                Some(CommandOutcome::Finished { value, .. }) => value.unwrap_or_default(),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn until_idle(&self) {
-        // Injected commands run after whatever the session still has to do before its agenda.
-        self.exec("None");
-    }
-
-    fn stop(self) -> (Folder, tempfile::TempDir) {
-        self.ask(Request::Stop { mode: StopMode::AfterItem });
-        self.engine.wait();
-        block_on(self.server.stop());
-        (self.folder, self.data)
-    }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
-}
-
-fn supervised_interpreter() -> Job {
-    Job { hold: true, ..Job::default() }
+fn supervised_interpreter() -> Session {
+    Session::start(tempfile::tempdir().expect("a folder"), interpreter_only())
 }
 
 /// A client in a process's own thread that takes all that a window would.
@@ -200,7 +123,7 @@ fn our_round_trip() -> f64 {
         hold: true,
         ..Job::default()
     };
-    let session = session(job);
+    let session = Session::start(tempfile::tempdir().expect("a folder"), job);
     subscribe(session.socket.clone());
     session.until_idle();
     session.ask(Request::Release);
@@ -215,7 +138,7 @@ fn our_round_trip() -> f64 {
         .expect("alive");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let (folder, _data) = session.stop();
+    let (folder, _data) = session.stop(StopMode::AfterItem);
     let journal = JournalReader::open(&folder.journal()).expect("a journal");
     let ends: Vec<u64> = journal
         .iter_from(0)
@@ -227,7 +150,7 @@ fn our_round_trip() -> f64 {
 }
 
 fn exec_round_trip() {
-    let session = session(supervised_interpreter());
+    let session = supervised_interpreter();
     session.until_idle();
     let socket = session.socket.clone();
     let times = block_on(async {
@@ -241,24 +164,8 @@ fn exec_round_trip() {
         }
         times
     });
-    session.stop();
+    session.stop(StopMode::AfterItem);
     row("`exec` through the API, request → answer", &format!("{:.1} µs", median(times)), "–", "–", "reported apart");
-}
-
-/// The interpreter that our engine runs, without whatever launcher stands before it on this machine's PATH.
-fn interpreter() -> &'static str {
-    static FOUND: OnceLock<String> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        let session = session(supervised_interpreter());
-        session.until_idle();
-        let (folder, _data) = session.stop();
-        let journal = JournalReader::open(&folder.journal()).expect("a journal");
-        let starting = journal.iter_from(0).filter_map(Result::ok).find_map(|recorded| match &recorded.event.kind {
-            EventKind::ChildStarting { argv, .. } => argv.first().cloned(),
-            _ => None,
-        });
-        starting.expect("a child was started")
-    })
 }
 
 fn python(args: &[&str]) -> Child {
@@ -305,9 +212,9 @@ fn bare_launch() -> f64 {
 }
 
 fn our_launch() -> f64 {
-    let session = session(supervised_interpreter());
+    let session = supervised_interpreter();
     session.until_idle();
-    let (folder, _data) = session.stop();
+    let (folder, _data) = session.stop(StopMode::AfterItem);
     let journal = JournalReader::open(&folder.journal()).expect("a journal");
     let (mut starting, mut done) = (0, 0);
     for recorded in journal.iter_from(0).filter_map(Result::ok) {

@@ -22,6 +22,9 @@ mod search;
 mod session;
 mod side;
 mod stopped;
+#[path = "../common/supervised.rs"]
+mod supervised;
+#[path = "../common/table.rs"]
 mod table;
 mod window;
 
@@ -42,12 +45,6 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    table::head();
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    for (name, measure) in ROWS {
-        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
-            measure();
-        }
-    }
+    table::measure(ROWS);
     folder::remove();
 }

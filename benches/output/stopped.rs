@@ -1,7 +1,7 @@
 //! A child that writes as fast as it can while those who watch have stopped looking.
 
 use crate::flood;
-use crate::side::{self, Script, Session};
+use crate::side::{self, Script};
 use crate::table::{median, row};
 use childminder::model::proto::{Call, ClientHello, Request, VERSION};
 use nix::sys::signal::{Signal, kill};
@@ -39,7 +39,7 @@ pub(crate) fn measure() {
 }
 
 fn beside_a_stopped_window(script: &Script<'_>) -> f64 {
-    let session = Session::start();
+    let session = side::start();
     let size = PtySize { rows: 50, cols: 160, pixel_width: 0, pixel_height: 0 };
     let terminal = native_pty_system().openpty(size).expect("a terminal");
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_childminder"));
@@ -56,21 +56,21 @@ fn beside_a_stopped_window(script: &Script<'_>) -> f64 {
     }
     let pid = Pid::from_raw(i32::try_from(window.process_id().expect("a process")).expect("a pid"));
     kill(pid, Signal::SIGSTOP).expect("stopped");
-    let took = session.run(script);
+    let took = side::run(&session, script);
     kill(pid, Signal::SIGKILL).expect("killed");
     window.wait().expect("it ended");
-    session.stop(script);
+    side::stop(session, script);
     took
 }
 
 fn beside_a_silent_client(script: &Script<'_>) -> f64 {
-    let session = Session::start();
+    let session = side::start();
     let mut silent = UnixStream::connect(&session.socket).expect("connected");
     say(&mut silent, &ClientHello { version: VERSION, client: "bench".into(), host: String::new(), read_only: true });
     say(&mut silent, &Call { id: "s".into(), request: Request::Subscribe { events: true, from: None } });
-    let took = session.run(script);
+    let took = side::run(&session, script);
     drop(silent);
-    session.stop(script);
+    side::stop(session, script);
     took
 }
 

@@ -81,6 +81,12 @@ struct Cursor {
     next: Next,
 }
 
+impl Cursor {
+    fn new(view: &View, at: u64) -> Self {
+        Self { at, newlines: view.newlines_before(at), next: Next::NotLookedFor }
+    }
+}
+
 /// What is known of the next line.
 #[derive(Debug, Clone, Copy)]
 enum Next {
@@ -129,10 +135,7 @@ impl<'a> Paging<'a> {
             None => None,
         };
         let item = query.filter.item.map(|item| resolve.item_slices(item));
-        let since = query
-            .filter
-            .since
-            .map_or_else(Marks::default, |since| records.starts(records.partition(|record| record.wall < since)));
+        let since = query.filter.since.map_or_else(Marks::default, |since| marks_since(records, since));
         let side = |view: &'a View<'a>| {
             let mut scope = Scope::of(Some(part(since, view.stream)..view.length));
             for slices in command.iter().chain(&item) {
@@ -238,8 +241,13 @@ pub(super) fn marks_at(records: &Records, views: &Views, at: OutputAt, resolve: 
         OutputAt::Line(anchor) => beside(records, views, anchor),
         OutputAt::Item(item) => place(resolve.first_command(item)?)?,
         OutputAt::Command(command) => place(command)?,
-        OutputAt::Time(wall) => records.starts(records.partition(|record| record.wall < wall)),
+        OutputAt::Time(wall) => marks_since(records, wall),
     })
+}
+
+/// Where both streams stood when nothing that was read at or after a wall time had come.
+fn marks_since(records: &Records, wall: Micros) -> Marks {
+    records.starts(records.partition(|record| record.wall < wall))
 }
 
 /// How far every line is whole: up to the first whose newline has not come.
@@ -273,12 +281,12 @@ fn beside(records: &Records, views: &Views, anchor: LineAnchor) -> Marks {
 
 impl<'a> Side<'a> {
     fn new(view: &'a View<'a>, scope: Scope, end: u64, at: u64) -> Self {
-        let cursor = Cursor { at, newlines: view.newlines_before(at), next: Next::NotLookedFor };
+        let cursor = Cursor::new(view, at);
         Self { view, scope: Rc::new(scope), end, forward: cursor, backward: cursor, near: 0 }
     }
 
     fn seek(&mut self, at: u64) {
-        let cursor = Cursor { at, newlines: self.view.newlines_before(at), next: Next::NotLookedFor };
+        let cursor = Cursor::new(self.view, at);
         (self.forward, self.backward) = (cursor, cursor);
     }
 

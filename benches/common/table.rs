@@ -1,9 +1,15 @@
 //! The table that is printed, and the statistics in it.
 
-/// Prints the head.
-pub(crate) fn head() {
+/// Prints the head, and has those rows measured that the command line names; all, if it names none.
+pub(crate) fn measure(rows: &[(&str, fn())]) {
     println!("| what | ours | against | ratio | target |");
     println!("|---|---|---|---|---|");
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    for (name, measure) in rows {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            measure();
+        }
+    }
 }
 
 /// Prints a row.
