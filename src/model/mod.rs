@@ -6,6 +6,8 @@
 
 pub mod child;
 pub mod command;
+pub mod control;
+pub mod diagnosis;
 pub mod event;
 pub mod exception;
 pub mod ids;
@@ -21,6 +23,11 @@ pub mod state;
 
 pub use child::{ChildState, Exit, Hello, SignalName};
 pub use command::{CommandOutcome, CommandRow, CommandState, Marks, Origin, Phase};
+pub use control::{
+    Breakpoint, Change, HoldReason, LadderView, Limit, LimitChange, Pause, Policies, Policy, Rung, RungOutcome, RungView,
+    Scene, Step, Stops,
+};
+pub use diagnosis::{Diagnosis, DiagnosisHead, Doing, Verdict};
 pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, Wait, WaitFor};
 pub use exception::{Exception, Frame};
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
