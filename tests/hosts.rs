@@ -10,7 +10,7 @@ mod session;
 
 use childminder::model::proto::Request;
 use childminder::model::{
-    CommandOutcome, CommandState, EventKind, Exception, Hello, ItemIndex, ItemStatus, Phase, StopMode, Stream,
+    CommandOutcome, CommandState, EventKind, Exception, Hello, ItemIndex, ItemStatus, Phase, Rung, StopMode, Stream,
 };
 use session::{Ended, Session, child_file, job, quoted};
 use std::path::Path;
@@ -51,7 +51,9 @@ fn run(top: &str, tables: &str) -> (Hello, Ended) {
     assert!(hello.python.starts_with(version.trim_matches('\'')), "{version} {hello:?}");
     session.ask(Request::Release).expect("released");
     session.until_started(SLEEP);
-    session.ask(Request::Interrupt { command: None }).expect("interrupted");
+    session
+        .ask(Request::Interrupt { command: None, from: Rung::Interrupt, to: Rung::Interrupt, restart: false })
+        .expect("interrupted");
     session.until("the last item", |state| state.count(ItemStatus::Complete) == 2);
     (hello, session.stop())
 }

@@ -254,7 +254,7 @@ async fn answer_call(client: Arc<Client>, call: Result<Call, Refused>) -> Option
 
 /// Whether a request changes something or makes the child do something.
 fn steers(request: &Request) -> bool {
-    request.writes() || matches!(request, Request::Complete { .. } | Request::Check { .. })
+    request.writes() || request.asks_the_child()
 }
 
 /// The id of a call that is not done, and why.
@@ -311,7 +311,7 @@ impl Client {
     }
 
     async fn read(&self, id: String, request: Request) {
-        if matches!(request, Request::Complete { .. } | Request::Check { .. }) {
+        if request.asks_the_child() {
             let by = Origin { request: id.clone(), ..self.peer.origin.clone() };
             let answer = self.shared.session.handle.ask(by, request).await;
             return self.answer(&id, answer).await;

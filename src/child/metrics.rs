@@ -5,7 +5,7 @@
 
 use super::proc::{self, Stat};
 use super::tree::Adopted;
-use crate::model::proto::Usage;
+use crate::model::UsagePoint;
 use nix::unistd::{SysconfVar, sysconf};
 use std::collections::HashMap;
 use std::time::Instant;
@@ -44,7 +44,7 @@ impl Sampler {
     /// What the process `root`, its descendants, and orphans of theirs that we adopted use now; CPU time since the
     /// last sample, so none in the first. Memory that processes share is counted for each. `None` when nothing of it
     /// lives any more.
-    pub fn sample(&mut self, root: u32) -> Option<Usage> {
+    pub fn sample(&mut self, root: u32) -> Option<UsagePoint> {
         let at = Instant::now();
         let tree = tree(root);
         let living = || tree.values().filter(|stat| !stat.is_dead());
@@ -58,11 +58,12 @@ impl Sampler {
             let used = used_between(&last.tree, &tree) / self.ticks_per_second;
             if seconds > 0.0 { 100.0 * used / seconds } else { 0.0 }
         });
-        let usage = Usage {
+        let usage = UsagePoint {
             cpu,
             memory: living().map(|stat| stat.resident.saturating_mul(self.page)).fold(0, u64::saturating_add),
             processes: count,
             threads: living().map(|stat| stat.threads).fold(0, u32::saturating_add),
+            ..UsagePoint::default()
         };
         self.last = Some(Last { at, tree });
         Some(usage)

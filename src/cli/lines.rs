@@ -1,8 +1,8 @@
 //! Events as lines for people.
 
 use crate::model::{
-    CommandOutcome, Event, EventKind, Exception, ItemIndex, ItemStatus, Job, Micros, Origin, Phase, SessionPhase,
-    StopMode,
+    Breakpoint, CommandOutcome, Event, EventKind, Exception, HoldReason, ItemIndex, ItemStatus, Job, Micros, Origin,
+    Phase, Rung, RungOutcome, Scene, SessionPhase, Step, StopMode,
 };
 use crate::store::plain_safe;
 use jiff::Timestamp;
@@ -45,15 +45,22 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::Phase { .. }
         | EventKind::Held { .. }
         | EventKind::Released { .. }
+        | EventKind::Stepped { .. }
+        | EventKind::StopsChanged { .. }
+        | EventKind::TimeoutsChanged { .. }
         | EventKind::StopRequested { .. }
         | EventKind::SessionEnded { .. }
-        | EventKind::Note { .. } => session(kind),
+        | EventKind::Note { .. } => session(kind, job),
         EventKind::ChildStarting { .. }
         | EventKind::ChildSpawned { .. }
         | EventKind::ChildConnected { .. }
         | EventKind::ChildFailed { .. }
         | EventKind::ChildExited { .. }
         | EventKind::ChildSignalled { .. }
+        | EventKind::ChildPaused { .. }
+        | EventKind::ChildContinued { .. }
+        | EventKind::RestartRequested { .. }
+        | EventKind::Diagnosed { .. }
         | EventKind::PeerRefused(_)
         | EventKind::TimedOut { .. }
         | EventKind::OutputLost { .. } => child(kind),
@@ -63,6 +70,7 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::CommandEnded { .. }
         | EventKind::InterruptRequested { .. }
         | EventKind::InterruptAnswered { .. }
+        | EventKind::RungEnded { .. }
         | EventKind::ThreadException { .. } => command(kind),
         EventKind::ItemStarted { .. }
         | EventKind::ItemProgress { .. }
@@ -70,11 +78,12 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::ItemOutput { .. }
         | EventKind::ItemFault { .. }
         | EventKind::ItemEnded { .. }
+        | EventKind::ItemEdited { .. }
         | EventKind::ItemChanged { .. } => item(kind, job),
     }
 }
 
-fn session(kind: &EventKind) -> Option<String> {
+fn session(kind: &EventKind, job: &Job) -> Option<String> {
     Some(match kind {
         EventKind::EngineStarted { name, backend, items, held, resumed, .. } => {
             let again = if *resumed { "goes on" } else { "begins" };
@@ -92,8 +101,15 @@ fn session(kind: &EventKind) -> Option<String> {
             };
             format!("phase {word}")
         }
-        EventKind::Held { by } => format!("agenda held{}", whom(by.as_ref())),
+        EventKind::Held { by, why, commands } => held(why, *commands, by.as_ref(), job),
         EventKind::Released { by } => format!("agenda released{}", whom(by.as_ref())),
+        EventKind::Stepped { step: Step::Command, by, .. } => format!("one command is let go on{}", whom(by.as_ref())),
+        EventKind::Stepped { step: Step::Item, by, .. } => format!("one item is let go on{}", whom(by.as_ref())),
+        EventKind::StopsChanged { stops, by } => {
+            let failure = if stops.on_failure { "held on failure" } else { "not held on failure" };
+            format!("agenda {failure}, {} breakpoints{}", stops.breakpoints.len(), whom(by.as_ref()))
+        }
+        EventKind::TimeoutsChanged { by, .. } => format!("time-outs changed{}", whom(by.as_ref())),
         EventKind::StopRequested { mode, by } => {
             let when = match mode {
                 StopMode::AfterItem => "after the item that runs",
@@ -125,6 +141,10 @@ fn child(kind: &EventKind) -> Option<String> {
         EventKind::ChildSignalled { signal, reason } => {
             format!("{} sent to the child: {}", crate::model::SignalName(*signal), safe(reason))
         }
+        EventKind::ChildPaused { by } => format!("child paused{}", whom(by.as_ref())),
+        EventKind::ChildContinued { by } => format!("child goes on{}", whom(by.as_ref())),
+        EventKind::RestartRequested { by } => format!("another child is wanted{}", whom(by.as_ref())),
+        EventKind::Diagnosed { diagnosis, .. } => format!("why: {}", safe(&diagnosis.verdict.sentence)),
         EventKind::PeerRefused(peer) => format!("stranger {} refused: {}", safe(&peer.address), safe(&peer.reason)),
         EventKind::TimedOut { what, action } => {
             let what = serde_json::to_string(what).unwrap_or_default();
@@ -157,7 +177,10 @@ fn command(kind: &EventKind) -> Option<String> {
                 CommandOutcome::Skipped { reason } => format!("command {id} skipped: {}", safe(reason)),
             }
         }
-        EventKind::InterruptRequested { id, by } => format!("interrupt of command {id}{}", whom(by.as_ref())),
+        EventKind::InterruptRequested { id, by, rung } => {
+            format!("{} of command {id}{}", rung.word(), whom(by.as_ref()))
+        }
+        EventKind::RungEnded { rung, result, scene, reason, .. } => rung_ended(*rung, *result, *scene, reason),
         EventKind::InterruptAnswered { id, ok: false, reason } => {
             format!("command {id} was not interrupted: {}", safe(reason))
         }
@@ -182,11 +205,45 @@ fn item(kind: &EventKind, job: &Job) -> Option<String> {
             let reason = reason.map(|reason| format!(": {}", safe(reason))).unwrap_or_default();
             format!("item {} {} after {took}{reason}", name(*item), status.word())
         }
+        EventKind::ItemEdited { item, commands: Some(commands), by } => {
+            format!("item {} has {} commands of its own now{}", name(*item), commands.len(), whom(by.as_ref()))
+        }
+        EventKind::ItemEdited { item, commands: None, by } => {
+            format!("item {} has the job's commands again{}", name(*item), whom(by.as_ref()))
+        }
         EventKind::ItemChanged { item, status, by } => {
             format!("item {} {}{}", name(*item), status.word(), whom(by.as_ref()))
         }
         _ => return None,
     })
+}
+
+fn held(why: &HoldReason, commands: bool, by: Option<&Origin>, job: &Job) -> String {
+    let name = |item: ItemIndex| safe(&job.agenda.name(item).map_or_else(|| item.to_string(), Cow::into_owned));
+    let why = match why {
+        HoldReason::Asked if commands => " before the next command".to_owned(),
+        HoldReason::Asked => String::new(),
+        HoldReason::Failure(item) => format!(": item {} failed", name(*item)),
+        HoldReason::Breakpoint(Breakpoint::Item(name)) => format!(" before item {}", safe(name)),
+        HoldReason::Breakpoint(Breakpoint::Command(pattern)) => format!(" before a command with {}", safe(pattern)),
+        HoldReason::Stepped => " after one step".to_owned(),
+    };
+    format!("agenda held{why}{}", whom(by))
+}
+
+fn rung_ended(rung: Rung, result: RungOutcome, scene: Scene, reason: &str) -> String {
+    let result = match result {
+        RungOutcome::Worked => "has ended the command",
+        RungOutcome::InVain => "was in vain",
+        RungOutcome::Refused => "was refused",
+        RungOutcome::Skipped => "is skipped",
+    };
+    let scene = match scene {
+        Scene::Survived => "what is loaded is still there",
+        Scene::Lost => "what was loaded is lost",
+    };
+    let reason = if reason.is_empty() { String::new() } else { format!(": {}", safe(reason)) };
+    format!("{} {result}{reason}; {scene}", rung.word())
 }
 
 fn raised(exception: &Exception) -> String {

@@ -3,8 +3,9 @@
 //! Types that we do not know are skipped, so that a newer bootstrapper can say more; a known type with a wrong shape is
 //! malformed and ends the channel.
 
-use crate::model::proto::Completeness;
-use crate::model::{CommandId, Exception, Frame, Hello, Phase};
+use crate::model::diagnosis::ThreadStack;
+use crate::model::proto::{Completeness, NameInfo};
+use crate::model::{CommandId, Exception, Hello, Phase};
 use serde::{Deserialize, Serialize};
 
 /// The version of the wire that we speak.
@@ -65,6 +66,41 @@ pub enum ToChild<'a> {
         id: u64,
         /// The command.
         command: CommandId,
+    },
+    /// Raise an asynchronous exception in this command, if it still runs.
+    Raise {
+        /// The question's number.
+        id: u64,
+        /// The command.
+        command: CommandId,
+    },
+    /// Cancel this command, if it still runs, by the host's own way: Python that is run beside the main thread.
+    Cancel {
+        /// The question's number.
+        id: u64,
+        /// The command.
+        command: CommandId,
+        /// Python.
+        source: &'a str,
+    },
+    /// Run this beside the main thread.
+    Side {
+        /// Its number.
+        id: CommandId,
+        /// Python.
+        source: &'a str,
+    },
+    /// What does every thread do?
+    Stacks {
+        /// The question's number.
+        id: u64,
+        /// Whether the reprs of locals are wanted.
+        locals: bool,
+    },
+    /// Which names are there?
+    Names {
+        /// The question's number.
+        id: u64,
     },
     /// What could follow this text?
     Complete {
@@ -163,7 +199,7 @@ pub enum FromChild {
         /// What.
         exception: Box<Exception>,
     },
-    /// To `Interrupt`.
+    /// To `Interrupt`, `Raise` and `Cancel`.
     InterruptResult {
         /// The question's number.
         id: u64,
@@ -199,18 +235,17 @@ pub enum FromChild {
         /// One entry a thread.
         threads: Vec<ThreadStack>,
     },
+    /// The names in the namespace.
+    Names {
+        /// The question's number.
+        id: u64,
+        /// Sorted.
+        names: Vec<NameInfo>,
+        /// How many more there are.
+        #[serde(default)]
+        more: u32,
+    },
     /// Something that this version does not know.
     #[serde(other)]
     Unknown,
-}
-
-/// One thread's stack as the child itself sees it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct ThreadStack {
-    /// Its name.
-    pub name: String,
-    /// Whether it is the main thread.
-    pub main: bool,
-    /// Outermost first.
-    pub frames: Vec<Frame>,
 }

@@ -22,7 +22,7 @@ pub fn of_phase(job: &Job, phase: Phase) -> Result<Vec<String>, CommandError> {
         Phase::Init => &job.phases.init,
         Phase::Setup => &job.phases.setup,
         Phase::Teardown => &job.phases.teardown,
-        Phase::Item | Phase::Operator => return Ok(Vec::new()),
+        Phase::Item | Phase::Operator | Phase::Side => return Ok(Vec::new()),
     };
     expand(templates, phase, &Values::of([&job.parameters]))
 }

@@ -18,11 +18,13 @@ pub enum Phase {
     Teardown,
     /// A command that somebody injected by hand.
     Operator,
+    /// One that somebody ran beside the main thread, while that was busy or not.
+    Side,
 }
 
 impl Phase {
     /// Every phase, in the order of their declaration.
-    pub const ALL: [Self; 5] = [Self::Init, Self::Setup, Self::Item, Self::Teardown, Self::Operator];
+    pub const ALL: [Self; 6] = [Self::Init, Self::Setup, Self::Item, Self::Teardown, Self::Operator, Self::Side];
 
     /// The word shown to people and used in `--json`.
     pub fn word(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Phase {
             Self::Item => "item",
             Self::Teardown => "teardown",
             Self::Operator => "operator",
+            Self::Side => "side",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Events: everything that ever changes a session, one line of the journal each.
 
+use super::job::Timeouts;
 use super::{
-    CommandId, CommandOutcome, Exception, Exit, Generation, Hello, ItemIndex, ItemStatus, Marks, Micros, Origin, Phase,
-    ResultPackage, Seq,
+    CommandId, CommandOutcome, Diagnosis, Exception, Exit, Generation, Hello, HoldReason, ItemIndex, ItemStatus, Marks,
+    Micros, Origin, Phase, ResultPackage, Rung, RungOutcome, Scene, Seq, Step, Stops,
 };
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,10 @@ pub enum WaitFor {
     Journal,
     /// The child, to answer a question of an operator.
     Answer,
+    /// The evidence for a diagnosis.
+    Diagnosis,
+    /// The running command's end, by this rung of the ladder out.
+    Rung(Rung),
 }
 
 /// Who was turned away from the back channel.
@@ -137,9 +142,39 @@ pub enum EventKind {
     Held {
         /// By whom; `None` by the job or the engine itself.
         by: Option<Origin>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "is_default")]
+        why: HoldReason,
+        /// Whether the running item's next command waits too.
+        #[serde(default, skip_serializing_if = "is_default")]
+        commands: bool,
     },
     /// The agenda was released.
     Released {
+        /// By whom.
+        by: Option<Origin>,
+    },
+    /// While held, one step was let go on.
+    Stepped {
+        /// How far.
+        step: Step,
+        /// The item that is to be run, if not the next in order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<ItemIndex>,
+        /// By whom.
+        by: Option<Origin>,
+    },
+    /// Where the agenda stops by itself was changed.
+    StopsChanged {
+        /// All of it, as it is from now on.
+        stops: Stops,
+        /// By whom.
+        by: Option<Origin>,
+    },
+    /// Time-outs were changed, for this session only.
+    TimeoutsChanged {
+        /// All of them, as they are from now on.
+        timeouts: Timeouts,
         /// By whom.
         by: Option<Origin>,
     },
@@ -190,6 +225,29 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+    /// An operator stopped the child's processes; no clock of the session runs meanwhile.
+    ChildPaused {
+        /// Who.
+        by: Option<Origin>,
+    },
+    /// They go on.
+    ChildContinued {
+        /// By whom; `None` because they are to end.
+        by: Option<Origin>,
+    },
+    /// Another child is wanted in this one's place.
+    RestartRequested {
+        /// By whom; `None` by a time-out's policy.
+        by: Option<Origin>,
+    },
+    /// It was found out what the child is doing.
+    Diagnosed {
+        /// What, and by what evidence.
+        diagnosis: Box<Diagnosis>,
+        /// Who asked; `None` for a time-out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Origin>,
+    },
     /// A connection to the back channel was refused.
     PeerRefused(RefusedPeer),
     /// A command waits for its turn.
@@ -234,14 +292,33 @@ pub enum EventKind {
         /// Where its slice of the output ends.
         to: Marks,
     },
-    /// Somebody wanted the running command interrupted.
+    /// The child is asked to end the running command: the first three rungs of the ladder out. The others are told by
+    /// `child_signalled`.
     InterruptRequested {
         /// Which.
         id: CommandId,
         /// By whom; `None` by a time-out or a stop.
         by: Option<Origin>,
+        /// How.
+        #[serde(default, skip_serializing_if = "is_default")]
+        rung: Rung,
     },
-    /// What became of it.
+    /// What became of a rung of the ladder out, and of the loaded scene.
+    RungEnded {
+        /// The command that was to end, if one ran.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<CommandId>,
+        /// Which.
+        rung: Rung,
+        /// What.
+        result: RungOutcome,
+        /// Whether what was loaded is still there.
+        scene: Scene,
+        /// Why it was skipped or refused; else empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// What the child said to an interrupt.
     InterruptAnswered {
         /// Which command.
         id: CommandId,
@@ -309,6 +386,15 @@ pub enum EventKind {
         /// What it yielded.
         result: ResultPackage,
     },
+    /// An item's commands were changed, for this session only.
+    ItemEdited {
+        /// Which.
+        item: ItemIndex,
+        /// Python, sent as it stands; `None`: the job's again.
+        commands: Option<Vec<String>>,
+        /// By whom.
+        by: Option<Origin>,
+    },
     /// An item that did not run changed its status: by an operator, or because its time came.
     ItemChanged {
         /// Which.
@@ -346,4 +432,8 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

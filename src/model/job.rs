@@ -1,6 +1,6 @@
 //! A job as it is run and stored: already read, checked and complete, so that a resumed session needs no file.
 
-use super::ItemIndex;
+use super::{ItemIndex, Policies, Stops};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -38,6 +38,8 @@ pub struct Job {
     pub outputs_required: bool,
     /// Whether the agenda waits from the start and the engine stays when it is done.
     pub hold: bool,
+    /// Where the agenda stops by itself.
+    pub stops: Stops,
 }
 
 impl Default for Job {
@@ -56,6 +58,7 @@ impl Default for Job {
             restarts: 0,
             outputs_required: false,
             hold: false,
+            stops: Stops::default(),
         }
     }
 }
@@ -240,6 +243,8 @@ pub struct Timeouts {
     pub kill_grace: Duration,
     /// Until an agenda source that answered *waiting* is asked again (Qube's `QB_WAITING_TIMEOUT`).
     pub waiting: Duration,
+    /// What is done when the first three of work pass.
+    pub policies: Policies,
 }
 
 impl Default for Timeouts {
@@ -252,6 +257,7 @@ impl Default for Timeouts {
             teardown: Some(Duration::from_mins(1)),
             kill_grace: Duration::from_secs(10),
             waiting: Duration::from_secs(5),
+            policies: Policies::default(),
         }
     }
 }

@@ -20,12 +20,13 @@ pub mod search;
 pub(crate) mod sgr;
 pub mod size;
 pub mod state;
+pub mod usage;
 
 pub use child::{ChildState, Exit, Hello, SignalName};
 pub use command::{CommandOutcome, CommandRow, CommandState, Marks, Origin, Phase};
 pub use control::{
-    Breakpoint, Change, HoldReason, LadderView, Limit, LimitChange, Pause, Policies, Policy, Rung, RungOutcome, RungView,
-    Scene, Step, Stops,
+    Breakpoint, Change, HoldReason, LadderView, Limit, LimitChange, Pause, Policies, Policy, Rung, RungOutcome,
+    RungView, Scene, Step, Stops,
 };
 pub use diagnosis::{Diagnosis, DiagnosisHead, Doing, Verdict};
 pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, Wait, WaitFor};
@@ -36,3 +37,4 @@ pub use job::{ItemSpec, Job};
 pub use pattern::{BadPattern, Pattern};
 pub use search::{Case, Filter, Grep, SearchQuery, Searched, Wanted};
 pub use state::State;
+pub use usage::{UsageHistory, UsagePoint};

@@ -4,10 +4,13 @@
 //! [`ServerHello`]; after that it sends [`Call`]s, in any number at once, and gets [`ServerFrame`]s. Answers carry their
 //! call's id and may come out of order. Unknown fields are skipped, unknown requests are refused by name.
 
+use super::job::Timeouts;
 use super::state::{Ended, ExceptionGroup, Hold};
+use super::usage::{UsageHistory, UsagePoint};
 use super::{
-    ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Event, Exception, Filter, ItemIndex, ItemRow,
-    ItemStatus, Micros, Origin, Phase, ResultPackage, SearchQuery, Searched, Seq, SessionPhase, StopMode, Stream, Wait,
+    ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Diagnosis, DiagnosisHead, Event, Exception,
+    Filter, ItemIndex, ItemRow, ItemStatus, LadderView, LimitChange, Micros, Origin, Pause, Phase, ResultPackage, Rung,
+    RungView, SearchQuery, Searched, Seq, SessionPhase, Step, StopMode, Stops, Stream, Wait,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -219,6 +222,24 @@ pub enum Request {
     },
     /// The job, the recipe and the versions behind the session, as JSON.
     Info,
+    /// A window of the diagnoses that were made, oldest first.
+    Diagnoses(Window),
+    /// All of one diagnosis.
+    Diagnosis {
+        /// Its place.
+        place: u32,
+    },
+    /// What the process tree used over a time.
+    Usage {
+        /// From this wall time on.
+        from: Micros,
+        /// Up to this one.
+        to: Micros,
+        /// The most points; of more than that each stands for a stretch of time.
+        most: u32,
+    },
+    /// The names in the child's namespace, by the child; works while it is busy and runs no code of the user's.
+    Names,
 
     /// Inject a command; it runs next.
     Exec {
@@ -227,13 +248,72 @@ pub enum Request {
         /// Whether to answer when it has ended; else when it is queued.
         wait: bool,
     },
-    /// Interrupt the running command.
+    /// Run a piece of Python beside the main thread, busy or not, and answer when it has ended.
+    Side {
+        /// Python.
+        source: String,
+        /// Whether somebody has been told that this may crash the host. Needed unless the backend says that it is safe.
+        confirmed: bool,
+    },
+    /// Find out what the child is doing, and save that.
+    Why,
+    /// Where the child's time goes: begins to sample it, if nobody does, and goes on for some seconds.
+    Hot {
+        /// Whether what was sampled before is forgotten.
+        reset: bool,
+    },
+    /// End the running command, by one rung of the ladder out after another until it has ended.
     Interrupt {
         /// Only if it is this one.
         command: Option<CommandId>,
+        /// The first rung to try; those that are not safe here are skipped.
+        #[serde(default)]
+        from: Rung,
+        /// The last rung to try.
+        #[serde(default)]
+        to: Rung,
+        /// Whether another child is started when this one is lost by it; else that ends the session.
+        #[serde(default)]
+        restart: bool,
+    },
+    /// Another child in this one's place: init and setup run again, and the agenda goes on.
+    Restart {
+        /// Whether a command that runs is no reason to refuse.
+        now: bool,
+    },
+    /// Stop the child's processes where they are, and every clock with them.
+    Pause,
+    /// Let them go on.
+    Continue,
+    /// Change time-outs, for this session only.
+    SetTimeouts {
+        /// Each limit once.
+        changes: Vec<LimitChange>,
+    },
+    /// Change where the agenda stops by itself, for this session only.
+    SetStops {
+        /// All of it, as it is from now on.
+        stops: Stops,
     },
     /// Make the agenda wait.
     Hold,
+    /// Make it wait before the job's next command, even within an item.
+    Break,
+    /// While it waits, let one step go on.
+    Step {
+        /// How far.
+        step: Step,
+        /// Which item, if not the next in order; it is put back to pending first if it has ended.
+        #[serde(default)]
+        item: Option<String>,
+    },
+    /// Change an item's commands, for this session only.
+    Edit {
+        /// Its name.
+        name: String,
+        /// Python, sent as it stands; `None`: the job's again.
+        commands: Option<Vec<String>>,
+    },
     /// Let it go on.
     Release,
     /// Do something to items.
@@ -253,16 +333,31 @@ pub enum Request {
 impl Request {
     /// Whether it is answered from what is recorded: it neither changes anything, nor needs the child or an engine.
     pub fn only_reads(&self) -> bool {
-        !self.writes() && !matches!(self, Self::Subscribe { .. } | Self::Complete { .. } | Self::Check { .. })
+        !self.writes() && !self.asks_the_child() && !matches!(self, Self::Subscribe { .. })
     }
 
-    /// Whether it changes anything.
+    /// Whether only the child of now can answer it, though nothing is changed.
+    pub fn asks_the_child(&self) -> bool {
+        matches!(self, Self::Complete { .. } | Self::Check { .. } | Self::Names | Self::Hot { .. })
+    }
+
+    /// Whether it changes anything, if only the journal.
     pub fn writes(&self) -> bool {
         matches!(
             self,
             Self::Exec { .. }
+                | Self::Side { .. }
+                | Self::Why
                 | Self::Interrupt { .. }
+                | Self::Restart { .. }
+                | Self::Pause
+                | Self::Continue
+                | Self::SetTimeouts { .. }
+                | Self::SetStops { .. }
                 | Self::Hold
+                | Self::Break
+                | Self::Step { .. }
+                | Self::Edit { .. }
                 | Self::Release
                 | Self::Items { .. }
                 | Self::Stop { .. }
@@ -419,7 +514,7 @@ pub enum Response {
     Item(Box<ItemDetail>),
     /// To `Commands`.
     Commands(Page<CommandView>),
-    /// To `Command`, and to `Exec` that waited.
+    /// To `Command`, to `Exec` that waited, and to `Side`.
     Command(Box<CommandDetail>),
     /// To `Exec` that did not wait.
     Queued {
@@ -465,6 +560,19 @@ pub enum Response {
         /// A JSON object.
         info: serde_json::Value,
     },
+    /// To `Why` and `Diagnosis`.
+    Diagnosis(Box<Diagnosis>),
+    /// To `Diagnoses`.
+    Diagnoses(Page<DiagnosisHead>),
+    /// To `Usage`.
+    Usage(UsageHistory),
+    /// To `Names`.
+    Names {
+        /// Sorted.
+        names: Vec<NameInfo>,
+        /// How many more there are.
+        more: u32,
+    },
 }
 
 /// Whether a piece of Python can be run.
@@ -477,6 +585,25 @@ pub enum Completeness {
     Incomplete,
     /// It cannot, whatever follows.
     Invalid,
+}
+
+/// A name in the child's namespace. Nothing of the user's was run to find this out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NameInfo {
+    /// The name.
+    pub name: String,
+    /// The type of what it stands for, with its module unless that is Python's own.
+    pub kind: String,
+    /// Its own size in bytes, without what it refers to; known for Python's own types and numpy's arrays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// How many elements it has; known for Python's own types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// An array's shape, as `(480, 640, 3)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
 }
 
 /// Rows of a list.
@@ -514,8 +641,11 @@ pub struct ItemDetail {
     pub reason: Option<String>,
     /// What it has yielded.
     pub result: ResultPackage,
-    /// Its commands, expanded.
+    /// Its commands, expanded, or as an operator changed them.
     pub commands: Vec<String>,
+    /// Whether an operator changed them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
     /// Its data.
     pub data: BTreeMap<String, serde_json::Value>,
 }
@@ -625,8 +755,24 @@ pub struct Summary {
     pub raised: u64,
     /// Refused connections.
     pub refused: u64,
-    /// What the process tree uses; sampled once a second while somebody watches.
-    pub usage: Option<Usage>,
+    /// What the process tree uses; sampled once a second while somebody watches or a command runs.
+    pub usage: Option<UsagePoint>,
+    /// Whether an operator has stopped the child's processes.
+    pub paused: Option<Pause>,
+    /// The ladder out, while somebody is on it.
+    pub ladder: Option<LadderView>,
+    /// Its rungs, as they stand for this child.
+    pub rungs: Vec<RungView>,
+    /// Whether the backend says that Python may be run beside the main thread.
+    pub side_eval: bool,
+    /// The time-outs in force.
+    pub timeouts: Timeouts,
+    /// Where the agenda stops by itself.
+    pub stops: Stops,
+    /// How many diagnoses were made, at most [`super::state::DIAGNOSES`].
+    pub diagnoses: u32,
+    /// The last one.
+    pub diagnosed: Option<DiagnosisHead>,
     /// How many clients are connected.
     pub clients: u32,
 }
@@ -646,19 +792,6 @@ pub struct RunningView {
     pub head: String,
 }
 
-/// What the child's process tree uses.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Usage {
-    /// CPU in percent of one core, over the last sample's time.
-    pub cpu: f64,
-    /// Resident memory in bytes.
-    pub memory: u64,
-    /// Processes.
-    pub processes: u32,
-    /// Threads.
-    pub threads: u32,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -670,7 +803,11 @@ mod tests {
             Request::Item { name: "1".into() },
             Request::Subscribe { events: true, from: Some(Seq(3)) },
             Request::Exec { source: "1".into(), wait: true },
-            Request::Interrupt { command: Some(CommandId(1)) },
+            Request::Interrupt { command: Some(CommandId(1)), from: Rung::Interrupt, to: Rung::Kill, restart: true },
+            Request::Side { source: "1".into(), confirmed: true },
+            Request::Diagnosis { place: 1 },
+            Request::Step { step: Step::Item, item: Some("1".into()) },
+            Request::Edit { name: "1".into(), commands: None },
             Request::Items { verb: ItemVerb::Retry, names: vec!["1".into()] },
             Request::Stop { mode: StopMode::Now },
             Request::Find { list: List::Agenda, text: "a".into(), from: 0, forward: true },

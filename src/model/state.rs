@@ -1,10 +1,12 @@
 //! The fold: what is true after a number of events. Folding an event never fails and never panics, whatever the event
 //! says: a journal may come from another version or have been written by a dying machine.
 
+use super::job::Timeouts;
 use super::rows::Rows;
 use super::{
-    ChildState, CommandId, CommandRow, CommandState, Event, EventKind, Exception, Generation, ItemIndex, ItemRow,
-    ItemStatus, Micros, Origin, ResultPackage, Seq, SessionPhase, StopMode,
+    ChildState, CommandId, CommandRow, CommandState, DiagnosisHead, Event, EventKind, Exception, Generation,
+    HoldReason, ItemIndex, ItemRow, ItemStatus, Micros, Origin, Pause, Phase, ResultPackage, Seq, SessionPhase,
+    StopMode, Stops,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,6 +15,8 @@ use std::collections::BTreeMap;
 pub const EXCEPTION_GROUPS: usize = 1000;
 /// How many paths, faults or texts of a running item are kept.
 pub const ITEM_NOTES: usize = 1000;
+/// How many diagnoses are listed: the last ones. The journal has all.
+pub const DIAGNOSES: usize = 1000;
 
 /// A session, as of one event.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -69,15 +73,36 @@ pub struct State {
     pub reached: super::Marks,
     /// The last words of user code.
     pub said: String,
+    /// Whether an operator has stopped the child's processes.
+    #[serde(default)]
+    pub paused: Option<Pause>,
+    /// Time-outs as an operator changed them; `None`: the job's.
+    #[serde(default)]
+    pub timeouts: Option<Timeouts>,
+    /// Where the agenda stops by itself, as an operator changed it; `None`: the job's.
+    #[serde(default)]
+    pub stops: Option<Stops>,
+    /// Commands of items as an operator changed them.
+    #[serde(default)]
+    pub edits: BTreeMap<ItemIndex, Vec<String>>,
+    /// What was found out, oldest first.
+    #[serde(default)]
+    pub diagnoses: Vec<DiagnosisHead>,
 }
 
 /// The agenda waits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Hold {
     /// For whom; `None` for the job itself.
     pub by: Option<Origin>,
     /// Since when (wall).
     pub since: Micros,
+    /// Why.
+    #[serde(default)]
+    pub why: HoldReason,
+    /// Whether the running item's next command waits too.
+    #[serde(default)]
+    pub commands: bool,
 }
 
 /// How a session ended.
@@ -188,8 +213,14 @@ impl State {
         match &event.kind {
             EventKind::EngineStarted { .. } => self.engine_started(&event.kind, wall),
             EventKind::Phase { to } => self.enter(*to, wall),
-            EventKind::Held { by } => self.held = Some(Hold { by: by.clone(), since: wall }),
-            EventKind::Released { .. } => self.held = None,
+            EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::ChildPaused { .. }
+            | EventKind::ChildContinued { .. }
+            | EventKind::StopsChanged { .. }
+            | EventKind::TimeoutsChanged { .. }
+            | EventKind::ItemEdited { .. } => self.steered(&event.kind, wall),
+            EventKind::Diagnosed { diagnosis, .. } => self.diagnosed(diagnosis, wall, at),
             EventKind::StopRequested { mode, .. } => self.stop = self.stop.max(Some(*mode)),
             EventKind::ChildStarting { .. }
             | EventKind::ChildSpawned { .. }
@@ -217,6 +248,9 @@ impl State {
             | EventKind::ChildSignalled { .. }
             | EventKind::InterruptRequested { .. }
             | EventKind::InterruptAnswered { .. }
+            | EventKind::RungEnded { .. }
+            | EventKind::RestartRequested { .. }
+            | EventKind::Stepped { .. }
             | EventKind::TimedOut { .. }
             | EventKind::Note { .. } => {}
         }
@@ -260,11 +294,45 @@ impl State {
         self.enter(SessionPhase::Starting, wall);
         self.ended = None;
         self.stop = None;
-        self.held = if *held { self.held.take().or(Some(Hold { by: None, since: wall })) } else { None };
+        self.held = if *held { self.held.take().or(Some(Hold { since: wall, ..Hold::default() })) } else { None };
         while self.items.len() < *items as usize {
             self.items.push(ItemRow::default());
             *self.counts.entry(ItemStatus::Pending).or_default() += 1;
         }
+    }
+
+    fn steered(&mut self, kind: &EventKind, wall: Micros) {
+        match kind {
+            EventKind::Held { by, why, commands } => {
+                self.held = Some(Hold { by: by.clone(), since: wall, why: why.clone(), commands: *commands });
+            }
+            EventKind::Released { .. } => self.held = None,
+            EventKind::ChildPaused { by } => self.paused = Some(Pause { by: by.clone(), since: wall }),
+            EventKind::ChildContinued { .. } => self.paused = None,
+            EventKind::StopsChanged { stops, .. } => self.stops = Some(stops.clone()),
+            EventKind::TimeoutsChanged { timeouts, .. } => self.timeouts = Some(timeouts.clone()),
+            EventKind::ItemEdited { item, commands, .. } => match commands {
+                Some(commands) => drop(self.edits.insert(*item, commands.clone())),
+                None => drop(self.edits.remove(item)),
+            },
+            _ => {}
+        }
+    }
+
+    fn diagnosed(&mut self, diagnosis: &super::Diagnosis, wall: Micros, at: u64) {
+        if self.diagnoses.len() >= DIAGNOSES {
+            self.diagnoses.remove(0);
+        }
+        let verdict = &diagnosis.verdict;
+        self.diagnoses.push(DiagnosisHead {
+            wall,
+            doing: verdict.doing.word().to_owned(),
+            confidence: verdict.confidence,
+            sentence: verdict.sentence.clone(),
+            trigger: diagnosis.trigger,
+            command: diagnosis.session.command,
+            at,
+        });
     }
 
     fn child_changed(&mut self, kind: &EventKind, wall: Micros) {
@@ -272,6 +340,7 @@ impl State {
         match kind {
             EventKind::ChildStarting { generation, .. } => {
                 self.generation = *generation;
+                self.paused = None;
                 self.child = ChildState::Starting { generation: *generation, pid: None, since: wall };
             }
             EventKind::ChildSpawned { pid, .. } => {
@@ -285,6 +354,7 @@ impl State {
                 self.child = ChildState::Connected { generation, pid, hello: hello.clone(), since: wall };
             }
             EventKind::ChildExited { exit, asked } => {
+                self.paused = None;
                 self.child = ChildState::Exited { generation, exit: *exit, asked: *asked, since: wall };
             }
             _ => {}
@@ -296,7 +366,10 @@ impl State {
             EventKind::CommandQueued { id, phase, item, .. } => self.command_queued(*id, *phase, *item, wall, at),
             EventKind::CommandSent { id, from } => {
                 self.queued.retain(|waiting| waiting != id);
-                self.running = Some(RunningCommand { id: *id, since: wall, started: false });
+                // One beside the main thread is not what the child is busy with.
+                if self.command(*id).is_none_or(|row| row.phase != Phase::Side) {
+                    self.running = Some(RunningCommand { id: *id, since: wall, started: false });
+                }
                 self.reach(*from);
                 if let Some(row) = self.command_mut(*id) {
                     row.state = CommandState::Sent;

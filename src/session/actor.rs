@@ -447,6 +447,7 @@ impl<W: World> Actor<W> {
             FromChild::InterruptResult { id, ok, reason } => self.interrupt_answered(id, ok, &reason),
             FromChild::Completions { id, start, matches } => self.desk.completions(id, start, matches),
             FromChild::Checked { id, state, message } => self.desk.checked(id, state, message),
+            FromChild::Names { id, names, more } => self.desk.names(id, names, more),
             FromChild::Heartbeat { .. } | FromChild::Stacks { .. } | FromChild::Unknown => {}
             FromChild::Knock { .. } | FromChild::Prove { .. } | FromChild::Hello(_) => {
                 self.channel_broken("it introduced itself again");
@@ -494,7 +495,7 @@ impl<W: World> Actor<W> {
             Phase::Teardown => {
                 self.verdict.get_or_insert(Verdict { code: 1, reason: format!("a teardown command failed: {reason}") });
             }
-            Phase::Item | Phase::Operator => {
+            Phase::Item | Phase::Operator | Phase::Side => {
                 self.fault.get_or_insert(reason);
             }
         }

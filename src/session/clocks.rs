@@ -180,7 +180,7 @@ impl<W: World> Actor<W> {
             WaitFor::Retry => self.retries_due(now),
             WaitFor::AgendaSource => self.clocks.source = None,
             WaitFor::Answer => self.questions_overdue(now),
-            WaitFor::Release => {}
+            WaitFor::Release | WaitFor::Diagnosis | WaitFor::Rung(_) => {}
         }
     }
 
@@ -237,7 +237,7 @@ impl<W: World> Actor<W> {
         let stopped = self.stopping() == Some(StopMode::Now);
         let mild = running.phase == Phase::Operator && !stopped;
         if self.can_interrupt() {
-            self.fact(EventKind::InterruptRequested { id: running.id, by: None });
+            self.fact(EventKind::InterruptRequested { id: running.id, by: None, rung: crate::model::Rung::Interrupt });
             self.ask_interrupt(running.id, None);
             if !mild {
                 self.climb(reason, Rung::Interrupt);

@@ -8,11 +8,11 @@ use super::summary::head;
 use super::world::{Now, World};
 use crate::dispatcher::ToChild;
 use crate::model::proto::{
-    CommandDetail, CommandView, Completeness, ItemVerb, Refusal, RefusalKind, Request, Response,
+    CommandDetail, CommandView, Completeness, ItemVerb, NameInfo, Refusal, RefusalKind, Request, Response,
 };
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, Origin, Phase, SessionPhase,
-    StopMode,
+    ChildState, CommandId, CommandOutcome, EventKind, HoldReason, ItemIndex, ItemStatus, Micros, Origin, Phase, Rung,
+    SessionPhase, StopMode,
 };
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
@@ -87,6 +87,10 @@ impl Desk {
         self.answer(id, Response::Checked { state, message });
     }
 
+    pub(super) fn names(&mut self, id: u64, names: Vec<NameInfo>, more: u32) {
+        self.answer(id, Response::Names { names, more });
+    }
+
     /// The child is gone: nobody will answer.
     pub(super) fn forget_questions(&mut self) {
         for (_, (_, question)) in std::mem::take(&mut self.questions) {
@@ -100,9 +104,10 @@ impl<W: World> Actor<W> {
     pub fn asked(&mut self, by: Origin, request: Request, reply: oneshot::Sender<Answer>) {
         let answer = match request {
             Request::Exec { source, wait } => return self.exec(&by, source, wait, reply),
-            Request::Interrupt { command } => return self.interrupt(by, command, reply),
+            Request::Interrupt { command, .. } => return self.interrupt(by, command, reply),
             Request::Complete { text } => return self.question(|id| ToChild::Complete { id, text: &text }, reply),
             Request::Check { source } => return self.question(|id| ToChild::Check { id, source: &source }, reply),
+            Request::Names => return self.question(|id| ToChild::Names { id }, reply),
             Request::Hold => self.hold(by),
             Request::Release => self.release(by),
             Request::Items { verb, names } => self.items(&by, verb, &names),
@@ -183,7 +188,7 @@ impl<W: World> Actor<W> {
                 Some("this child has no handler for SIGINT: the signal could kill it".to_owned())
             }
             Some(running) => {
-                self.fact(EventKind::InterruptRequested { id: running.id, by: Some(by) });
+                self.fact(EventKind::InterruptRequested { id: running.id, by: Some(by), rung: Rung::Interrupt });
                 self.ask_interrupt(running.id, Some(reply));
                 return;
             }
@@ -246,7 +251,7 @@ impl<W: World> Actor<W> {
         if self.state.held.is_some() {
             return done("the agenda is held already");
         }
-        if !self.intend(vec![EventKind::Held { by: Some(by) }]) {
+        if !self.intend(vec![EventKind::Held { by: Some(by), why: HoldReason::Asked, commands: false }]) {
             return Err(disk_full());
         }
         done(match self.state.running_item {

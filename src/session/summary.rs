@@ -43,6 +43,11 @@ pub fn summary_of(state: &State, job: &Job, label: &Label, now: Micros, running:
         exceptions: u32::try_from(state.exceptions.len()).unwrap_or(u32::MAX),
         raised: state.exceptions.iter().map(|group| group.count).sum::<u64>() + state.exceptions_uncounted,
         refused: state.refused,
+        paused: state.paused.clone(),
+        timeouts: state.timeouts.clone().unwrap_or_else(|| job.timeouts.clone()),
+        stops: state.stops.clone().unwrap_or_else(|| job.stops.clone()),
+        diagnoses: u32::try_from(state.diagnoses.len()).unwrap_or(u32::MAX),
+        diagnosed: state.diagnoses.last().cloned(),
         ..Summary::default()
     }
 }

@@ -1,8 +1,7 @@
 //! What the actor does to the outside, as a trait: the engine is the real one, tests bring one with a clock of their own.
 
 use crate::dispatcher::{ChannelError, ToChild};
-use crate::model::proto::Usage;
-use crate::model::{CommandId, EventKind, Generation, ItemSpec, Marks, Micros, Phase};
+use crate::model::{CommandId, EventKind, Generation, ItemSpec, Marks, Micros, Phase, UsagePoint};
 use crate::store::Recorded;
 
 /// One moment on both clocks.
@@ -24,7 +23,7 @@ pub struct Telemetry {
     /// Why output is not being kept just now.
     pub not_keeping: Option<String>,
     /// The process tree's usage.
-    pub usage: Option<Usage>,
+    pub usage: Option<UsagePoint>,
     /// How many clients are connected.
     pub clients: u32,
 }

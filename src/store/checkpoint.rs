@@ -244,6 +244,11 @@ fn without_rows(state: &State) -> State {
         lost_output: state.lost_output,
         reached: state.reached,
         said: state.said.clone(),
+        paused: state.paused.clone(),
+        timeouts: state.timeouts.clone(),
+        stops: state.stops.clone(),
+        edits: state.edits.clone(),
+        diagnoses: state.diagnoses.clone(),
     }
 }
 

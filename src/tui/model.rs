@@ -12,9 +12,9 @@ use super::text;
 use super::theme::Theme;
 use crate::api::Link;
 use crate::api::replay::Playback;
-use crate::model::proto::{CommandView, ItemView, Summary, Usage};
+use crate::model::proto::{CommandView, ItemView, Summary};
 use crate::model::state::ExceptionGroup;
-use crate::model::{ChildState, Micros, Wait, WaitFor};
+use crate::model::{ChildState, Micros, Rung, UsagePoint, Wait, WaitFor};
 use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
 
@@ -184,7 +184,7 @@ impl Model {
     }
 
     /// What the process tree uses, while there is one that is known to be there.
-    pub(super) fn usage(&self) -> Option<&Usage> {
+    pub(super) fn usage(&self) -> Option<&UsagePoint> {
         let summary = self.summary.as_ref().filter(|_| !self.is_over())?;
         let alive = matches!(summary.child, ChildState::Starting { .. } | ChildState::Connected { .. });
         summary.usage.as_ref().filter(|_| alive)
@@ -375,11 +375,15 @@ fn waiting_for(what: WaitFor) -> &'static str {
         WaitFor::Item => "item time-out",
         WaitFor::Silence => "silence time-out",
         WaitFor::Teardown => "tearing down",
-        WaitFor::KillGrace => "waiting for the child to end",
         WaitFor::Retry => "waiting to retry",
         WaitFor::AgendaSource => "the agenda has nothing yet, asking again",
         WaitFor::Release => "held",
         WaitFor::Journal => "the journal cannot be written",
         WaitFor::Answer => "waiting for the child to answer",
+        WaitFor::Diagnosis => "finding out what the child does",
+        WaitFor::Rung(Rung::Interrupt) => "interrupted, waiting for the command to end",
+        WaitFor::Rung(Rung::Async) => "asynchronous exception, waiting for the command to end",
+        WaitFor::Rung(Rung::Cancel) => "cancelled by the host's own way, waiting for the command to end",
+        WaitFor::KillGrace | WaitFor::Rung(Rung::Terminate | Rung::Kill) => "waiting for the child to end",
     }
 }

@@ -13,8 +13,8 @@ use childminder::model::proto::{
     Request, Response, Summary, TracePage, VERSION,
 };
 use childminder::model::{
-    CommandId, CommandOutcome, Event, EventKind, Job, Marks, Micros, Origin, Phase, SearchQuery, Searched, Seq, State,
-    Stream, Wanted,
+    CommandId, CommandOutcome, Event, EventKind, HoldReason, Job, Marks, Micros, Origin, Phase, SearchQuery, Searched,
+    Seq, State, Stream, Wanted,
 };
 use childminder::session::{Feed, Handle, Inspect, Message};
 use childminder::store::{Asker, Folder, Journal, Places, SessionFile};
@@ -251,7 +251,11 @@ impl Engine {
         let mut core = self.core();
         let reply = match request {
             Request::Hold => {
-                record(&mut core, &self.feed, EventKind::Held { by: Some(by) });
+                record(
+                    &mut core,
+                    &self.feed,
+                    EventKind::Held { by: Some(by), why: HoldReason::Asked, commands: false },
+                );
                 Ok(Response::Done { said: String::new() })
             }
             Request::Exec { source, wait } => {

@@ -38,13 +38,13 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
         found.ok_or_else(|| not_found(format!("there is no item {name} in the agenda")))
     })
     .await?;
-    let (row, again, running) = session
+    let (row, again, running, edited) = session
         .handle
         .look(move |inspect| {
             let state = inspect.state();
             let (_, row, again) = copy(state, item)?;
             let running = state.running_item.as_ref().filter(|running| running.item == item);
-            Some((row, again, running.map(|running| running.result.clone())))
+            Some((row, again, running.map(|running| running.result.clone()), state.edits.get(&item).cloned()))
         })
         .await?
         .ok_or_else(|| not_found(format!("the session does not know item {} yet", spec.name)))?;
@@ -58,9 +58,10 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
                 _ => return Err(failed("the journal has something else where the item's end should be")),
             },
         };
-        let commands = expand(&spec).map_err(failed)?;
+        let changed = edited.is_some();
+        let commands = edited.map_or_else(|| expand(&spec).map_err(failed), Ok)?;
         let view = ItemView { item, name: spec.name, row, again };
-        Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, data: spec.data })))
+        Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, edited: changed, data: spec.data })))
     })
     .await
 }

@@ -5,6 +5,7 @@
 
 mod agenda;
 mod commands;
+mod diagnoses;
 mod exceptions;
 mod find;
 mod output;
@@ -54,12 +55,27 @@ pub(super) async fn answer(session: &Session, request: Request, asker: &Asker) -
         Request::Search(query) => search::search(session, *query, asker).await,
         Request::Traces { from, limit } => output::traces(session, from, limit).await,
         Request::Info => info(session).await,
+        Request::Diagnoses(window) => diagnoses::page(session, window).await,
+        Request::Diagnosis { place } => diagnoses::diagnosis(session, place).await,
         Request::Subscribe { .. }
         | Request::Complete { .. }
         | Request::Check { .. }
+        | Request::Names
+        | Request::Usage { .. }
         | Request::Exec { .. }
+        | Request::Side { .. }
+        | Request::Why
+        | Request::Hot { .. }
         | Request::Interrupt { .. }
+        | Request::Restart { .. }
+        | Request::Pause
+        | Request::Continue
+        | Request::SetTimeouts { .. }
+        | Request::SetStops { .. }
         | Request::Hold
+        | Request::Break
+        | Request::Step { .. }
+        | Request::Edit { .. }
         | Request::Release
         | Request::Items { .. }
         | Request::Stop { .. } => {

@@ -6,8 +6,7 @@ use super::Options;
 use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{self, Capture, Guardian, Process, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture};
 use crate::dispatcher::{Arrival, Channel, ChannelError, Listener, Refusals, ToChild};
-use crate::model::proto::Usage;
-use crate::model::{CommandId, EventKind, Generation, ItemSpec, Job, Marks, Micros, Phase, State, Stream};
+use crate::model::{CommandId, EventKind, Generation, ItemSpec, Job, Marks, Micros, Phase, State, Stream, UsagePoint};
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, clock};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -91,7 +90,7 @@ pub(super) struct Outside {
     loss_due: Option<Micros>,
     sampler: Sampler,
     sampled: Micros,
-    usage: Option<Usage>,
+    usage: Option<UsagePoint>,
     clients: u32,
     /// Whether followers have something new to look at.
     stirred: bool,

@@ -10,8 +10,7 @@ use crate::api::{ApiError, Link, SessionView};
 use crate::model::child::Application;
 use crate::model::proto::{
     CommandDetail, CommandView, Completeness, ItemDetail, ItemVerb, ItemView, LineAnchor, OutputAt, OutputLine,
-    OutputPage, OutputQuery, Page, Refusal, RefusalKind, Request, Response, RunningView, Summary, TracePage, Usage,
-    Window,
+    OutputPage, OutputQuery, Page, Refusal, RefusalKind, Request, Response, RunningView, Summary, TracePage, Window,
 };
 use crate::model::state::{Ended, ExceptionGroup, Hold};
 use crate::model::*;
@@ -172,8 +171,11 @@ impl Fake {
             Request::Check { source } => check(&source),
             Request::Exec { source, .. } => exec(&mut world, source),
             Request::Hold => {
-                world.summary.held =
-                    Some(Hold { by: Some(Origin { user: "ann".into(), ..Origin::default() }), since: at(60.0) });
+                world.summary.held = Some(Hold {
+                    by: Some(Origin { user: "ann".into(), ..Origin::default() }),
+                    since: at(60.0),
+                    ..Hold::default()
+                });
                 self.publish(&mut world);
                 Response::Done { said: String::new() }
             }
@@ -236,6 +238,7 @@ fn item_detail(world: &World, name: &str) -> Response {
             values: BTreeMap::from([("samples".into(), serde_json::json!(64))]),
             ..ResultPackage::default()
         },
+        edited: false,
         commands: vec!["scene.frame = 12\nrender(scene)".into()],
         data: BTreeMap::new(),
     }))
@@ -564,7 +567,7 @@ fn summary(world: &World) -> Summary {
         commands: world.commands.len() as u32,
         exceptions: 2,
         raised: 13,
-        usage: Some(Usage { cpu: 98.4, memory: 1_288_490_188, processes: 1, threads: 3 }),
+        usage: Some(UsagePoint { cpu: 98.4, memory: 1_288_490_188, processes: 1, threads: 3, ..UsagePoint::default() }),
         clients: 1,
         output: Marks { stdout: end(&world.lines), stderr: end(&world.lines) },
         ..Summary::default()

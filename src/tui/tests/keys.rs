@@ -4,7 +4,7 @@ use super::fake::{NOON, at};
 use super::harness::Window;
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, Request};
-use crate::model::{CommandId, ItemStatus, StopMode, Wait, WaitFor};
+use crate::model::{CommandId, ItemStatus, Rung, StopMode, Wait, WaitFor};
 use crate::tui::Ended;
 use crate::tui::layout::Pane;
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -194,7 +194,15 @@ fn an_interrupt_names_the_command_that_was_seen() {
     window.keys("i ctrl-c");
     window.sees("Interrupt command 14?");
     window.keys("y");
-    assert_eq!(window.session.verbs(), [Request::Interrupt { command: Some(CommandId(14)) }]);
+    assert_eq!(
+        window.session.verbs(),
+        [Request::Interrupt {
+            command: Some(CommandId(14)),
+            from: Rung::Interrupt,
+            to: Rung::Interrupt,
+            restart: false,
+        }]
+    );
 }
 
 #[test]
@@ -326,6 +334,7 @@ fn nothing_hostile_reaches_the_screen_or_the_clipboard() {
         summary.held = Some(crate::model::state::Hold {
             by: Some(crate::model::Origin { user: "x\u{1b}[2J".into(), ..Default::default() }),
             since: NOON,
+            ..Default::default()
         });
     });
     window.session.print("\u{1b}[2J\u{1b}]52;c;eA==\u{7}\u{90}q\u{9c}\u{2066}x");

@@ -5,7 +5,7 @@ use super::input::contexts;
 use super::{output, travel};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
-use crate::model::{ItemStatus, StopMode};
+use crate::model::{ItemStatus, Rung, StopMode};
 use crate::tui::actions::{self, Action, Context, Info, TABLE};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -198,7 +198,8 @@ fn interrupt_dialog(model: &mut Model) {
         format!("It runs for {since}: {}", text::fit(&text::one_line(&running.head), 44)),
         "KeyboardInterrupt is raised in the child's main thread.".into(),
     ];
-    let request = Request::Interrupt { command: Some(running.id) };
+    let request =
+        Request::Interrupt { command: Some(running.id), from: Rung::Interrupt, to: Rung::Interrupt, restart: false };
     let title = format!("Interrupt command {}?", running.id);
     let choices = vec![Choice { key: 'y', label: "interrupt", effect: Some(verb(request)) }];
     model.overlay = Some(Overlay::Dialog(Dialog::new(title, lines, choices)));
