@@ -16,6 +16,9 @@
 //! stdin = "null"                      # or "inherit"
 //! echo = false                        # repeat commands in stdout too
 //! pump = "block"                      # how commands get their turn in the host
+//! rungs = ["interrupt", "async", "cancel", "terminate", "kill"]     # ways to end a command that are safe there
+//! cancel = "import childminder; childminder.host_sigint()"          # the host's own, run beside the main thread
+//! side_eval = false                   # whether Python may be run beside the main thread without a warning
 //! init = ["import bpy", { when = "scene", command = "bpy.ops.wm.open_mainfile(filepath={scene})" }]
 //!
 //! [environment]
@@ -36,6 +39,7 @@
 //! the environment; with `file` both are in a generated copy of the bootstrapper that only its owner can read and that
 //! removes itself.
 
+use crate::model::Rung;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -69,6 +73,12 @@ pub struct Recipe {
     pub echo: bool,
     /// How commands get their turn in the host.
     pub pump: Pump,
+    /// The ways to end a command that are safe in the host; [`Rung::Cancel`] only with a `cancel`.
+    pub rungs: Vec<Rung>,
+    /// The host's own way to cancel what it does: Python that is run beside the main thread.
+    pub cancel: Option<String>,
+    /// Whether Python may be run beside the main thread without the host's coming to harm.
+    pub side_eval: bool,
     /// Python commands that come before the job's own.
     pub init: Vec<Init>,
     /// Changes to the child's environment.

@@ -8,6 +8,7 @@ use crate::job::source::{At, Format, Sink, Source, quoted};
 use crate::job::template;
 use crate::job::tree::{Fields, Node, Tree, Walk};
 use crate::job::{JobErrors, is_identifier, parse};
+use crate::model::Rung;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -52,6 +53,8 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
     let nodes = fields.get("init").map(|node| node.list(walk, "commands")).unwrap_or_default();
     let init = nodes.iter().filter_map(|node| init(node, &mut met, walk)).collect();
     let environment = fields.get("environment").map(|node| changes(node, &mut met, walk)).unwrap_or_default();
+    let cancel = fields.text("cancel", walk).map(|(_, text)| text.to_owned());
+    let rungs = rungs(fields.get("rungs"), cancel.is_some(), walk);
     let mut settings = fields.get("settings").map(|node| declarations(node, walk)).unwrap_or_default();
     let doc = format!("The executable to use instead of {}", executables.join(", "));
     let executable = Declared { doc, kind: ValueKind::Text, default: None, required: false };
@@ -64,6 +67,9 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         stdin: word(&mut fields, "stdin", STDIN, walk),
         echo: fields.get("echo").and_then(|node| node.boolean(walk)).unwrap_or_default(),
         pump: word(&mut fields, "pump", &[("block", Pump::Block)], walk),
+        rungs,
+        cancel,
+        side_eval: fields.get("side_eval").and_then(|node| node.boolean(walk)).unwrap_or_default(),
         parameters: fields.get("parameters").map(|node| declarations(node, walk)).unwrap_or_default(),
         settings,
         name,
@@ -98,6 +104,29 @@ fn word<T: Copy + Default>(fields: &mut Fields<'_>, key: &'static str, words: &[
         walk.add(at, format!("{key} is {}, not {}", words.join(" or "), quoted(text)));
     }
     found.map(|(_, value)| *value).unwrap_or_default()
+}
+
+/// The rungs that a recipe calls safe; all that it can have when it calls none.
+fn rungs(node: Option<&Node>, can_cancel: bool, walk: &mut Walk<'_>) -> Vec<Rung> {
+    let Some(node) = node else {
+        return Rung::ALL.into_iter().filter(|rung| *rung != Rung::Cancel || can_cancel).collect();
+    };
+    let mut rungs = Vec::new();
+    for (at, text) in node.texts(walk) {
+        match Rung::ALL.into_iter().find(|rung| rung.word() == text) {
+            Some(Rung::Cancel) if !can_cancel => {
+                walk.add(at, "the rung \"cancel\" needs a cancel (a string of Python)");
+            }
+            Some(rung) => rungs.push(rung),
+            None => {
+                let known = Rung::ALL.map(Rung::word).join(", ");
+                walk.add(at, format!("{} is no rung: known are {known}", quoted(text)));
+            }
+        }
+    }
+    rungs.sort_unstable();
+    rungs.dedup();
+    rungs
 }
 
 fn argument<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<Argument> {
