@@ -24,8 +24,8 @@ pub mod state;
 pub use child::{ChildState, Exit, Hello, SignalName};
 pub use command::{CommandOutcome, CommandRow, CommandState, Marks, Origin, Phase};
 pub use control::{
-    Breakpoint, Change, HoldReason, LadderView, Limit, LimitChange, Pause, Policies, Policy, Rung, RungOutcome, RungView,
-    Scene, Step, Stops,
+    Breakpoint, Change, HoldReason, LadderView, Limit, LimitChange, Pause, Policies, Policy, Rung, RungOutcome,
+    RungView, Scene, Step, Stops,
 };
 pub use diagnosis::{Diagnosis, DiagnosisHead, Doing, Verdict};
 pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, Wait, WaitFor};
