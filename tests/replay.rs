@@ -76,7 +76,7 @@ fn source(folder: &Folder, state: &State) -> String {
 fn check(viewer: &Viewer, folder: &Folder, shown: &Playback) {
     let state = fold(folder, shown.summary.seq);
     let job = folder.read_session().expect("a session").job;
-    let label = Label { session: folder.id().into(), prompt: shown.summary.prompt.clone() };
+    let label = Label { session: folder.id().into(), prompt: shown.summary.prompt.clone(), ..Label::default() };
     let source = source(folder, &state);
     let told = Summary { output: Marks::default(), last_output: None, last_word: None, ..shown.summary.clone() };
     assert_eq!(told, summary_of(&state, &job, &label, shown.summary.now, &source));

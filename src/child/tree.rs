@@ -38,6 +38,11 @@ pub fn marked(marker: &str) -> Vec<ProcessId> {
     members(None, marker)
 }
 
+/// Whether a process carries the session's marker. May block, as any look at a process that hangs in the kernel.
+pub fn carries(process: ProcessId, marker: &str) -> bool {
+    proc::variable(process.pid, MARKER).is_some_and(|value| value == marker.as_bytes())
+}
+
 /// Kills the child, its group, and then everything that belongs to the session until nothing is left. Returns what
 /// could not be ended: processes that hang in the kernel, or that run as somebody else.
 ///
@@ -104,11 +109,7 @@ fn members(child: Option<ProcessId>, marker: &str) -> Vec<ProcessId> {
     }
     let in_session =
         |stat: &Stat| child.is_some_and(|child| stat.session == child.pid && stat.id.start_time >= child.start_time);
-    let belongs = |stat: &&Stat| {
-        in_session(stat)
-            || adopted.has(stat)
-            || proc::variable(stat.id.pid, MARKER).is_some_and(|value| value == marker.as_bytes())
-    };
+    let belongs = |stat: &&Stat| in_session(stat) || adopted.has(stat) || carries(stat.id, marker);
     let spared = |pid: u32| pid == me || guardians.contains(&pid);
     let mut found: HashMap<u32, &Stat> = HashMap::new();
     let mut open: Vec<&Stat> = all.iter().filter(|stat| !spared(stat.id.pid)).filter(belongs).collect();

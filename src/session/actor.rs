@@ -1,15 +1,19 @@
 //! The actor itself: what it knows, how it records, and what it makes of every word from the child.
 
-use super::clocks::{Clocks, Ladder, Rung};
+use super::clocks::Clocks;
+use super::diagnosis::Asking;
+use super::ladder::{Ladder, Then};
 use super::queue::CommandQueue;
 use super::requests::Desk;
 use super::sending::queued;
+use super::side::Beside;
 use super::tells::cut;
+use super::timeouts::Overdue;
 use super::world::World;
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, Job, Marks, Micros, Phase, RefusedPeer,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, Job, Marks, Micros, Phase, RefusedPeer, Rung,
     SessionPhase, State, StopMode, Stream,
 };
 use crate::store::Recorded;
@@ -61,6 +65,16 @@ pub struct Actor<W: World> {
     pub(super) clocks: Clocks,
     pub(super) desk: Desk,
     pub(super) ladder: Option<Ladder>,
+    /// Rungs of it that were tried on the running command.
+    pub(super) tried: Vec<Rung>,
+    /// Why the host was asked to cancel what it does, if it was: then the running command may end as if all were well.
+    pub(super) cancelled: Option<String>,
+    /// Time-outs that have passed, while it is found out why. At most one of each kind.
+    pub(super) overdue: Vec<Overdue>,
+    /// The diagnosis that is being made.
+    pub(super) asking: Option<Asking>,
+    /// What runs beside the main thread.
+    pub(super) beside: Vec<Beside>,
     /// Events that happened but could not be journalled yet; while there are any, nothing new is begun.
     pub(super) facts: Vec<EventKind>,
     /// Why the running item will fail.
@@ -105,6 +119,26 @@ pub struct Label {
     pub session: String,
     /// The recipe's prompt.
     pub prompt: String,
+    /// How the recipe says that its application is to be treated.
+    pub manners: Manners,
+}
+
+/// What a recipe says of getting out of a command, and of looking in beside one.
+#[derive(Debug, Clone)]
+pub struct Manners {
+    /// The rungs of the ladder out that are safe.
+    pub rungs: Vec<Rung>,
+    /// The host's own way to cancel what it does: Python.
+    pub cancel: Option<String>,
+    /// Whether Python may be run beside the main thread without a warning.
+    pub side_eval: bool,
+}
+
+impl Default for Manners {
+    /// Those of a plain interpreter that nobody knows anything about.
+    fn default() -> Self {
+        Self { rungs: Rung::ALL.to_vec(), cancel: None, side_eval: false }
+    }
 }
 
 impl<W: World> Actor<W> {
@@ -119,6 +153,11 @@ impl<W: World> Actor<W> {
             clocks: Clocks::default(),
             desk: Desk::default(),
             ladder: None,
+            tried: Vec::new(),
+            cancelled: None,
+            overdue: Vec::new(),
+            asking: None,
+            beside: Vec::new(),
             facts: Vec::new(),
             fault: None,
             killed: false,
@@ -198,6 +237,7 @@ impl<W: World> Actor<W> {
         if matches!(self.state.child, ChildState::Starting { .. } | ChildState::Connected { .. }) {
             facts.push(EventKind::ChildExited { exit: Exit::Unknown, asked: false });
         }
+        facts.extend(self.lost_beside(&reason));
         self.record(facts);
         if let Some(item) = self.state.running_item.clone() {
             self.end_item_as_lost(item.item, item.attempt, &reason);
@@ -352,9 +392,13 @@ impl<W: World> Actor<W> {
         if self.asked || !self.alive {
             return;
         }
+        if self.ladder.as_ref().is_some_and(Ladder::costs_the_child) {
+            // It does as it was told. Should it live on, it is of no use without the channel.
+            return self.expect_end(reason);
+        }
         self.child_failed(reason.to_owned());
         self.fault.get_or_insert_with(|| format!("the child was lost: {reason}"));
-        self.climb(reason, Rung::Leave);
+        self.expect_end(reason);
     }
 
     pub(super) fn child_failed(&mut self, reason: String) {
@@ -371,37 +415,43 @@ impl<W: World> Actor<W> {
         let to = self.world.boundary(None);
         self.world.hang_up();
         self.world.kill_everything();
-        let mut facts = Vec::new();
+        let mut facts = self.lose_side(&format!("the child ended: {exit}"));
         if let Some(running) = self.current {
             let outcome = CommandOutcome::Lost { reason: format!("the child ended: {exit}") };
             facts.push(EventKind::CommandEnded { id: running.id, outcome, took: self.ran_for(), to });
         }
-        let ended_by_us = self.ladder.as_ref().is_some_and(|ladder| ladder.rung >= Rung::Terminate);
+        let ended_by_us = self.ladder.as_ref().is_some_and(Ladder::costs_the_child);
         facts.push(EventKind::ChildExited { exit, asked: self.asked || ended_by_us });
+        let (rung_ended, ladder) = self.ladder_saw_the_exit(exit);
+        facts.extend(rung_ended);
         self.record(facts);
         self.desk.forget_questions();
         self.command_is_over();
         self.clocks.launched = None;
-        self.ladder = None;
         self.skip_all("the child ended");
-        if !connected && !self.asked && self.verdict.is_none() {
+        let then = ladder.as_ref().map_or(Then::AsJobSays, Ladder::then);
+        if !connected && !self.asked && self.verdict.is_none() && then != Then::Another {
             let reason = format!("it ended before it said hello: {exit}{}", self.world.last_words());
             self.child_failed(reason.clone());
             self.verdict = Some(Verdict { code: 69, reason: format!("the child could not be started: {reason}") });
         }
         if let Some(item) = self.state.running_item.as_ref().map(|item| item.item) {
-            self.fault.get_or_insert_with(|| format!("the child ended: {exit}"));
+            let by = ladder.as_ref().filter(|_| ended_by_us).and_then(Ladder::by);
+            let by = by.map_or_else(String::new, |by| format!("{} had it ended, and ", by.user));
+            self.fault.get_or_insert_with(|| format!("{by}the child ended: {exit}"));
             self.finish_item(item);
         }
-        self.after_exit(exit);
+        self.after_exit(exit, then);
     }
 
-    fn after_exit(&mut self, exit: Exit) {
-        let over = self.verdict.is_some() || self.asked || self.stopping().is_some();
+    fn after_exit(&mut self, exit: Exit, then: Then) {
+        let over = self.verdict.is_some() || self.stopping().is_some() || (self.asked && then != Then::Another);
         if over {
             self.end();
-        } else if self.restarts < self.job.restarts {
-            self.restarts += 1;
+        } else if then == Then::Another || (then == Then::AsJobSays && self.restarts < self.job.restarts) {
+            if then == Then::AsJobSays {
+                self.restarts += 1;
+            }
             self.fact(EventKind::Note { text: format!("the child is started again ({exit})") });
             self.launch_wanted = true;
             self.advance();
@@ -417,9 +467,8 @@ impl<W: World> Actor<W> {
     pub fn heard(&mut self, frame: FromChild) {
         let now = self.world.now();
         self.clocks.word = Some(now);
-        if !matches!(frame, FromChild::Heartbeat { .. }) {
+        if self.is_sign_of_life(&frame) {
             self.clocks.sign = Some(now);
-            self.clocks.silence_told = false;
         }
         match frame {
             FromChild::Started { id } if self.is_running(id) => self.fact(EventKind::CommandStarted { id }),
@@ -429,6 +478,14 @@ impl<W: World> Actor<W> {
             FromChild::Raised { id, mut exception, exit } if self.is_running(id) => {
                 exception.limit_depth(EXCEPTION_DEPTH);
                 self.command_ended(id, CommandOutcome::Raised { exception, exit });
+            }
+            FromChild::Started { id } if self.is_beside(id) => self.fact(EventKind::CommandStarted { id }),
+            FromChild::Finished { id, value, cut } if self.is_beside(id) => {
+                self.side_ended(id, CommandOutcome::Finished { value, cut });
+            }
+            FromChild::Raised { id, mut exception, exit } if self.is_beside(id) => {
+                exception.limit_depth(EXCEPTION_DEPTH);
+                self.side_ended(id, CommandOutcome::Raised { exception, exit });
             }
             FromChild::Started { id } | FromChild::Finished { id, .. } | FromChild::Raised { id, .. } => {
                 self.channel_broken(&format!("it spoke of command {id}, which does not run"));
@@ -448,10 +505,27 @@ impl<W: World> Actor<W> {
             FromChild::Completions { id, start, matches } => self.desk.completions(id, start, matches),
             FromChild::Checked { id, state, message } => self.desk.checked(id, state, message),
             FromChild::Names { id, names, more } => self.desk.names(id, names, more),
-            FromChild::Heartbeat { .. } | FromChild::Stacks { .. } | FromChild::Unknown => {}
+            FromChild::Stacks { id, threads } => self.desk.stacks(id, threads),
+            FromChild::Heartbeat { .. } | FromChild::Unknown => {}
             FromChild::Knock { .. } | FromChild::Prove { .. } | FromChild::Hello(_) => {
                 self.channel_broken("it introduced itself again");
             }
+        }
+    }
+
+    /// Whether a word comes from the command that runs; others come from another thread, whatever happens.
+    fn is_sign_of_life(&self, frame: &FromChild) -> bool {
+        match frame {
+            FromChild::Started { id } | FromChild::Finished { id, .. } | FromChild::Raised { id, .. } => {
+                !self.is_beside(*id)
+            }
+            FromChild::Heartbeat { .. }
+            | FromChild::InterruptResult { .. }
+            | FromChild::Completions { .. }
+            | FromChild::Checked { .. }
+            | FromChild::Stacks { .. }
+            | FromChild::Names { .. } => false,
+            _ => true,
         }
     }
 
@@ -463,7 +537,8 @@ impl<W: World> Actor<W> {
         let to = self.world.boundary(None);
         let took = self.ran_for();
         let failed = match &outcome {
-            CommandOutcome::Finished { .. } => None,
+            // A host that cancels may return as if it had done its work.
+            CommandOutcome::Finished { .. } => self.cancelled.take(),
             CommandOutcome::Raised { exception, .. } => Some(exception.headline(300)),
             CommandOutcome::Lost { reason } | CommandOutcome::Skipped { reason } => Some(reason.clone()),
         };
@@ -471,9 +546,7 @@ impl<W: World> Actor<W> {
         self.flush_untold();
         self.fact(EventKind::CommandEnded { id, outcome, took, to });
         self.command_is_over();
-        if self.ladder.as_ref().is_some_and(|ladder| ladder.rung == Rung::Interrupt) {
-            self.ladder = None;
-        }
+        self.ladder_saw_the_end_of(id);
         if let (Some(reason), Some(phase)) = (failed, phase) {
             self.command_failed(phase, reason);
         }
@@ -505,7 +578,9 @@ impl<W: World> Actor<W> {
         self.current = None;
         self.clocks.command_told = false;
         self.clocks.sent = None;
-        self.clocks.silence_told = false;
+        self.clocks.silence_told = None;
+        self.tried.clear();
+        self.cancelled = None;
         self.running_source.clear();
     }
 

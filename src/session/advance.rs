@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::actor::{Outputs, Verdict};
-use super::clocks::Rung;
+use super::ladder::Then;
 use super::sending::fits;
 use super::world::World;
 use crate::agenda::Work;
@@ -284,9 +284,9 @@ impl<W: World> Actor<W> {
         }
         let connected = matches!(self.state.child, ChildState::Connected { .. });
         if connected && self.world.send(&ToChild::Shutdown { code: 0 }).is_ok() {
-            self.climb(reason, Rung::Leave);
+            self.expect_end(reason);
         } else {
-            self.climb(reason, Rung::Terminate);
+            self.end_child(reason, Then::AsJobSays);
         }
     }
 

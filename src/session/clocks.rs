@@ -1,9 +1,8 @@
 //! Every wait of the session: what is awaited, since when, and until when at most.
 
 use super::Actor;
-use super::actor::Verdict;
 use super::world::{Now, World};
-use crate::model::{ChildState, EventKind, Generation, Micros, Phase, SessionPhase, StopMode, Wait, WaitFor};
+use crate::model::{Generation, Micros, SessionPhase, Wait, WaitFor};
 use std::time::Duration;
 
 /// Between two tries to write the journal.
@@ -11,28 +10,6 @@ const JOURNAL_RETRY: Duration = Duration::from_secs(1);
 
 /// How long the child may take to answer a question: its other thread does, unless something holds the GIL.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
-
-/// How hard the child was last asked to stop what it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rung {
-    /// The running command was interrupted.
-    Interrupt,
-    /// The child was asked to end, or closed the channel by itself.
-    Leave,
-    /// SIGTERM to the group.
-    Terminate,
-    /// SIGKILL to the group and everything that carries the marker; how often.
-    Kill(u8),
-}
-
-/// The way from asking to forcing; each rung waits its time.
-#[derive(Debug, Clone)]
-pub(super) struct Ladder {
-    pub(super) rung: Rung,
-    pub(super) since: Now,
-    pub(super) until: Micros,
-    pub(super) reason: String,
-}
 
 /// Points in time that waits are counted from.
 #[derive(Debug, Default)]
@@ -49,9 +26,9 @@ pub(super) struct Clocks {
     pub(super) sign: Option<Now>,
     /// The last word of any kind.
     pub(super) word: Option<Now>,
-    /// The silence time-out has passed and was told.
-    pub(super) silence_told: bool,
-    /// The command's time-out has passed, and it was interrupted.
+    /// Since when it was silent when that time-out was told; any sign of life since arms it again.
+    pub(super) silence_told: Option<Micros>,
+    /// The command's time-out has passed.
     pub(super) command_told: bool,
     /// The item's time-out has passed.
     pub(super) item_told: bool,
@@ -92,20 +69,22 @@ impl<W: World> Actor<W> {
 
     fn deadlines(&self) -> Vec<Deadline> {
         let clocks = &self.clocks;
-        let limits = &self.job.timeouts;
+        let limits = self.limits();
         let mut all = Vec::new();
         let mut add = |what, since: Option<Now>, limit: Option<Duration>| {
             if let Some(since) = since {
                 all.push(Deadline { what, since, until: limit.map(|limit| after(since, limit)) });
             }
         };
-        add(WaitFor::Startup, clocks.launched, limits.startup);
-        add(WaitFor::Teardown, clocks.teardown.filter(|_| self.ladder.is_none()), limits.teardown);
+        add(WaitFor::Startup, clocks.launched.filter(|_| !self.is_overdue(WaitFor::Startup)), limits.startup);
+        let teardown = self.alive && self.ladder.is_none() && !self.is_overdue(WaitFor::Teardown);
+        add(WaitFor::Teardown, clocks.teardown.filter(|_| teardown), limits.teardown);
         add(WaitFor::AgendaSource, clocks.source.filter(|_| self.wants_work()), Some(limits.waiting));
         add(WaitFor::Journal, clocks.journal, Some(JOURNAL_RETRY));
         if self.ladder.is_none() {
             add(WaitFor::Command, clocks.sent.filter(|_| !clocks.command_told), limits.command);
-            add(WaitFor::Silence, self.silent_since().filter(|_| !clocks.silence_told), limits.silence);
+            let silent = self.silent_since().filter(|since| clocks.silence_told != Some(since.mono));
+            add(WaitFor::Silence, silent, limits.silence);
             if let (Some(item), Some(limit)) = (clocks.item, limits.item)
                 && self.state.held.is_none()
                 && !clocks.item_told
@@ -114,7 +93,13 @@ impl<W: World> Actor<W> {
             }
         }
         if let Some(ladder) = &self.ladder {
-            all.push(Deadline { what: WaitFor::KillGrace, since: ladder.since, until: Some(ladder.until) });
+            let (what, since, until) = ladder.wait();
+            all.push(Deadline { what, since, until: Some(until) });
+        }
+        let looked_into = self.overdue.first().map(|overdue| (overdue.since, overdue.until));
+        let asked = self.asking.as_ref().map(|asking| (asking.since, asking.until));
+        if let Some((since, until)) = looked_into.into_iter().chain(asked).min_by_key(|(_, until)| *until) {
+            all.push(Deadline { what: WaitFor::Diagnosis, since, until: Some(until) });
         }
         if let Some(hold) = self.state.held.as_ref().filter(|_| self.idle_at_agenda()) {
             all.push(Deadline {
@@ -169,125 +154,16 @@ impl<W: World> Actor<W> {
     fn expire(&mut self, what: WaitFor, now: Now) {
         match what {
             WaitFor::Journal => self.retry_journal(),
-            WaitFor::Startup => self.startup_timed_out(),
-            WaitFor::Command | WaitFor::Item | WaitFor::Silence => self.work_timed_out(what),
-            WaitFor::Teardown => {
-                self.fact(EventKind::TimedOut { what, action: "the child is terminated".into() });
-                self.asked = true;
-                self.climb("teardown took too long", Rung::Terminate);
+            WaitFor::Startup | WaitFor::Command | WaitFor::Item | WaitFor::Silence | WaitFor::Teardown => {
+                self.timed_out(what);
             }
-            WaitFor::KillGrace => self.climb_on(),
+            WaitFor::KillGrace | WaitFor::Rung(_) => self.rung_overdue(),
+            WaitFor::Diagnosis => self.diagnosis_overdue(now),
             WaitFor::Retry => self.retries_due(now),
             WaitFor::AgendaSource => self.clocks.source = None,
             WaitFor::Answer => self.questions_overdue(now),
-            WaitFor::Release | WaitFor::Diagnosis | WaitFor::Rung(_) => {}
+            WaitFor::Release => {}
         }
-    }
-
-    fn startup_timed_out(&mut self) {
-        self.clocks.launched = None;
-        let limit = self.job.timeouts.startup.unwrap_or_default();
-        let reason = format!("it did not say hello within {} s{}", limit.as_secs_f64(), self.world.last_words());
-        if !self.alive {
-            self.world.give_up_launch();
-            return self.launch_failed(format!("{reason}: it has not even been spawned"));
-        }
-        self.fact(EventKind::TimedOut { what: WaitFor::Startup, action: "the child is terminated".into() });
-        self.child_failed(reason.clone());
-        self.verdict.get_or_insert(Verdict { code: 69, reason: format!("the child could not be started: {reason}") });
-        self.asked = true;
-        self.climb("it never said hello", Rung::Terminate);
-    }
-
-    fn work_timed_out(&mut self, what: WaitFor) {
-        let (word, limit) = match what {
-            WaitFor::Command => ("the command ran", self.job.timeouts.command),
-            WaitFor::Item => ("the item ran", self.job.timeouts.item),
-            _ => ("the child was silent", self.job.timeouts.silence),
-        };
-        let reason = format!("{word} longer than {} s", limit.unwrap_or_default().as_secs_f64());
-        match what {
-            WaitFor::Command => self.clocks.command_told = true,
-            WaitFor::Item => self.clocks.item_told = true,
-            _ => self.clocks.silence_told = true,
-        }
-        let items = self.running_belongs_to_item();
-        if items || what == WaitFor::Item {
-            self.fault.get_or_insert(reason.clone());
-            self.skip_planned("the item ran out of time");
-        }
-        let spared = what == WaitFor::Item && !items;
-        let action = match self.current {
-            None => "the item fails",
-            Some(_) if spared => "the item fails; the operator's command goes on",
-            Some(_) if self.can_interrupt() => "the command is interrupted",
-            Some(running) if running.phase == Phase::Operator => "nothing: this child cannot be interrupted",
-            Some(_) => "the child is terminated: it cannot be interrupted",
-        };
-        self.fact(EventKind::TimedOut { what, action: action.into() });
-        if !spared {
-            self.interrupt_running(&reason);
-        }
-    }
-
-    /// Interrupts the running command; when that does not end it in time, the child is terminated, then killed. For an
-    /// operator's command nothing but the interrupt is tried: it must not cost the loaded scene.
-    pub(super) fn interrupt_running(&mut self, reason: &str) {
-        let Some(running) = self.current else { return };
-        let stopped = self.stopping() == Some(StopMode::Now);
-        let mild = running.phase == Phase::Operator && !stopped;
-        if self.can_interrupt() {
-            self.fact(EventKind::InterruptRequested { id: running.id, by: None, rung: crate::model::Rung::Interrupt });
-            self.ask_interrupt(running.id, None);
-            if !mild {
-                self.climb(reason, Rung::Interrupt);
-            }
-        } else if !mild {
-            self.climb(reason, Rung::Terminate);
-        }
-    }
-
-    /// Puts the child on a rung, unless it is on a harder one already.
-    pub(super) fn climb(&mut self, reason: &str, rung: Rung) {
-        if self.ladder.as_ref().is_some_and(|ladder| ladder.rung >= rung) || !self.alive {
-            return;
-        }
-        let signal = match rung {
-            Rung::Interrupt | Rung::Leave => None,
-            Rung::Terminate => Some(libc::SIGTERM),
-            Rung::Kill(_) => Some(libc::SIGKILL),
-        };
-        if let Some(signal) = signal {
-            self.fact(EventKind::ChildSignalled { signal, reason: reason.to_owned() });
-        }
-        match rung {
-            Rung::Interrupt | Rung::Leave => {}
-            Rung::Terminate => {
-                if let Err(error) = self.world.signal(libc::SIGTERM) {
-                    tracing::warn!(%error, "SIGTERM could not be sent");
-                }
-            }
-            Rung::Kill(_) => self.world.kill_everything(),
-        }
-        let since = self.world.now();
-        let until = after(since, self.job.timeouts.kill_grace);
-        self.ladder = Some(Ladder { rung, since, until, reason: reason.to_owned() });
-    }
-
-    fn climb_on(&mut self) {
-        let Some(ladder) = self.ladder.clone() else { return };
-        match ladder.rung {
-            Rung::Interrupt | Rung::Leave => self.climb(&ladder.reason, Rung::Terminate),
-            Rung::Terminate => self.climb(&ladder.reason, Rung::Kill(1)),
-            Rung::Kill(times) if times < 3 => self.climb(&ladder.reason, Rung::Kill(times + 1)),
-            // A process in an uninterruptible wait cannot be killed; the session must not hang on it.
-            Rung::Kill(_) => self.child_exited(crate::model::Exit::Unknown),
-        }
-    }
-
-    /// Whether hello said that SIGINT raises in the main thread.
-    pub(super) fn can_interrupt(&self) -> bool {
-        matches!(&self.state.child, ChildState::Connected { hello, .. } if hello.signals.contains_key("SIGINT"))
     }
 
     pub(super) fn idle_at_agenda(&self) -> bool {
@@ -304,6 +180,7 @@ impl<W: World> Actor<W> {
     }
 }
 
-fn after(since: Now, limit: Duration) -> Micros {
+/// So long after a moment.
+pub(super) fn after(since: Now, limit: Duration) -> Micros {
     Micros(since.mono.0.saturating_add(Micros::from(limit).0))
 }

@@ -10,21 +10,26 @@
 mod actor;
 mod advance;
 mod clocks;
+mod diagnosis;
 pub mod engine;
 pub mod feed;
 pub mod handle;
+mod ladder;
 mod queue;
 mod requests;
+mod restart;
 mod sending;
+mod side;
 mod summary;
 mod tells;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 mod world;
 
-pub use actor::{Actor, Label};
+pub use actor::{Actor, Label, Manners};
 pub use feed::{Feed, FeedCursor};
 pub use handle::{Handle, Inspect, Message};
 pub use requests::Answer;
 pub use summary::{head, summary_of};
-pub use world::{Now, Telemetry, World};
+pub use world::{Inquiry, Now, Telemetry, World};

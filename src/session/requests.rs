@@ -2,11 +2,13 @@
 
 use super::Actor;
 use super::clocks::ANSWER;
+use super::ladder::{FAST, Then};
 use super::queue::{OPERATORS, Waiting};
 use super::sending::{fits, queued};
 use super::summary::head;
 use super::world::{Now, World};
 use crate::dispatcher::ToChild;
+use crate::model::diagnosis::ThreadStack;
 use crate::model::proto::{
     CommandDetail, CommandView, Completeness, ItemVerb, NameInfo, Refusal, RefusalKind, Request, Response,
 };
@@ -27,7 +29,7 @@ const BUSY: &str = "too many questions to the child are open already";
 /// How much of a command's text an answer carries.
 const SOURCE_SHOWN: usize = 1 << 20;
 
-type Reply = oneshot::Sender<Answer>;
+pub(super) type Reply = oneshot::Sender<Answer>;
 
 /// Who waits for what. That a retried request is not done twice is the server's care.
 #[derive(Debug, Default)]
@@ -42,13 +44,19 @@ pub(super) struct Desk {
 
 #[derive(Debug)]
 enum Question {
-    Interrupt { command: CommandId, reply: Option<Reply> },
+    /// One of the first three rungs of the ladder; who waits for it is known there.
+    Rung {
+        command: CommandId,
+        rung: Rung,
+    },
     Child(Reply),
+    /// For a diagnosis, which does without when this is dropped.
+    Stacks(oneshot::Sender<Vec<ThreadStack>>),
 }
 
 impl Question {
     fn refuse(self, why: &str) {
-        if let Self::Child(reply) | Self::Interrupt { reply: Some(reply), .. } = self {
+        if let Self::Child(reply) = self {
             // Whoever asked may have gone.
             let _ = reply.send(Err(not_now(why)));
         }
@@ -56,15 +64,39 @@ impl Question {
 }
 
 impl Desk {
-    /// Takes a question down. The engine's own interrupts always find a place: there is one at a time.
-    fn ask(&mut self, question: Question, now: Now) -> Result<u64, Question> {
-        let own = matches!(question, Question::Interrupt { reply: None, .. });
-        if self.questions.len() >= QUESTIONS && !own {
-            return Err(question);
+    /// Takes a client's question down.
+    fn ask(&mut self, reply: Reply, now: Now) -> Result<u64, Question> {
+        if self.questions.len() >= QUESTIONS {
+            return Err(Question::Child(reply));
         }
+        Ok(self.note(Question::Child(reply), now))
+    }
+
+    /// The ladder's question always finds a place: each of its rungs asks once.
+    pub(super) fn ask_to_end(&mut self, command: CommandId, rung: Rung, now: Now) -> u64 {
+        self.note(Question::Rung { command, rung }, now)
+    }
+
+    /// So does a diagnosis': one is under way at a time.
+    pub(super) fn ask_for_stacks(&mut self, told: oneshot::Sender<Vec<ThreadStack>>, now: Now) -> u64 {
+        self.note(Question::Stacks(told), now)
+    }
+
+    fn note(&mut self, question: Question, now: Now) -> u64 {
         self.last_question += 1;
         self.questions.insert(self.last_question, (now, question));
-        Ok(self.last_question)
+        self.last_question
+    }
+
+    /// It could not be asked.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.questions.remove(&id);
+    }
+
+    /// Somebody waits for the end of a command.
+    pub(super) fn expect(&mut self, id: CommandId, source: String, by: Origin, reply: Reply) {
+        self.sources.insert(id, (source, by));
+        self.execs.insert(id, reply);
     }
 
     /// When the question was asked that has waited longest.
@@ -91,6 +123,13 @@ impl Desk {
         self.answer(id, Response::Names { names, more });
     }
 
+    pub(super) fn stacks(&mut self, id: u64, threads: Vec<ThreadStack>) {
+        if let Some((_, Question::Stacks(told))) = self.questions.remove(&id) {
+            // The diagnosis may have been told without.
+            let _ = told.send(threads);
+        }
+    }
+
     /// The child is gone: nobody will answer.
     pub(super) fn forget_questions(&mut self) {
         for (_, (_, question)) in std::mem::take(&mut self.questions) {
@@ -104,10 +143,17 @@ impl<W: World> Actor<W> {
     pub fn asked(&mut self, by: Origin, request: Request, reply: oneshot::Sender<Answer>) {
         let answer = match request {
             Request::Exec { source, wait } => return self.exec(&by, source, wait, reply),
-            Request::Interrupt { command, .. } => return self.interrupt(by, command, reply),
+            Request::Side { source, confirmed } => return self.side(by, source, confirmed, reply),
+            Request::Why => return self.why(by, reply),
+            Request::Interrupt { command, from, to, restart } => {
+                self.interrupt(by, command, (from, to), restart, reply);
+                return self.advance();
+            }
             Request::Complete { text } => return self.question(|id| ToChild::Complete { id, text: &text }, reply),
             Request::Check { source } => return self.question(|id| ToChild::Check { id, source: &source }, reply),
             Request::Names => return self.question(|id| ToChild::Names { id }, reply),
+            Request::Restart { now } => self.restart(by, now),
+            Request::SetTimeouts { changes } => self.set_timeouts(by, &changes),
             Request::Hold => self.hold(by),
             Request::Release => self.release(by),
             Request::Items { verb, names } => self.items(&by, verb, &names),
@@ -149,6 +195,9 @@ impl<W: World> Actor<W> {
     }
 
     fn inject(&mut self, by: &Origin, source: String) -> Result<CommandId, Refusal> {
+        if self.ladder.as_ref().is_some_and(|ladder| self.asked && ladder.then() == Then::Another) {
+            return Err(not_now("another child is being started; inject it when that is there"));
+        }
         if self.state.phase == SessionPhase::Ended || self.asked || self.verdict.is_some() {
             return Err(not_now("the session is ending; nothing can be injected any more"));
         }
@@ -178,43 +227,9 @@ impl<W: World> Actor<W> {
         let _ = reply.send(Ok(Response::Command(Box::new(detail))));
     }
 
-    fn interrupt(&mut self, by: Origin, command: Option<CommandId>, reply: Reply) {
-        let refusal = match self.current {
-            None => Some("no command is running".to_owned()),
-            Some(running) if command.is_some_and(|wanted| wanted != running.id) => {
-                Some(format!("command {} is not running; command {} is", command.unwrap_or_default(), running.id))
-            }
-            Some(_) if !self.can_interrupt() => {
-                Some("this child has no handler for SIGINT: the signal could kill it".to_owned())
-            }
-            Some(running) => {
-                self.fact(EventKind::InterruptRequested { id: running.id, by: Some(by), rung: Rung::Interrupt });
-                self.ask_interrupt(running.id, Some(reply));
-                return;
-            }
-        };
-        let _ = reply.send(Err(not_now(&refusal.unwrap_or_default())));
-    }
-
-    /// Asks the child to interrupt a command, if it still runs.
-    pub(super) fn ask_interrupt(&mut self, command: CommandId, reply: Option<Reply>) {
-        let now = self.world.now();
-        let id = match self.desk.ask(Question::Interrupt { command, reply }, now) {
-            Ok(id) => id,
-            Err(question) => return question.refuse(BUSY),
-        };
-        if let Err(error) = self.world.send(&ToChild::Interrupt { id, command }) {
-            self.interrupt_answered(id, false, &error.to_string());
-        }
-    }
-
     pub(super) fn interrupt_answered(&mut self, id: u64, ok: bool, reason: &str) {
-        let Some((_, Question::Interrupt { command, reply })) = self.desk.questions.remove(&id) else { return };
-        self.fact(EventKind::InterruptAnswered { id: command, ok, reason: reason.to_owned() });
-        if let Some(reply) = reply {
-            let said = format!("command {command} is interrupted");
-            let _ = reply.send(if ok { Ok(Response::Done { said }) } else { Err(not_now(reason)) });
-        }
+        let Some((_, Question::Rung { command, rung })) = self.desk.questions.remove(&id) else { return };
+        self.rung_answered(command, rung, ok, reason);
     }
 
     fn question<'a>(&mut self, frame: impl FnOnce(u64) -> ToChild<'a>, reply: Reply) {
@@ -223,7 +238,7 @@ impl<W: World> Actor<W> {
             return;
         }
         let now = self.world.now();
-        let id = match self.desk.ask(Question::Child(reply), now) {
+        let id = match self.desk.ask(reply, now) {
             Ok(id) => id,
             Err(question) => return question.refuse(BUSY),
         };
@@ -240,7 +255,10 @@ impl<W: World> Actor<W> {
             if now.mono.since(oldest.get().0.mono) < Micros::from(ANSWER) {
                 return;
             }
-            oldest.remove().1.refuse("the child has not answered: something in it keeps Python from running");
+            match oldest.remove().1 {
+                Question::Rung { command, rung } => self.rung_unanswered(command, rung),
+                question => question.refuse("the child has not answered: something in it keeps Python from running"),
+            }
         }
     }
 
@@ -315,7 +333,7 @@ impl<W: World> Actor<W> {
         self.fault.get_or_insert_with(|| "killed by an operator".to_owned());
         self.skip_planned("the item was killed");
         if self.running_belongs_to_item() {
-            self.interrupt_running("an operator killed the item");
+            self.end_command("an operator killed the item", FAST);
         }
     }
 
@@ -346,13 +364,13 @@ impl<W: World> Actor<W> {
             self.fault.get_or_insert_with(|| "the session was stopped".to_owned());
         }
         if self.current.is_some() {
-            self.interrupt_running("asked to stop now");
+            self.end_command("asked to stop now", FAST);
         } else if self.alive {
             self.leave("asked to stop now");
         }
     }
 
-    fn refuse_if_over(&self) -> Result<(), Refusal> {
+    pub(super) fn refuse_if_over(&self) -> Result<(), Refusal> {
         match self.state.phase {
             SessionPhase::Ended => Err(not_now("the session is over")),
             _ => Ok(()),
@@ -398,19 +416,19 @@ fn change(verb: ItemVerb, status: ItemStatus) -> Change {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every verb gives an answer, which may be a refusal")]
-fn done(said: &str) -> Answer {
+pub(super) fn done(said: &str) -> Answer {
     Ok(Response::Done { said: said.to_owned() })
 }
 
-fn disk_full() -> Refusal {
+pub(super) fn disk_full() -> Refusal {
     let message = "nothing can be changed while the journal cannot be written: the disk is full or failing".into();
     Refusal { kind: RefusalKind::Failed, message }
 }
 
-fn not_now(message: &str) -> Refusal {
+pub(super) fn not_now(message: &str) -> Refusal {
     Refusal { kind: RefusalKind::NotNow, message: message.to_owned() }
 }
 
-fn invalid(message: &str) -> Refusal {
+pub(super) fn invalid(message: &str) -> Refusal {
     Refusal { kind: RefusalKind::Invalid, message: message.to_owned() }
 }

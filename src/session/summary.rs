@@ -67,6 +67,9 @@ impl<W: World> Inspect for Actor<W> {
             not_keeping: telemetry.not_keeping,
             usage: telemetry.usage,
             clients: telemetry.clients,
+            ladder: self.ladder_view(),
+            rungs: self.rungs(),
+            side_eval: self.label.manners.side_eval,
             ..summary_of(&self.state, &self.job, &self.label, self.world.now().wall, &self.running_source)
         }
     }

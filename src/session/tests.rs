@@ -1,5 +1,11 @@
 //! The actor against an outside that is scripted, with a clock that only the test moves.
 
+mod ladder;
+mod looking_in;
+mod restart;
+mod side;
+mod timeouts;
+
 use super::*;
 use crate::agenda::StoredAgenda;
 use crate::dispatcher::{ChannelError, FromChild, ToChild};
@@ -22,6 +28,7 @@ struct Script {
     signals: Vec<i32>,
     killed: u32,
     looked_for: Vec<String>,
+    inquiries: Vec<Inquiry>,
     job: Arc<Job>,
 }
 
@@ -78,6 +85,9 @@ impl World for Script {
     fn telemetry(&self) -> Telemetry {
         Telemetry::default()
     }
+    fn diagnose(&mut self, inquiry: Inquiry) {
+        self.inquiries.push(inquiry);
+    }
 }
 
 fn job(items: u32) -> Job {
@@ -99,6 +109,8 @@ fn job(items: u32) -> Job {
 
 struct Stage {
     actor: Actor<Script>,
+    /// Whether what the child does is not found out until the test says so.
+    puzzled: bool,
 }
 
 impl Stage {
@@ -113,15 +125,26 @@ impl Stage {
         let world = Script { job: Arc::clone(&job), seq, now: start, ..Script::default() };
         let mut actor = Actor::new(world, job, Box::<StoredAgenda>::default(), state, Label::default());
         actor.begin(1);
-        Self { actor }
+        Self { actor, puzzled: false }
     }
 
     /// Starts the child that the actor wants, up to its hello.
     fn connect(&mut self) {
+        self.connect_as(&[]);
+    }
+
+    /// The same, with a child that can do more than be interrupted.
+    fn connect_as(&mut self, features: &[&str]) {
         assert!(self.actor.child_starting(vec!["python3".into()], "/".into(), vec!["init".into()]));
         self.actor.child_spawned(100, 1);
-        let hello = Hello { pid: 100, signals: [("SIGINT".into(), "interrupt".into())].into(), ..Hello::default() };
-        self.actor.child_connected(Box::new(hello));
+        let signals = [("SIGINT".into(), "interrupt".into())].into();
+        let features = features.iter().map(ToString::to_string).collect();
+        self.actor.child_connected(Box::new(Hello { pid: 100, signals, features, ..Hello::default() }));
+    }
+
+    /// The last frame that the child was sent.
+    fn last_sent(&mut self) -> serde_json::Value {
+        self.actor.world().sent.last().cloned().unwrap_or_default()
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -129,6 +152,16 @@ impl Stage {
         now.wall.0 += seconds * 1_000_000;
         now.mono.0 += seconds * 1_000_000;
         self.actor.tick();
+        if !self.puzzled {
+            self.find_out();
+        }
+    }
+
+    /// Answers whatever wants to know what the child is doing.
+    fn find_out(&mut self) {
+        for inquiry in std::mem::take(&mut self.actor.world().inquiries) {
+            self.actor.diagnosed(looking_in::found_out(inquiry));
+        }
     }
 
     /// The text of the command that runs.

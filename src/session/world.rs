@@ -1,8 +1,10 @@
 //! What the actor does to the outside, as a trait: the engine is the real one, tests bring one with a clock of their own.
 
 use crate::dispatcher::{ChannelError, ToChild};
-use crate::model::{CommandId, EventKind, Generation, ItemSpec, Marks, Micros, Phase, UsagePoint};
+use crate::model::diagnosis::{SessionEvidence, ThreadStack, Trigger};
+use crate::model::{CommandId, EventKind, Exit, Generation, Hello, ItemSpec, Marks, Micros, Phase, UsagePoint};
 use crate::store::Recorded;
+use tokio::sync::oneshot;
 
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +28,23 @@ pub struct Telemetry {
     pub usage: Option<UsagePoint>,
     /// How many clients are connected.
     pub clients: u32,
+}
+
+/// What the actor knows when it wants to know what the child is doing.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// Who wants to know.
+    pub trigger: Trigger,
+    /// What the session itself knows.
+    pub session: SessionEvidence,
+    /// What the child said of itself, while it is connected.
+    pub hello: Option<Box<Hello>>,
+    /// How the last child ended, if none lives.
+    pub exit: Exit,
+    /// Where the child's own answer will come from, if it was asked.
+    pub inside: Option<oneshot::Receiver<Vec<ThreadStack>>>,
+    /// The running command's text: its lines are in no file.
+    pub source: String,
 }
 
 /// The outside. Nothing here waits.
@@ -73,4 +92,8 @@ pub trait World {
 
     /// What is known beside the events.
     fn telemetry(&self) -> Telemetry;
+
+    /// Finds out, without keeping anybody waiting, what the child is doing. The outside calls
+    /// [`super::Actor::diagnosed`] when it has, in bounded time; a new inquiry takes the place of one before.
+    fn diagnose(&mut self, inquiry: Inquiry);
 }

@@ -68,7 +68,7 @@ impl Replay {
 
     fn start(sound: Sound, folder: &Folder, unpacked: Option<Unpacked>) -> Result<Arc<Self>, StoreError> {
         let Sound { job, prompt, recovered, journal, notes } = sound;
-        let label = Label { session: folder.id().to_owned(), prompt };
+        let label = Label { session: folder.id().to_owned(), prompt, ..Label::default() };
         let pages = Recorded::new(folder, Arc::clone(&journal));
         let reel = Reel::new(folder, journal, recovered.into());
         let output = OutputReader::open(folder);

@@ -6,6 +6,12 @@ use crate::backend::{ChildArgs, DispatcherSettings, PythonChildBackEnd, StdinMod
 use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned};
 use crate::dispatcher::{Listener, Secret, Welcome};
 use crate::model::Generation;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::{fs, io};
+
+/// Tells the bootstrapper where stacks are to be written when it gets SIGUSR1.
+const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 
 /// Launches a child; what goes wrong is told to the actor.
 pub(super) async fn launch(actor: &mut Actor<Outside>, generation: Generation) {
@@ -22,7 +28,7 @@ pub(super) async fn launch(actor: &mut Actor<Outside>, generation: Generation) {
         return actor.world().forget_child();
     }
     tracing::info!(%generation, program = %args.program.display(), "starting the child");
-    let spec = spec(args, actor.world().marker());
+    let spec = spec(args, actor.world());
     actor.world().spawn(spec);
 }
 
@@ -52,20 +58,32 @@ async fn prepare(world: &mut Outside) -> Result<(ChildArgs, Vec<String>), String
     world.arrival = Some(arrival);
     world.refusals = Some(refusals);
     back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
+    empty_stack_file(&world.stack_file()).map_err(|error| format!("no file for the child's stacks: {error}"))?;
     back_end.get_subprocess_args(port).map_err(|error| error.to_string())
 }
 
-fn spec(args: ChildArgs, marker: &str) -> SpawnSpec {
+fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
     let mut env = args.env;
-    env.push((MARKER.into(), marker.into()));
+    env.push((MARKER.into(), world.marker().into()));
+    env.push((STACK_FILE.into(), world.stack_file().into()));
     let inherit_stdin = matches!(args.stdin, StdinMode::Inherit);
     SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, inherit_stdin }
+}
+
+/// A new file for each child: what another one wrote is not its own. Its folder is private, and goes with the session.
+fn empty_stack_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 /// Begins to read its output, and has it guarded.
 fn take(world: &mut Outside, spawned: Spawned) -> Result<(u32, u64), String> {
     let (pid, start_time) = (spawned.process.pid(), spawned.process.start_time());
     world.guard(pid, start_time);
+    world.mark_memory(pid);
     let captured = world.capture(spawned.stdout, spawned.stderr);
     world.process = Some(spawned.process);
     captured.map_err(|error| format!("the child's output cannot be read: {error}")).map(|()| (pid, start_time))

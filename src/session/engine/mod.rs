@@ -6,16 +6,17 @@
 
 mod last_words;
 mod launch;
+mod looking_in;
 mod outside;
 
-use super::actor::{Actor, Label};
+use super::actor::{Actor, Label, Manners};
 use super::feed::Feed;
 use super::handle::{Handle, Message};
 use crate::agenda::StoredAgenda;
 use crate::backend::Recipe;
 use crate::child::{self, SpawnError, Spawned};
 use crate::dispatcher::{Arrival, ChannelError, FromChild};
-use crate::model::{Exit, Job, Micros, RefusedPeer, State};
+use crate::model::{Diagnosis, Exit, Job, Micros, RefusedPeer, State};
 use crate::store::{self, Folder, Journal, StoreError};
 use outside::Outside;
 use std::future::pending;
@@ -103,7 +104,7 @@ impl Engine {
         let linger = options.linger;
         let feed = Feed::default();
         let (handle, inbox) = Handle::new(Arc::clone(&job), feed.clone());
-        let label = Label { session: options.folder.id().to_owned(), prompt: options.recipe.prompt.clone() };
+        let label = label(&options);
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
             let _lock = lock;
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
@@ -136,6 +137,12 @@ impl Engine {
     }
 }
 
+fn label(options: &Options) -> Label {
+    let recipe = &options.recipe;
+    let manners = Manners { rungs: recipe.rungs.clone(), cancel: recipe.cancel.clone(), side_eval: recipe.side_eval };
+    Label { session: options.folder.id().to_owned(), prompt: recipe.prompt.clone(), manners }
+}
+
 /// A session that has ended is gone on with only if items are left.
 fn refuse_if_over(id: &str, state: &State, job: &Job) -> Result<(), EngineError> {
     let Some(ended) = &state.ended else { return Ok(()) };
@@ -151,6 +158,7 @@ enum Input {
     Word(Result<FromChild, ChannelError>),
     Spawned(Result<Spawned, SpawnError>),
     LookedFor(Vec<String>),
+    Diagnosed(Box<Diagnosis>),
     Exited(Exit),
     Arrived(Arrival),
     Refused(RefusedPeer),
@@ -175,6 +183,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Word(word) => words(&mut actor, word),
             Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
             Input::LookedFor(missing) => actor.outputs_looked_for(&missing),
+            Input::Diagnosed(diagnosis) => actor.diagnosed(diagnosis),
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Arrived(arrival) => {
                 actor.world().channel = Some(arrival.channel);
@@ -217,6 +226,10 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         missing = async { match &mut world.looking { Some(looking) => looking.await, None => pending().await } } => {
             world.looking = None;
             Input::LookedFor(missing)
+        }
+        diagnosis = async { match &mut world.diagnosing { Some(diagnosing) => diagnosing.await, None => pending().await } } => {
+            world.diagnosing = None;
+            Input::Diagnosed(Box::new(diagnosis))
         }
         Some(arrival) = async { match &mut world.arrival { Some(arrival) => arrival.await.ok(), None => pending().await } } => {
             world.arrival = None;

@@ -1,12 +1,15 @@
 //! The real outside: the journal on disk, the child's channel, process and pipes, the clocks.
 
 use super::super::feed::Feed;
-use super::super::world::{Now, Telemetry, World};
-use super::Options;
+use super::super::world::{Inquiry, Now, Telemetry, World};
+use super::{Options, looking_in};
 use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{self, Capture, Guardian, Process, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture};
+use crate::diagnose::{Diagnoser, MemoryMark};
 use crate::dispatcher::{Arrival, Channel, ChannelError, Listener, Refusals, ToChild};
-use crate::model::{CommandId, EventKind, Generation, ItemSpec, Job, Marks, Micros, Phase, State, Stream, UsagePoint};
+use crate::model::{
+    CommandId, Diagnosis, EventKind, Generation, ItemSpec, Job, Marks, Micros, Phase, State, Stream, UsagePoint,
+};
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, clock};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -34,6 +37,8 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) type Spawning = Pin<Box<dyn Future<Output = Result<Spawned, SpawnError>> + Send>>;
 /// A look for files on its way; gives those that are not there.
 pub(super) type Looking = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
+/// A diagnosis on its way.
+pub(super) type Diagnosing = Pin<Box<dyn Future<Output = Diagnosis> + Send>>;
 
 /// When output last came; written by the reading threads.
 #[derive(Debug, Default)]
@@ -55,6 +60,11 @@ pub(super) struct Outside {
     pub(super) spawning: Option<Spawning>,
     /// The look for an item's files that is under way.
     pub(super) looking: Option<Looking>,
+    /// The diagnosis that is under way.
+    pub(super) diagnosing: Option<Diagnosing>,
+    diagnoser: Diagnoser,
+    /// Taken when this child was started.
+    memory: MemoryMark,
     guardian: Guardian,
     /// Done when the guardian has ended, which it never should before us.
     pub(super) unguarded: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -120,6 +130,9 @@ impl Outside {
             spawner: Arc::new(Spawner::start()?),
             spawning: None,
             looking: None,
+            diagnosing: None,
+            diagnoser: Diagnoser::default(),
+            memory: MemoryMark::default(),
             unguarded: Some(Box::pin(guardian.ended()?)),
             guardian,
             guardian_command: options.guardian,
@@ -280,6 +293,16 @@ impl Outside {
         self.hang_up();
         self.spawning = None;
         self.process = None;
+    }
+
+    /// Where this child's stacks are written when it is signalled to.
+    pub(super) fn stack_file(&self) -> PathBuf {
+        self.runtime.join("stacks")
+    }
+
+    /// Remembers how much memory trouble there was before this child.
+    pub(super) fn mark_memory(&mut self, pid: u32) {
+        self.memory = MemoryMark::of(pid);
     }
 
     // ---- clocks -------------------------------------------------------------------------------------------------
@@ -466,5 +489,13 @@ impl World for Outside {
             usage: self.usage,
             clients: self.clients,
         }
+    }
+
+    fn diagnose(&mut self, inquiry: Inquiry) {
+        let process = self.process.as_ref().map(Process::id);
+        let (memory, stack_file) = (self.memory.clone(), self.stack_file());
+        let asked = looking_in::question(inquiry, process, memory, stack_file, self.folder.id());
+        let diagnoser = self.diagnoser.clone();
+        self.diagnosing = Some(Box::pin(async move { diagnoser.diagnose(asked.await).await }));
     }
 }
