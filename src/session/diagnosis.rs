@@ -14,6 +14,7 @@ use crate::model::diagnosis::{
 };
 use crate::model::proto::Response;
 use crate::model::{ChildState, Diagnosis, EventKind, Exit, Micros, Origin, SessionPhase};
+use std::io;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -176,7 +177,7 @@ impl<W: World> Actor<W> {
 /// Leaves out what makes a diagnosis longer than so many bytes of JSON, and says so: locals first, then the middle of
 /// stacks, then threads.
 fn trim(diagnosis: &mut Diagnosis, limit: usize) {
-    let fits = |diagnosis: &Diagnosis| serde_json::to_string(diagnosis).is_ok_and(|text| text.len() <= limit);
+    let fits = |diagnosis: &Diagnosis| serde_json::to_writer(Room(limit), diagnosis).is_ok();
     if fits(diagnosis) {
         return;
     }
@@ -200,5 +201,19 @@ fn trim(diagnosis: &mut Diagnosis, limit: usize) {
         diagnosis.stacks.threads.clear();
         diagnosis.processes.truncate(1);
         diagnosis.missing.truncate(CUTS.len());
+    }
+}
+
+/// So many bytes that may be written and are not kept.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

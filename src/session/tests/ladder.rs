@@ -189,6 +189,9 @@ fn a_killed_child_is_started_again_if_that_was_asked_for_and_nothing_is_told_twi
     assert_eq!(stage.status(0), ItemStatus::Retrying);
     assert_eq!(stage.actor.world().launched, [Generation(1), Generation(2)]);
     stage.connect_as(ALL);
+    stage.finish_until("two 2");
+    stage.finish();
+    stage.pass(0);
     stage.finish_until("close");
     stage.finish();
     stage.exit(0);

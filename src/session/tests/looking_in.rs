@@ -95,8 +95,8 @@ fn what_is_too_long_for_a_line_is_left_out_and_said_so() {
     let mut diagnosis = found_out(inquiry);
     let locals = Some([("x".to_owned(), "\u{1}".repeat(1 << 10))].into());
     let frame = Frame { file: "f".repeat(900), locals, ..Frame::default() };
-    let thread = ThreadStack { frames: vec![frame; 1000], ..ThreadStack::default() };
-    diagnosis.stacks.threads = vec![thread; 100];
+    let thread = ThreadStack { frames: vec![frame; 500], ..ThreadStack::default() };
+    diagnosis.stacks.threads = vec![thread; 10];
     stage.actor.diagnosed(diagnosis);
     let events = stage.actor.world().events.clone();
     let last = events.iter().rev().find(|event| matches!(event.kind, EventKind::Diagnosed { .. })).expect("saved");
