@@ -479,6 +479,27 @@ pub enum Completeness {
     Invalid,
 }
 
+/// One name of the commands' namespace; what can be told of it without running code of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NameInfo {
+    /// The name.
+    pub name: String,
+    /// Its value's type, with the module for one that is neither built in nor of the namespace.
+    pub kind: String,
+    /// What it takes in memory, in bytes, without what it refers to; an array's elements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Its `len`, of a built-in container or text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// An array's shape, as Python shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
+    /// Whether it is a module.
+    pub module: bool,
+}
+
 /// Rows of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {

@@ -447,7 +447,7 @@ impl<W: World> Actor<W> {
             FromChild::InterruptResult { id, ok, reason } => self.interrupt_answered(id, ok, &reason),
             FromChild::Completions { id, start, matches } => self.desk.completions(id, start, matches),
             FromChild::Checked { id, state, message } => self.desk.checked(id, state, message),
-            FromChild::Heartbeat { .. } | FromChild::Stacks { .. } | FromChild::Unknown => {}
+            FromChild::Heartbeat { .. } | FromChild::Stacks { .. } | FromChild::Names { .. } | FromChild::Unknown => {}
             FromChild::Knock { .. } | FromChild::Prove { .. } | FromChild::Hello(_) => {
                 self.channel_broken("it introduced itself again");
             }
