@@ -1209,7 +1209,7 @@ def waiting_in_library(frames):
         # Not for a notice, but for the lock that goes with it.
         return waiting_for_lock(lock_of(own), names), None
     kinds = [type_name(kind) for kind in TYPE_MRO(type(asked)) if TYPE_MODULE(kind) in WAITERS]
-    kind = kinds[0].strip("_") if kinds else type_name(type(asked))
+    kind = kinds[0].strip("_") if kinds else kind_of(asked)
     attributes = plain_attributes(asked)
     owner = {"Thread": attributes.get("_ident", attributes.get("_Thread__ident")), "ModuleLock": attributes.get("owner")}
     return wait_for(asked, kind, names, owner.get(kind)), lock_of(own)
@@ -1272,7 +1272,7 @@ def names_of(namespace):
 
 def name_info(name, value):
     kind = type(value)
-    info = {"name": bounded(name, 200), "kind": bounded(full_type_name(kind), 200), "size": None, "length": None,
+    info = {"name": bounded(name, 200), "kind": bounded(kind_of(value), 200), "size": None, "length": None,
             "shape": None, "module": kind is types.ModuleType}
     if kind in SIZED:
         info["length"] = len(value)
@@ -1289,7 +1289,11 @@ def name_info(name, value):
     return info
 
 
-def full_type_name(kind):
+def kind_of(value):
+    """Its type's name, with the module where that tells something."""
+    kind = type(value)
+    if PY2 and kind is types.InstanceType:  # of an old-style class, which only C looks up
+        return value.__class__.__name__
     name = type_name(kind)
     try:
         module = TYPE_MODULE(kind)
