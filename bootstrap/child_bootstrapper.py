@@ -6,7 +6,8 @@ engine over loopback, both ends prove the session's secret, and from then on it 
 it is sent, one after another, and tells what became of them.
 
 What lives here, from top to bottom: arguments and secret; text and JSON; the channel (frames, proof);
-output; descriptions of exceptions and stacks; compiling; completion and checking; the Executor; start.
+output; descriptions of exceptions and stacks; locks; names; compiling; completion and checking; the host's
+own SIGINT handler; the Executor; start.
 
 What must stay true, and why:
 
@@ -20,7 +21,10 @@ What must stay true, and why:
   answers and beats until the main thread asks for the lead back.  Between bursts it is parked; when
   nothing runs, nothing wakes up.
 * A command's end is told only after all its output is flushed: the engine slices output by it.
-* A KeyboardInterrupt may be raised in the user's code only, never in ours: see ``user_code_on_top``.
+* A KeyboardInterrupt may be raised in the user's code only, never in ours: see ``user_code_on_top``.  The same
+  goes for ``Cancelled``, which also comes where signals do not get through: see ``close_window``.
+* Looking in (stacks without locals, locks, names) runs no code of the user's, not even a property.
+* What runs beside the main thread is on threads of its own: whatever it does, the channel is read.
 * What user code does (replace sys.stdout, close 0-2, fork, raise anything) ends a command, not the channel.
 * All text sent is bounded and is valid Unicode: a lone surrogate would be a malformed frame.
 """
@@ -56,6 +60,7 @@ import atexit
 import binascii
 import codeop
 import collections
+import dis
 import errno
 import fcntl
 import hashlib
@@ -95,6 +100,8 @@ GRACE = 0.02  # how long a command runs before the follower takes the lead
 EXIT_SECONDS = 2.0  # how long a host may sit on our SystemExit before the process is ended
 FLUSH_SECONDS = 1.0
 UNSEEN_SECONDS = 0.1  # after which an interrupt that Python has not noticed is sent once more
+CANCEL_SECONDS = 5.0  # after which a host's cancel is said to hang
+MAX_BESIDE = 4  # of side commands, and as many of cancels, at once
 
 KIB = 1024
 MAX_TEXT = 4 * KIB  # of a status, path, failure, note
@@ -107,6 +114,12 @@ MAX_CHAIN = 20
 MAX_EXCEPTIONS = 100  # chains and groups together: a group of groups grows as a power
 DESCRIBE_SECONDS = 2.0  # after which no further __repr__ of a local is begun
 MAX_STACK_FRAMES = 4000
+MAX_LOCK_FRAMES = 2000  # that are looked at for locks
+MAX_LOCKS = 50  # of one thread
+MAX_PARSED = 20  # files that are parsed to see where they take locks
+MAX_PARSED_SIZE = 1024 * KIB
+LOCK_SECONDS = 0.5  # after which no further file is parsed
+MAX_NAMES = 1000
 MAX_MATCHES = 200
 MAX_KEPT_COMMANDS = 1000
 MAX_KEPT_SOURCE = 16 * 1024 * KIB
@@ -129,6 +142,7 @@ else:
 
 # Bound here so that a user's monkey patch (gevent, freezegun) cannot reach the channel.
 getpid, sleep, new_lock, get_ident = os.getpid, time.sleep, _thread.allocate_lock, _thread.get_ident
+new_thread = _thread.start_new_thread
 pack_length = struct.Struct(">I").pack
 unpack_length = struct.Struct(">I").unpack_from
 
@@ -157,6 +171,27 @@ def user_code_on_top(frame):
             return frame.f_code in GATES
         frame = frame.f_back
     return True
+
+
+class Cancelled(BaseException):
+    """Ends a command that the operator wants ended: no KeyboardInterrupt and no Exception, so what catches those does not stop it."""
+
+    __module__ = "childminder"
+    flying = False  # sent as an asynchronous exception, and not yet raised
+
+    def __init__(self, *args):
+        Cancelled.flying = False
+        BaseException.__init__(self, *args)
+
+
+def find_set_async():
+    """A function (thread, exception or None): raises it there, as soon as that thread runs Python, or takes that back."""
+    try:
+        function = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        function.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
+    except Exception:  # no ctypes, or PyPy
+        return None
+    return lambda ident, exception: function(ident, None if exception is None else id(exception))
 
 
 # --- Text and JSON -----------------------------------------------------------------------------------
@@ -633,7 +668,7 @@ class Describer(object):
             return u"<%s skipped>" % what
         try:
             return bounded(function(value), limit)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Cancelled):
             self.tired = True
             return u"<%s interrupted>" % what
         except:  # noqa: E722
@@ -849,26 +884,424 @@ def threads_now(with_locals, main_ident, limit):
     # Not threading.enumerate(): its lock may be held by the very thread that hangs.
     known, threads, left = dict(threading._active), [], MAX_STACK_FRAMES
     stacks = sorted(sys._current_frames().items(), key=lambda item: item[0] != main_ident)
-    for ident, frame in stacks:
-        pairs = []
-        while frame is not None and len(pairs) < 100000:
-            pairs.append((frame, frame.f_lineno))
-            frame = frame.f_back
-        pairs.reverse()
-        of_user = [index for index, pair in enumerate(pairs) if pair[0].f_globals is not OURS]
-        if ident == main_ident and of_user:
-            # The host's frames and ours below the command say nothing about the command.
-            running = [index for index, pair in enumerate(pairs) if pair[0].f_code in GATES]
-            if running:
-                pairs = pairs[running[-1] + 1:] or pairs
-        thread = known.get(ident)
+    walked = [(ident, frames_of(frame)) for ident, frame in stacks]
+    waits, holds = locks_of(walked)
+    for ident, pairs in walked:
+        own = plain_attributes(known.get(ident))
+        name = own.get("_name", own.get("_Thread__name", OWN_THREADS.get(ident)))
+        pairs, ours = without_machinery(pairs)
         frames = describer.frames(pairs, with_locals) if left > 0 else []
         left -= len(frames)
         threads.append({
-            "ident": ident, "name": bounded(getattr(thread, "name", None) or "", 200), "main": ident == main_ident,
-            "daemon": bool(getattr(thread, "daemon", False)), "frames": frames,
+            "ident": unsigned(ident), "tid": plain_number(own.get("_native_id", OWN_TIDS.get(ident))),
+            "name": bounded(name if type(name) in (str, text_type) else "", 200), "main": ident == main_ident,
+            "daemon": bool(plain_number(own.get("_daemonic", own.get("_Thread__daemonic", ident in OWN_THREADS)))),
+            "ours": ours and ident != main_ident, "waits": waits.get(ident), "holds": holds.get(ident, []),
+            "frames": frames,
         })
     return threads
+
+
+def frames_of(frame):
+    """(frame, line) of a stack, outermost first."""
+    pairs = []
+    while frame is not None and len(pairs) < 100000:
+        pairs.append((frame, frame.f_lineno))
+        frame = frame.f_back
+    pairs.reverse()
+    return pairs
+
+
+def without_machinery(pairs):
+    """(the frames that tell something, whether the thread is ours): the host's and ours below a command do not."""
+    if any(frame.f_globals is not OURS for frame, _ in pairs):
+        running = [index for index, pair in enumerate(pairs) if pair[0].f_code in GATES]
+        if running:
+            return pairs[running[-1] + 1:] or pairs, False
+    first = next((frame for frame, _ in pairs if frame.f_globals.get("__name__") != "threading"), None)
+    return pairs, first is not None and first.f_globals is OURS
+
+
+def unsigned(number):
+    """An identifier as the wire has it; some systems have negative ones."""
+    return int(number) & (2 ** 64 - 1)
+
+
+def plain_number(value):
+    return value if type(value) in integer_types or type(value) is bool else None
+
+
+# Threads that Python's own list does not know: {ident: name} and {ident: the system's number}.
+OWN_THREADS, OWN_TIDS = {}, {}
+
+
+def start_thread(name, function, *arguments):
+    """Not a threading.Thread, whose start() waits for the thread, and would for ever under a monkey patch."""
+    def run():
+        ident = get_ident()
+        OWN_THREADS[ident] = name
+        if hasattr(_thread, "get_native_id"):
+            OWN_TIDS[ident] = _thread.get_native_id()
+        try:
+            function(*arguments)
+        finally:
+            OWN_THREADS.pop(ident, None)
+            OWN_TIDS.pop(ident, None)
+
+    new_thread(run, ())
+
+
+# --- Locks -------------------------------------------------------------------------------------------
+# What can be told of objects without running code of the user's: by descriptors of C's, asked of the type itself.
+
+TYPE_DICT, TYPE_MRO = type.__dict__["__dict__"].__get__, type.__dict__["__mro__"].__get__
+TYPE_NAME, TYPE_MODULE = type.__dict__["__name__"].__get__, type.__dict__["__module__"].__get__
+DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
+# An object's own dictionary, a class's, and (3.13) a function's locals.
+MAPPINGS = (dict, type(type.__dict__), (lambda: type(sys._getframe().f_locals))())
+LOCK, RLOCK, CONDITION = type(new_lock()), type(threading.RLock()), type(threading.Condition())
+RLOCK_REPR = re.compile(r"owner=(-?\d+) count=(\d+)")
+# Whose frames on top of a stack are a wait that user code asked for, and those below that are only how a thread begins.
+IMPORTERS = ("importlib._bootstrap", "_frozen_importlib")
+WAITERS = IMPORTERS + ("threading", "queue", "Queue", "concurrent.futures._base", "concurrent.futures.thread")
+BEGINNERS = ("run", "_bootstrap", "_bootstrap_inner", "__bootstrap", "__bootstrap_inner", "_worker")
+WITH_OPS = [op for op in (dis.opmap.get("SETUP_WITH"), dis.opmap.get("BEFORE_WITH")) if op is not None and op < 256]
+LOAD_SPECIAL, CALL = dis.opmap.get("LOAD_SPECIAL"), dis.opmap.get("CALL")  # which 3.14 has instead
+SCOPES = tuple(getattr(ast, name) for name in ("FunctionDef", "AsyncFunctionDef", "ClassDef") if hasattr(ast, name))
+TRIES = tuple(getattr(ast, name) for name in ("Try", "TryStar", "TryFinally") if hasattr(ast, name))
+CHAIN = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+
+
+def type_name(kind):
+    name = TYPE_NAME(kind)
+    return name if type(name) is str else "?"
+
+
+def plain_attributes(value):
+    """An object's own attributes."""
+    for kind in TYPE_MRO(type(value)):
+        found = TYPE_DICT(kind).get("__dict__")
+        if found is not None:
+            own = found.__get__(value) if type(found) in DESCRIPTORS else None
+            return own if type(own) in MAPPINGS else {}
+    return {}
+
+
+def attribute(value, name):
+    """value.name, where finding it runs no code; else None."""
+    kinds = TYPE_MRO(type(value))
+    names = [name]
+    if name.startswith("__") and not name.endswith("__"):
+        names = ["_%s%s" % (type_name(kind).lstrip("_"), name) for kind in kinds]
+    for name in names:
+        for place in [plain_attributes(value)] + [TYPE_DICT(kind) for kind in kinds]:
+            if name in place:
+                found = place[name]
+                return found.__get__(value) if type(found) is types.MemberDescriptorType else found
+    return None
+
+
+def resolve(frame, names):
+    """What a chain of names stands for in a frame, or None."""
+    for scope in (frame.f_locals, frame.f_globals):
+        if names and type(scope) in MAPPINGS and names[0] in scope:
+            value = scope[names[0]]
+            for name in names[1:]:
+                value = attribute(value, name)
+            return value
+    return None
+
+
+def dotted(node):
+    """The names of `a.b.c`; none for what is not so simple."""
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (names + [node.id])[::-1] if isinstance(node, ast.Name) else []
+
+
+def lock_of(value):
+    """The lock that a lock or condition comes down to."""
+    if type(value) is CONDITION:
+        own = plain_attributes(value)
+        value = own.get("_lock", own.get("_Condition__lock"))
+    return value if type(value) in (LOCK, RLOCK) else None
+
+
+def lock_state(lock):
+    """(whether somebody has it, who if it knows)"""
+    if type(lock) is LOCK:
+        return lock.locked(), None
+    if PY2:
+        owner = plain_attributes(lock).get("_RLock__owner")
+        return owner is not None, owner
+    owner, count = RLOCK_REPR.search(repr(lock)).groups()
+    return int(count) > 0, int(owner)
+
+
+def wait_for(target, kind, name, owner=None):
+    owner = plain_number(owner)
+    return {"lock": unsigned(id(target)), "kind": bounded(kind, 100), "name": bounded(name, 200),
+            "owner": None if owner is None else unsigned(owner)}
+
+
+def source_line(frame):
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
+
+
+def module_of(frame):
+    name = frame.f_globals.get("__name__") if type(frame.f_globals) is dict else None
+    return name if type(name) is str else ""
+
+
+class Blocks(object):
+    """Where sources take locks and give them back; each file is parsed once, and only so many are."""
+
+    def __init__(self):
+        self.files = {}
+        self.deadline = monotonic() + LOCK_SECONDS
+
+    def of_file(self, frame):
+        """(first line, first line of the body, its last line, node) of its blocks, outer before inner."""
+        filename = frame.f_code.co_filename
+        if filename not in self.files:
+            found = self.files[filename] = []
+            if len(self.files) <= MAX_PARSED and monotonic() < self.deadline:
+                try:
+                    lines = linecache.getlines(filename, frame.f_globals)
+                    if sum(map(len, lines)) <= MAX_PARSED_SIZE:
+                        found.extend(self.parse("".join(lines)))
+                except Exception:
+                    pass
+        return self.files[filename]
+
+    @staticmethod
+    def parse(source):
+        for node in ast.walk(compile(source, CHECKED, "exec", ast.PyCF_ONLY_AST, True)):
+            if isinstance(node, SCOPES + TRIES + (ast.With,)):
+                last = node.body[-1]
+                end = getattr(last, "end_lineno", None) or max(getattr(part, "lineno", 0) for part in ast.walk(last))
+                yield node.lineno, node.body[0].lineno, end, node
+
+    def around(self, frame):
+        """(line, expression, whether it is only being taken) of what is taken around a frame's line, outermost first."""
+        code, line, taken = frame.f_code, frame.f_lineno, []
+        if code.co_name.startswith("<") and code.co_name != "<module>":
+            return []  # a comprehension's or lambda's line is also its function's
+        place = entering(code, frame.f_lasti)
+        blocks = [block for block in self.of_file(frame) if block[0] <= line <= block[2]]
+        if code.co_name != "<module>":
+            own = [index for index, block in enumerate(blocks)
+                   if isinstance(block[3], SCOPES) and block[3].name == code.co_name]
+            blocks = blocks[own[-1] + 1:] if own else []
+        for start, body, _, node in blocks:
+            if isinstance(node, SCOPES):
+                break
+            header = line < body or start == body == line and place is not None
+            if isinstance(node, ast.With) and (not header or place is not None):
+                taken += [(item.context_expr, header) for item in getattr(node, "items", None) or [node]]
+            elif isinstance(node, TRIES) and not header:
+                taken += [(expression, False) for expression in released(node)]
+        headers = [index for index, (_, header) in enumerate(taken) if header]
+        headers = [index for index in headers if taken[index][0].lineno == line] or headers
+        now = headers[place % len(headers)] if headers else len(taken)
+        return [(expression.lineno, expression, index == now) for index, (expression, _) in enumerate(taken[:now + 1])]
+
+
+def released(node):
+    """The X of each `X.release()` that a try's `finally` says."""
+    for statement in node.finalbody:
+        call = getattr(statement, "value", None)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "release":
+            yield call.func.value
+
+
+def entering(code, at):
+    """Which of its line's `with` the code is just entering, from 0; None when it does something else."""
+    ops = bytearray(code.co_code)
+    places, index = [], 0
+    if at < 0 or not is_entry(ops, at):
+        return None
+    while index < len(ops):
+        if is_entry(ops, index):
+            places.append(index)
+        index += 3 if PY2 and ops[index] >= dis.HAVE_ARGUMENT else 1 if PY2 else 2
+    lines = [(start, line) for start, line in dis.findlinestarts(code)]
+
+    def line_of(index):
+        return [line for start, line in lines if start <= index][-1:]
+
+    return [place for place in places if line_of(place) == line_of(at)].index(at)
+
+
+def is_entry(ops, at):
+    return ops[at] in WITH_OPS or bool(LOAD_SPECIAL) and ops[at] == CALL and ops[at - 2] == LOAD_SPECIAL
+
+
+def may_take(code):
+    """Is it worth parsing the source?"""
+    ops = bytearray(code.co_code)
+    return any(op in ops for op in WITH_OPS) or bool(LOAD_SPECIAL) and LOAD_SPECIAL in ops or "release" in code.co_names
+
+
+def locks_of(walked):
+    """({ident: what its thread waits for}, {ident: what it holds}), as far as that can be told."""
+    waits, holds, blocks, left = {}, {}, Blocks(), MAX_LOCK_FRAMES
+    for ident, pairs in walked:
+        frames = [frame for frame, _ in pairs[-left:]] if left > 0 else []
+        left -= len(frames)
+        if not frames:
+            break
+        try:
+            given_up = None
+            if frames[-1].f_globals is not OURS:
+                waits[ident], given_up = waiting(frames[::-1], blocks)
+            holds[ident] = holding(ident, frames, blocks, given_up)
+        except Exception:
+            pass  # a thread that ran on meanwhile, a source that has changed: best effort
+    for ident, wait in waits.items():
+        if wait and wait["owner"] is None:
+            owners = [owner for owner, held in holds.items() if any(lock["lock"] == wait["lock"] for lock in held)]
+            wait["owner"] = unsigned(owners[0]) if len(owners) == 1 else None
+    return waits, holds
+
+
+def waiting(frames, blocks):
+    """(what the innermost frame waits for, the lock that it gave up for so long)"""
+    frame = frames[0]
+    if module_of(frame) in WAITERS:
+        return waiting_in_library(frames)
+    for _, expression, now in blocks.around(frame) if entering(frame.f_code, frame.f_lasti) is not None else ():
+        names = dotted(expression)
+        lock = lock_of(resolve(frame, names))
+        if now and lock is not None:
+            return waiting_for_lock(lock, ".".join(names)), None
+    for chain in CHAIN.findall(source_line(frame)):
+        names = chain.split(".")
+        if names[-1] in ("acquire", "__enter__"):
+            lock = lock_of(resolve(frame, names[:-1]))
+            if lock is not None:
+                return waiting_for_lock(lock, ".".join(names[:-1])), None
+    return None, None
+
+
+def waiting_for_lock(lock, name):
+    taken, owner = lock_state(lock)
+    return wait_for(lock, "Lock" if type(lock) is LOCK else "RLock", name, owner) if taken else None
+
+
+def waiting_in_library(frames):
+    """The same where a wait is Python code of the library's: what counts is the object that the user asked."""
+    asked, caller = None, None
+    for caller in frames:
+        module = module_of(caller)
+        if module not in WAITERS or caller.f_code.co_name in BEGINNERS or module in IMPORTERS and asked is not None:
+            break
+        asked = caller.f_locals.get("self", asked)
+    innermost = frames[0]
+    own = innermost.f_locals.get("self")
+    waiter = innermost.f_locals.get("waiter")
+    if asked is None:
+        return None, None
+    names = name_in(caller, asked)
+    if lock_of(own) is not None and not (type(waiter) is LOCK and waiter.locked()):
+        # Not for a notice, but for the lock that goes with it.
+        return waiting_for_lock(lock_of(own), names), None
+    kinds = [type_name(kind) for kind in TYPE_MRO(type(asked)) if TYPE_MODULE(kind) in WAITERS]
+    kind = kinds[0].strip("_") if kinds else kind_of(asked)
+    attributes = plain_attributes(asked)
+    owner = {"Thread": attributes.get("_ident", attributes.get("_Thread__ident")), "ModuleLock": attributes.get("owner")}
+    return wait_for(asked, kind, names, owner.get(kind)), lock_of(own)
+
+
+def name_in(frame, target):
+    """What a frame's line calls an object; a module's lock has the module's name."""
+    for chain in CHAIN.findall(source_line(frame)):
+        names = chain.split(".")
+        while names:
+            found = resolve(frame, names)
+            if found is target or found is not None and lock_of(found) is target:
+                return ".".join(names)
+            names.pop()
+    name = plain_attributes(target).get("name")
+    return name if type(name) is str else ""
+
+
+def holding(ident, frames, blocks, given_up):
+    held = []
+    for frame in frames:
+        if len(held) >= MAX_LOCKS or frame.f_globals is OURS or not may_take(frame.f_code):
+            continue
+        for line, expression, now in blocks.around(frame):
+            names = dotted(expression)
+            lock = lock_of(resolve(frame, names))
+            if now or lock is None or lock is given_up or any(unsigned(id(lock)) == other["lock"] for other in held):
+                continue
+            taken, owner = lock_state(lock)
+            if taken and owner in (None, ident):
+                at = {"file": bounded(frame.f_code.co_filename, KIB), "line": line,
+                      "function": bounded(frame.f_code.co_name, 500)}
+                held.append({"lock": unsigned(id(lock)), "name": bounded(".".join(names), 200), "at": at})
+    return held
+
+
+# --- Names -------------------------------------------------------------------------------------------
+
+SIZED = (text_type, bytes, bytearray, list, tuple, dict, set, frozenset)
+MEASURED = SIZED + integer_types + (bool, float, complex, type(None), range)
+
+
+def items_of(namespace):
+    """Its items at one moment, while other threads go on changing it."""
+    for _ in range(100):
+        try:
+            return list(namespace.items())
+        except RuntimeError:  # it changed size: PyPy
+            pass
+    return []
+
+
+def names_of(namespace):
+    """(what is known of at most so many names, how many more there are)"""
+    found = [(as_text(name), value) for name, value in items_of(namespace) if type(name) in (str, text_type)]
+    found = sorted((pair for pair in found if not (pair[0].startswith(u"__") and pair[0].endswith(u"__"))),
+                   key=lambda pair: pair[0])
+    return [name_info(name, value) for name, value in found[:MAX_NAMES]], max(0, len(found) - MAX_NAMES)
+
+
+def name_info(name, value):
+    kind = type(value)
+    info = {"name": bounded(name, 200), "kind": bounded(kind_of(value), 200), "size": None, "length": None,
+            "shape": None, "module": kind is types.ModuleType}
+    if kind in SIZED:
+        info["length"] = len(value)
+    if kind in MEASURED:
+        try:
+            info["size"] = sys.getsizeof(value)
+        except TypeError:  # PyPy does not know
+            pass
+    if info["kind"] == "numpy.ndarray":
+        # By C's own descriptors: a class of the user's may bear the same name.
+        found = [TYPE_DICT(kind).get(name) for name in ("nbytes", "shape")]
+        if all(type(one) is types.GetSetDescriptorType for one in found):
+            info["size"], info["shape"] = plain_number(found[0].__get__(value)), bounded(repr(found[1].__get__(value)), 200)
+    return info
+
+
+def kind_of(value):
+    """Its type's name, with the module where that tells something."""
+    kind = type(value)
+    if PY2 and kind is types.InstanceType:  # of an old-style class, which only C looks up
+        return value.__class__.__name__
+    name = type_name(kind)
+    try:
+        module = TYPE_MODULE(kind)
+    except AttributeError:
+        module = None
+    if type(module) is not str or module in ("builtins", "__builtin__", "__main__"):
+        return name
+    return "%s.%s" % (module, name)
 
 
 # --- Compiling ---------------------------------------------------------------------------------------
@@ -926,11 +1359,14 @@ class Sources(object):
     def __init__(self):
         self.kept = collections.deque()
         self.size = 0
+        self.lock = new_lock()
 
     def add(self, filename, source):
-        size = len(source)
-        if size > MAX_KEPT_SOURCE:
-            return
+        if len(source) <= MAX_KEPT_SOURCE:
+            with self.lock:
+                self.keep(filename, source, len(source))
+
+    def keep(self, filename, source, size):
         text = source.encode("utf-8") if PY2 else source
         # No modification time: checkcache() then leaves the entry alone.
         linecache.cache[filename] = (size, None, text.splitlines(True), filename)
@@ -1037,6 +1473,56 @@ def syntax_error(source):
     return None
 
 
+# --- The host's own SIGINT handler -------------------------------------------------------------------
+
+
+class HostHandler(object):
+    """What the host did at SIGINT before our handler was there, from C; some hosts cancel by it what they compute.
+
+    Blender's sets its break flag whatever number it is called with; only for SIGINT's own does it count, and end the
+    process the second time.  So it is called with 0.
+    """
+
+    IGNORE, TAKES_MORE = 1, 4  # SIG_IGN; SA_SIGINFO
+    FLAGS_AT = 136  # in Linux's struct sigaction, behind the handler and the mask; on 64 bits
+
+    def __init__(self):
+        self.function, self.libc = None, None
+        self.action = None
+        try:
+            self.why_not = self.find()
+        except Exception as problem:
+            self.why_not = "the host's SIGINT handler cannot be found out: %s" % problem
+
+    def find(self):
+        """Before ours is installed.  Why it cannot be called, or None."""
+        if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "aarch64"):
+            return "the host's SIGINT handler cannot be found out on this system"
+        if signal.getsignal(signal.SIGINT) is not None:
+            return "the host has no SIGINT handler of its own"
+        self.libc = ctypes.CDLL(None)
+        action = ctypes.create_string_buffer(512)
+        if self.libc.sigaction(int(signal.SIGINT), None, action):
+            return "the system does not tell the host's SIGINT handler"
+        address = ctypes.c_void_p.from_buffer(action).value
+        if address in (None, self.IGNORE):
+            return "the host has no SIGINT handler of its own"
+        self.action = action
+        if ctypes.c_int.from_buffer(action, self.FLAGS_AT).value & self.TAKES_MORE:
+            return "the host's SIGINT handler wants to know more than a number"
+        self.function = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)
+        return None
+
+    def call(self):
+        if self.function is None:
+            raise RuntimeError(self.why_not)
+        self.function(0)
+
+    def give_back(self):
+        if self.action is not None:
+            self.libc.sigaction(int(signal.SIGINT), self.action, None)
+
+
 # --- The Executor ------------------------------------------------------------------------------------
 
 
@@ -1060,6 +1546,7 @@ class Executor(object):
         self.exit_code = None
         self.answers = {
             "execute": self.pending.append, "shutdown": self.pending.append, "interrupt": self.on_interrupt,
+            "raise": self.on_raise, "cancel": self.on_cancel, "side": self.on_side, "names": self.on_names,
             "ping": self.on_ping, "stacks": self.on_stacks, "complete": self.on_complete, "check": self.on_check,
         }
         # What the lock guards: which command runs, whether it may be interrupted, and who leads.
@@ -1080,7 +1567,15 @@ class Executor(object):
         # When to send an interrupt again: Python looks for signals between byte codes, and one that comes after the
         # look and before a system call does not end that call.
         self.unseen_at = None
+        self.tries = 0
+        # What the next signal of ours raises.
+        self.wanted = KeyboardInterrupt
+        # Whether an asynchronous exception may be sent, is being sent, and has been sent: see `close_window`.
+        self.exposed, self.arming, self.armed = False, False, False
+        self.set_async = find_set_async()
+        self.beside = {"side": 0, "cancel": 0}
         self.sigint = False
+        self.host = HostHandler()
         self.pthread_kill = find_pthread_kill()
         self.former_sigint = None
         self.former_main = None
@@ -1103,11 +1598,13 @@ class Executor(object):
         follower.start()
 
     def uninstall(self):
-        if self.sigint and self.former_sigint is not None:  # None: a handler not set from Python
+        if self.sigint and self.former_sigint is not None:
             try:
                 signal.signal(signal.SIGINT, self.former_sigint)
             except (ValueError, TypeError):
                 pass
+        elif self.sigint:  # a handler not set from Python
+            self.host.give_back()
         if self.former_main is not None:
             sys.modules["__main__"] = self.former_main
 
@@ -1154,7 +1651,7 @@ class Executor(object):
         with self.lock:
             self.began, self.beat_due = now, now + self.period
             self.count += 1
-            self.interrupt_pending, self.unseen_at = False, None
+            self.interrupt_pending, self.unseen_at, self.tries, self.wanted = False, None, 0, KeyboardInterrupt
             self.running = number
             wake, self.parked = self.parked, False
         if wake:
@@ -1169,46 +1666,57 @@ class Executor(object):
             os._exit(0)  # a forked copy that came out of the command: it has no work here
         with self.lock:
             self.running = None
+        if self.tries:
+            self.forget_blocked()
         self.channel.send_bytes(reply)
 
     def perform(self, number, source, want_value):
         """Compile and run; the bytes of the reply.  Nothing the command does gets past here."""
-        filename = "<command %d>" % number
-        value = None
         try:
-            self.sources.add(filename, source)
-            code, last = compile_command(source, filename, want_value)
-            run_code(code, self.namespace)
-            if last is not None:
-                value = evaluate_code(last, self.namespace)
+            try:
+                value = self.evaluate(number, source, want_value, True)
+                if value is None:
+                    return b'{"type":"finished","id":%d,"value":null,"cut":null}' % number
+                self.namespace["_"] = value  # as at Python's own prompt
                 return self.finished(number, value)
+            finally:
+                self.close_window()
         except:  # noqa: E722  old-style classes of Python 2 are no BaseException
+            self.close_window()  # once more: what it ends may have come before it
             return self.raised(number)
-        return b'{"type":"finished","id":%d,"value":null,"cut":null}' % number
+
+    def evaluate(self, number, source, want_value, exposed=False):
+        """Run a command's text; its value, None if there is none."""
+        filename = "<command %d>" % number
+        self.sources.add(filename, source)
+        code, last = compile_command(source, filename, want_value)
+        if exposed:
+            self.exposed = True
+        run_code(code, self.namespace)
+        return evaluate_code(last, self.namespace) if last is not None else None
 
     def finished(self, number, value):
         text, cut = None, None
-        if value is not None:  # as at Python's own prompt
-            self.namespace["_"] = value
+        if value is not None:
             try:
                 text = value_text(value)
                 if len(text) > self.value_limit:
                     cut = len(text)
                 text = bounded(text, self.value_limit)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Cancelled):
                 raise
             except:  # noqa: E722
                 text = failure_of("repr")
         return to_json({"type": "finished", "id": number, "value": text, "cut": cut})
 
-    def raised(self, number):
-        info = sys.exc_info()
+    def raised(self, number, info=None):
+        info = info or sys.exc_info()
         try:
             leave = exit_code_of(info[1]) if isinstance(info[1], SystemExit) else None
             return describe_exception(
                 info, self.exception_limit,
                 lambda exc: {"type": "raised", "id": number, "exception": exc, "exit": leave},
-                lambda: self.interrupt_pending)
+                lambda: self.interrupt_pending and get_ident() == self.main_ident)
         finally:
             del info
 
@@ -1218,33 +1726,185 @@ class Executor(object):
         self.unseen_at = None
         if self.running is None:
             return
-        if user_code_on_top(frame):
-            self.interrupt_pending = False
-            raise KeyboardInterrupt
-        # It met our own code: the follower sends it again until it meets the user's.
-        self.interrupt_pending = True
+        exposed = self.exposed
+        if exposed and self.close_window():  # it was to come both ways, and comes once
+            self.wanted = Cancelled
+        try:
+            if user_code_on_top(frame):
+                self.raise_wanted()
+            # It met our own code: the follower sends it again until it meets the user's.
+            self.interrupt_pending = True
+        finally:
+            self.exposed = exposed
 
-    def raise_pending_interrupt(self):
-        """Where user code called us and we are done: an interrupt that came meanwhile is the user's."""
-        if self.interrupt_pending and get_ident() == self.main_ident and self.running is not None:
-            self.interrupt_pending = False
-            raise KeyboardInterrupt
+    def raise_wanted(self):
+        self.interrupt_pending = False
+        wanted, self.wanted = self.wanted, KeyboardInterrupt
+        raise wanted
 
     def signal_main(self):
         self.pthread_kill(self.main_ident, signal.SIGINT)
 
     def on_interrupt(self, message):
+        self.ask_to_end(message, KeyboardInterrupt)
+
+    def on_raise(self, message):
+        self.ask_to_end(message, Cancelled)
+
+    def ask_to_end(self, message, wanted):
         reason = u""
         with self.lock:
-            if not self.sigint:
+            if not self.sigint and not (wanted is Cancelled and self.set_async):
                 reason = u"SIGINT is not ours to use in this host"
             elif self.running is None or self.running != message["command"]:
                 reason = u"command %s is not running" % message["command"]
             else:
-                self.unseen_at = monotonic() + UNSEEN_SECONDS
-                self.signal_main()
+                if wanted is Cancelled:
+                    self.wanted = Cancelled
+                self.tries = 0
+                self.press()
             # Under the lock, which the command's end needs as well: so this is told before "raised".
             self.channel.send({"type": "interrupt_result", "id": message["id"], "ok": not reason, "reason": reason})
+
+    def press(self):
+        """Under the lock: raise what is wanted in the main thread, by a signal, which ends waits as well.
+
+        A host may keep signals to itself, and a command block them or take our handler away.  Then Cancelled comes as
+        an asynchronous exception, which ends no wait.
+        """
+        self.tries += 1
+        otherwise = self.wanted is Cancelled and self.set_async
+        if otherwise and (self.tries > 2 or not self.heeded()):
+            self.unseen_at = None if self.arm() else monotonic() + 0.02
+        else:
+            self.unseen_at = monotonic() + UNSEEN_SECONDS if otherwise or self.tries == 1 else None
+            self.signal_main()
+
+    def heeded(self):
+        return self.sigint and signal.getsignal(signal.SIGINT) == self.on_sigint
+
+    def arm(self):
+        """Send Cancelled as an asynchronous exception, unless the main thread is in our own code.  Whether it is on its way."""
+        self.arming = True
+        try:
+            if self.wanted is not Cancelled:
+                return True  # it came by a signal meanwhile
+            if not self.exposed:
+                return False
+            if not Cancelled.flying:
+                self.armed = Cancelled.flying = True
+                self.set_async(self.main_ident, Cancelled)
+            self.interrupt_pending, self.wanted = False, KeyboardInterrupt
+            return True
+        finally:
+            self.arming = False
+
+    def close_window(self):
+        """Main thread: from here on no asynchronous exception comes.  Whether one was on its way; that is the caller's now.
+
+        It may come between any two byte codes before that, here too.  No lock helps against that: one might be lost
+        with it.  So each side first says what it is about to do and then looks at what the other has said.
+        """
+        caught = False
+        while True:
+            try:
+                self.exposed = False
+                while self.arming and getpid() == self.channel.pid:
+                    sleep(0.001)
+                flying = Cancelled.flying
+                if self.armed:
+                    self.set_async(self.main_ident, None)
+                    self.armed = Cancelled.flying = False
+                return caught or flying
+            except Cancelled:
+                caught = True
+
+    def sheltered(self, function, *arguments):
+        """Call a function of ours for user code; what was on its way to the main thread meanwhile is raised afterwards."""
+        if get_ident() != self.main_ident:
+            return function(*arguments)
+        exposed = self.exposed
+        if exposed and self.close_window():
+            self.wanted, self.interrupt_pending = Cancelled, True
+        try:
+            function(*arguments)
+            if self.interrupt_pending and self.running is not None:
+                self.raise_wanted()
+        finally:
+            self.exposed = exposed
+
+    def forget_blocked(self):
+        """A signal that the command has blocked must not hit the next one, should that let it through."""
+        try:
+            signal.sigtimedwait([signal.SIGINT], 0)
+        except Exception:  # Python 2
+            pass
+
+    # Beside the main thread
+
+    def spawn(self, kind, function, *arguments):
+        """Why it cannot be run on a thread of its own, or None."""
+        def run():
+            try:
+                function(*arguments)
+            finally:
+                if getpid() != self.channel.pid:
+                    os._exit(0)  # a forked copy that came out of it
+                with self.lock:
+                    self.beside[kind] -= 1
+
+        with self.lock:
+            if self.beside[kind] >= MAX_BESIDE:
+                return u"%d %s commands run already, and do not end" % (MAX_BESIDE, kind)
+            self.beside[kind] += 1
+        try:
+            start_thread("childminder " + kind, run)
+        except Exception as problem:
+            with self.lock:
+                self.beside[kind] -= 1
+            return bounded(u"no thread for it: %s" % problem)
+
+    def on_side(self, message):
+        number, source = int(message["id"]), message["source"] + u""
+        refused = self.spawn("side", self.run_beside, number, source)
+        if refused:
+            self.channel.send_bytes(self.raised(number, (RuntimeError, RuntimeError(refused), None)))
+
+    def run_beside(self, number, source):
+        try:
+            reply = self.finished(number, self.evaluate(number, source, True))
+        except:  # noqa: E722
+            reply = self.raised(number)
+        self.output.nudge()  # no flush, which could wait for what the main thread holds
+        self.channel.send_bytes(reply)
+
+    def on_cancel(self, message):
+        number, command, source = message["id"], message["command"], message["source"] + u""
+        with self.lock:
+            reason = u"" if self.running is not None and self.running == command else u"command %s is not running" % command
+        reason = reason or self.spawn("cancel", self.run_cancel, number, source)
+        if reason:
+            self.answer_cancel(number, reason)
+
+    def run_cancel(self, number, source):
+        said, done = [], new_lock()
+        done.acquire()
+        scope = dict(items_of(self.namespace), childminder=sys.modules.get("childminder"))
+
+        def attempt():
+            try:
+                run_code(compile_command(source, "<cancel>", False)[0], scope)
+                said.append(u"")
+            except:  # noqa: E722
+                said.append(headline(*sys.exc_info()[:2]))
+            done.release()
+
+        start_thread("childminder cancel", attempt)
+        acquire_within(done, CANCEL_SECONDS)
+        self.answer_cancel(number, said[0] if said else u"the host's cancel has not returned after %g s" % CANCEL_SECONDS)
+
+    def answer_cancel(self, number, reason):
+        self.channel.send({"type": "interrupt_result", "id": number, "ok": not reason, "reason": reason})
 
     # Questions
 
@@ -1260,6 +1920,10 @@ class Executor(object):
         if len(payload) > MAX_FRAME:
             payload = to_json({"type": "stacks", "id": message["id"], "threads": threads[:1]})
         self.channel.send_bytes(payload)
+
+    def on_names(self, message):
+        names, more = names_of(self.namespace)
+        self.channel.send({"type": "names", "id": message["id"], "names": names, "more": more})
 
     def on_complete(self, message):
         start, matches = completions(self.namespace, message["text"])
@@ -1340,7 +2004,7 @@ class Executor(object):
             if unseen:
                 self.unseen_at = None
             if unseen or self.interrupt_pending:
-                self.signal_main()
+                self.press()
             elapsed = monotonic() - self.began
             if monotonic() >= self.beat_due:
                 due = True
@@ -1355,6 +2019,26 @@ class Executor(object):
         complain(why)
         flush_within(self.output, FLUSH_SECONDS)
         os._exit(EXIT_LOST)
+
+
+def headline(kind, problem):
+    """An exception's last line, whatever its __str__ does."""
+    try:
+        why = as_text(string_of(problem))
+    except:  # noqa: E722
+        why = u"?"
+    return bounded(u"%s: %s" % (getattr(kind, "__name__", "?"), why))
+
+
+def acquire_within(lock, seconds):
+    if not PY2:
+        return lock.acquire(True, seconds)
+    limit = monotonic() + seconds
+    while not lock.acquire(False):  # as Python 2's own waits do
+        if monotonic() > limit:
+            return False
+        sleep(0.01)
+    return True
 
 
 def find_pthread_kill():
@@ -1388,12 +2072,14 @@ def user_module(executor):
     module.__doc__ = user_module.__doc__
 
     def send(message):
+        executor.sheltered(send_whole, message)
+
+    def send_whole(message):
         executor.channel.send(message)
         if executor.channel.contended:
             # Locks are not fair: a command that reports without pause would keep the follower from answering.
             executor.channel.contended = False
             sleep(0.001)
-        executor.raise_pending_interrupt()
 
     def progress(fraction):
         """How much of the current item is done, 0 to 1."""
@@ -1418,9 +2104,14 @@ def user_module(executor):
     def spoken(value):
         return bounded(value if isinstance(value, (bytes, text_type)) else str(value))
 
-    for function in (progress, status, output, fail):
-        setattr(module, function.__name__, function)
-    module.__all__ = ["progress", "status", "output", "fail"]
+    def host_sigint():
+        """What the host itself does when it is interrupted, as often as wanted: for the host's own cancel."""
+        executor.host.call()
+
+    offered = (progress, status, output, fail, host_sigint, Cancelled)
+    for thing in offered:
+        setattr(module, thing.__name__, thing)
+    module.__all__ = [thing.__name__ for thing in offered]
     return module
 
 
@@ -1504,9 +2195,15 @@ def hello(executor, stacks, threads, pump):
         signals["SIGINT"] = "interrupt"
     if stacks:
         signals["SIGUSR1"] = "stacks"
-    features = ["stacks", "complete", "check", "pump:block"]
+    features = ["stacks", "complete", "check", "names", "side", "cancel", "pump:block"]
     if executor.sigint:
         features.append("interrupt")
+    if executor.sigint or executor.set_async:
+        features.append("raise")
+    if executor.set_async:
+        features.append("raise:async")
+    if executor.host.function is not None:
+        features.append("host_sigint")
     if threads:
         features.append("thread_exception")
     if pump != "block":

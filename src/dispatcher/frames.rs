@@ -1,8 +1,10 @@
 //! What is said over the back channel, in both directions. The bootstrapper speaks the same words in Python.
 //!
 //! Types that we do not know are skipped, so that a newer bootstrapper can say more; a known type with a wrong shape is
-//! malformed and ends the channel.
+//! malformed and ends the channel. Lists that are longer than anybody looks at are cut while they are read: a child with
+//! ten thousand threads is in trouble enough.
 
+use super::incoming::{named, threads};
 use crate::model::diagnosis::ThreadStack;
 use crate::model::proto::{Completeness, NameInfo};
 use crate::model::{CommandId, Exception, Hello, Phase};
@@ -67,37 +69,37 @@ pub enum ToChild<'a> {
         /// The command.
         command: CommandId,
     },
-    /// Raise an asynchronous exception in this command, if it still runs.
+    /// Raise an exception in this command, if it still runs, that code which catches `KeyboardInterrupt` does not catch.
     Raise {
         /// The question's number.
         id: u64,
         /// The command.
         command: CommandId,
     },
-    /// Cancel this command, if it still runs, by the host's own way: Python that is run beside the main thread.
+    /// Cancel this command, if it still runs, the way the host itself would.
     Cancel {
         /// The question's number.
         id: u64,
         /// The command.
         command: CommandId,
-        /// Python.
+        /// Python that does it, run beside the main thread.
         source: &'a str,
     },
-    /// Run this beside the main thread.
+    /// Run this beside the main thread, whatever that does.
     Side {
-        /// Its number.
+        /// Its number, which is no other command's.
         id: CommandId,
-        /// Python.
+        /// Python; the value of its last expression is wanted.
         source: &'a str,
     },
-    /// What does every thread do?
+    /// Where is every thread?
     Stacks {
         /// The question's number.
         id: u64,
-        /// Whether the reprs of locals are wanted.
+        /// Whether locals are wanted: that runs their `__repr__`.
         locals: bool,
     },
-    /// Which names are there?
+    /// What is there in the commands' namespace? Runs no code of the user's.
     Names {
         /// The question's number.
         id: u64,
@@ -146,7 +148,7 @@ pub enum FromChild {
         /// Which.
         id: CommandId,
     },
-    /// A command ended without an exception.
+    /// A command, or what was run beside it, ended without an exception.
     Finished {
         /// Which.
         id: CommandId,
@@ -157,7 +159,7 @@ pub enum FromChild {
         #[serde(default)]
         cut: Option<u64>,
     },
-    /// A command raised.
+    /// A command, or what was run beside it, raised.
     Raised {
         /// Which.
         id: CommandId,
@@ -203,7 +205,7 @@ pub enum FromChild {
     InterruptResult {
         /// The question's number.
         id: u64,
-        /// Whether the signal was raised.
+        /// Whether it was done; not whether it helped.
         ok: bool,
         /// Why not.
         #[serde(default)]
@@ -228,18 +230,20 @@ pub enum FromChild {
         #[serde(default)]
         message: String,
     },
-    /// The stacks of all threads.
+    /// To `Stacks`.
     Stacks {
         /// The question's number.
         id: u64,
-        /// One entry a thread.
+        /// One entry a thread, the main thread first.
+        #[serde(deserialize_with = "threads")]
         threads: Vec<ThreadStack>,
     },
-    /// The names in the namespace.
+    /// To `Names`.
     Names {
         /// The question's number.
         id: u64,
         /// Sorted.
+        #[serde(deserialize_with = "named")]
         names: Vec<NameInfo>,
         /// How many more there are.
         #[serde(default)]
@@ -248,4 +252,81 @@ pub enum FromChild {
     /// Something that this version does not know.
     #[serde(other)]
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Frame;
+    use crate::model::diagnosis::{LockHeld, LockWait, Place};
+    use serde_json::json;
+
+    fn said(frame: &ToChild<'_>) -> serde_json::Value {
+        serde_json::to_value(frame).unwrap()
+    }
+
+    #[test]
+    fn questions_about_a_busy_child_are_said_as_the_bootstrapper_hears_them() {
+        let command = CommandId(7);
+        assert_eq!(said(&ToChild::Raise { id: 1, command }), json!({"type": "raise", "id": 1, "command": 7}));
+        assert_eq!(
+            said(&ToChild::Cancel { id: 2, command, source: "stop()" }),
+            json!({"type": "cancel", "id": 2, "command": 7, "source": "stop()"})
+        );
+        assert_eq!(
+            said(&ToChild::Side { id: CommandId(8), source: "1 + 1" }),
+            json!({"type": "side", "id": 8, "source": "1 + 1"})
+        );
+        assert_eq!(said(&ToChild::Stacks { id: 3, locals: true }), json!({"type": "stacks", "id": 3, "locals": true}));
+        assert_eq!(said(&ToChild::Names { id: 4 }), json!({"type": "names", "id": 4}));
+    }
+
+    #[test]
+    fn stacks_and_names_are_understood_as_the_bootstrapper_says_them() {
+        let frame = json!({"file": "<command 1>", "line": 3, "function": "f", "source": "with b:", "locals": null});
+        let said = json!({"type": "stacks", "id": 5, "threads": [{
+            "ident": 140_000_000_000_u64, "tid": 77, "name": "MainThread", "main": true, "daemon": false, "ours": false,
+            "waits": {"lock": 2, "kind": "Lock", "name": "b", "owner": 9},
+            "holds": [{"lock": 1, "name": "a", "at": {"file": "<command 1>", "line": 2, "function": "f"}}],
+            "frames": [frame],
+        }]});
+        let thread = ThreadStack {
+            name: "MainThread".into(),
+            main: true,
+            ident: Some(140_000_000_000),
+            tid: Some(77),
+            waits: Some(LockWait { lock: 2, kind: "Lock".into(), name: "b".into(), owner: Some(9) }),
+            holds: vec![LockHeld {
+                lock: 1,
+                name: "a".into(),
+                at: Place { file: "<command 1>".into(), line: 2, function: "f".into() },
+            }],
+            frames: vec![Frame {
+                file: "<command 1>".into(),
+                line: 3,
+                function: "f".into(),
+                source: "with b:".into(),
+                locals: None,
+            }],
+            ..ThreadStack::default()
+        };
+        let heard: FromChild = serde_json::from_value(said).unwrap();
+        assert_eq!(heard, FromChild::Stacks { id: 5, threads: vec![thread] });
+        let said = json!({"type": "names", "id": 6, "more": 2, "names": [
+            {"name": "image", "kind": "numpy.ndarray", "size": 48, "length": null, "shape": "(2, 3)", "module": false},
+            {"name": "os", "kind": "module", "size": null, "length": null, "shape": null, "module": true},
+        ]});
+        let image = NameInfo {
+            name: "image".into(),
+            kind: "numpy.ndarray".into(),
+            size: Some(48),
+            shape: Some("(2, 3)".into()),
+            ..NameInfo::default()
+        };
+        let os = NameInfo { name: "os".into(), kind: "module".into(), module: true, ..NameInfo::default() };
+        assert_eq!(
+            serde_json::from_value::<FromChild>(said).unwrap(),
+            FromChild::Names { id: 6, names: vec![image, os], more: 2 }
+        );
+    }
 }

@@ -1,14 +1,66 @@
 //! Frames out of the bytes that a connection brings, in whatever pieces they come.
 //!
 //! This is the part that strangers feed. What must stay true: the same bytes give the same frames however they were
-//! split, nothing panics, and a frame that is too long is refused by its length, before there is room made for it.
+//! split, nothing panics, a frame that is too long is refused by its length, before there is room made for it, and of a
+//! list there is never more kept than anybody looks at.
 
 use super::channel::{ChannelError, FRAME_LIMIT, HEADER, KEPT, UNPROVEN_LIMIT};
 use super::frames::FromChild;
+use crate::model::diagnosis::ThreadStack;
+use crate::model::proto::NameInfo;
 use bytes::{Buf, BytesMut};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Room that each read is offered, in bytes.
 const READ: usize = 16 << 10;
+
+/// The most threads that are kept of an answer.
+const THREADS: usize = 1000;
+/// The most frames that are kept of a thread: the innermost ones.
+const FRAMES: usize = 1000;
+/// The most locks that are kept of a thread.
+const LOCKS: usize = 100;
+/// The most names that are kept of an answer.
+const NAMES: usize = 1000;
+
+/// Reads a list of which no more than so many are kept: a few bytes each could else ask for a gigabyte.
+struct AtMost<T>(usize, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for AtMost<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut kept = Vec::new();
+        while kept.len() < self.0 {
+            let Some(next) = list.next_element()? else { return Ok(kept) };
+            kept.push(next);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(kept)
+    }
+}
+
+/// The threads of an answer.
+pub(super) fn threads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ThreadStack>, D::Error> {
+    let mut threads = deserializer.deserialize_seq(AtMost::<ThreadStack>(THREADS, PhantomData))?;
+    for thread in &mut threads {
+        thread.frames.drain(..thread.frames.len().saturating_sub(FRAMES));
+        thread.holds.truncate(LOCKS);
+    }
+    Ok(threads)
+}
+
+/// The names of an answer.
+pub(super) fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NameInfo>, D::Error> {
+    deserializer.deserialize_seq(AtMost::<NameInfo>(NAMES, PhantomData))
+}
 
 /// Bytes that have come and are not yet frames.
 #[derive(Debug)]
@@ -155,5 +207,25 @@ mod tests {
         assert_eq!(understood(&[&nested("status", 100)], true).0, [FromChild::Status { text: String::new() }]);
         let (frames, error) = understood(&[&nested("nobody knows this", 100), &nested("status", 1)], true);
         assert_eq!((frames.len(), error), (1, None), "one that is skipped ends nothing");
+    }
+
+    #[test]
+    fn of_long_lists_only_so_much_is_kept() {
+        let frames: Vec<_> = (0..FRAMES + 5).map(|line| serde_json::json!({"file": "f", "line": line})).collect();
+        let mut threads = vec![serde_json::json!({"frames": frames, "holds": vec![serde_json::json!({}); LOCKS + 5]})];
+        threads.resize(THREADS + 5, serde_json::json!({}));
+        let stacks = framed(serde_json::json!({"type": "stacks", "id": 1, "threads": threads}).to_string().as_bytes());
+        let name = serde_json::json!({"name": "n", "kind": "int"});
+        let names = framed(
+            serde_json::json!({"type": "names", "id": 2, "names": vec![name; NAMES + 5]}).to_string().as_bytes(),
+        );
+        let (heard, error) = understood(&[&stacks, &names], true);
+        assert_eq!(error, None);
+        let [FromChild::Stacks { threads, .. }, FromChild::Names { names, .. }] = heard.as_slice() else {
+            panic!("{heard:?}")
+        };
+        assert_eq!((threads.len(), names.len()), (THREADS, NAMES));
+        assert_eq!((threads[0].frames.len(), threads[0].holds.len()), (FRAMES, LOCKS));
+        assert_eq!(threads[0].frames[0].line, 5, "the innermost frames are kept");
     }
 }

@@ -587,23 +587,25 @@ pub enum Completeness {
     Invalid,
 }
 
-/// A name in the child's namespace. Nothing of the user's was run to find this out.
+/// One name of the commands' namespace; what can be told of it without running code of the user's.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NameInfo {
     /// The name.
     pub name: String,
-    /// The type of what it stands for, with its module unless that is Python's own.
+    /// Its value's type, with the module for one that is neither built in nor of the namespace.
     pub kind: String,
-    /// Its own size in bytes, without what it refers to; known for Python's own types and numpy's arrays.
+    /// What it takes in memory, in bytes, without what it refers to; an array's elements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// How many elements it has; known for Python's own types.
+    /// Its `len`, of a built-in container or text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
-    /// An array's shape, as `(480, 640, 3)`.
+    /// An array's shape, as Python shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<String>,
+    /// Whether it is a module.
+    pub module: bool,
 }
 
 /// Rows of a list.

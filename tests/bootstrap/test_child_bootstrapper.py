@@ -213,6 +213,11 @@ class Child(object):
                 return message
             (self.heartbeats if message["type"] == "heartbeat" else self.passed).append(message)
 
+    def end_of_command(self):
+        """What ended the command, which may have come before the answer that was just waited for."""
+        early = [message for message in self.passed if message["type"] in ("finished", "raised")]
+        return early[0] if early else self.until("finished", "raised")
+
     def start(self, source, value=False):
         self.number += 1
         self.send(type="execute", id=self.number, source=source, phase="item", item=None, value=value)
@@ -859,6 +864,434 @@ class Busy(Case):
             select.select([], [], [], 0.1)
 
 
+class Ladder(Case):
+    """Ways to end a command that does not end by itself."""
+
+    def begin(self, source):
+        self.child.run("import childminder, signal, sys, threading, time\nours = signal.getsignal(signal.SIGINT)")
+        return self.child.started(source)
+
+    def ask(self, kind, number, **more):
+        return self.child.ask(kind, "interrupt_result", command=number, **more)
+
+    def status(self):
+        """The next one, which may have come before an answer."""
+        early = [message["text"] for message in self.child.passed if message["type"] == "status"]
+        assert len(early) < 2, early
+        return early[0] if early else self.child.until("status")["text"]
+
+    def cancelled(self, number):
+        result = self.ask("raise", number)
+        self.assertTrue(result["ok"], result)
+        ended = self.child.end_of_command()
+        self.assertEqual((ended["id"], ended["type"]), (number, "raised"))
+        self.assertEqual((ended["exception"]["module"], ended["exception"]["type"]), ("childminder", "Cancelled"))
+        return ended["exception"]
+
+    def asynchronous(self):
+        if "raise:async" not in self.child.hello["features"]:
+            self.assertIn("pypy", self.host.name)
+            self.skipTest("this Python has no asynchronous exceptions")
+
+    def test_raise_ends_what_catches_interrupts(self):
+        number = self.begin("while True:\n    try:\n        childminder.status('in it')\n        time.sleep(%d)\n"
+                            "    except KeyboardInterrupt: childminder.status('caught')" % LIMIT)
+        self.assertEqual(self.child.until("status")["text"], "in it")
+        for _ in range(3):
+            self.assertTrue(self.ask("interrupt", number)["ok"])
+            self.assertEqual(self.status(), "caught")
+            self.assertEqual(self.child.until("status")["text"], "in it")
+        error = self.cancelled(number)
+        self.assertEqual(len(error["frames"]), 1)
+        self.assertNotIn("child_bootstrapper", json.dumps(error))
+        self.assertIn("Cancelled", error["text"])
+
+    EVERYTHING_CAUGHT = ("for n in range(5):\n    try:\n        childminder.status('in it')\n        while True: %s\n"
+                         "    except: childminder.status('%%d %%s' %% (n, sys.exc_info()[0].__name__))")
+
+    def assert_once_each(self, source):
+        number = self.begin(source)
+        for n in range(5):
+            self.assertEqual(self.child.until("status")["text"], "in it")
+            self.child.send(type="raise", id=n, command=number)
+            self.assertTrue(self.child.until("interrupt_result")["ok"])
+            self.assertEqual(self.status(), "%d Cancelled" % n)
+        self.assertEqual(self.child.until("finished", "raised")["type"], "finished")
+        self.assertEqual(self.child.passed, [])
+
+    def test_raise_comes_once_each_time_it_is_asked(self):
+        self.assert_once_each(self.EVERYTHING_CAUGHT % ("time.sleep(%d)" % LIMIT))
+        self.assert_once_each(self.EVERYTHING_CAUGHT % "pass")
+
+    def test_raise_comes_once_also_where_signals_do_not_get_through(self):
+        self.asynchronous()
+        self.assert_once_each("signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + self.EVERYTHING_CAUGHT % "pass")
+        self.child.run("signal.signal(signal.SIGINT, ours)")
+        if not self.python2:
+            self.assert_once_each("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n" + self.EVERYTHING_CAUGHT % "pass")
+            # What was blocked is not raised in a later command that lets it through.
+            self.assertEqual(self.child.value("signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])\n"
+                                              "for n in range(1000): pass\n6 * 7"), "42")
+
+    def test_raise_ends_waits(self):
+        waits = ["import socket\na, b = socket.socketpair()\na.recv(1)", "import os\nr, w = os.pipe()\nos.read(r, 1)"]
+        if not self.python2:  # where a lock cannot be interrupted
+            waits += ["lock = threading.Lock()\nlock.acquire()\nlock.acquire()", "threading.Event().wait()"]
+        for wait in waits:
+            self.cancelled(self.begin(wait))
+
+    def test_raise_of_an_ended_command_is_refused(self):
+        self.child.run("pass")
+        self.assertIn("not running", self.ask("raise", self.child.number)["reason"])
+        number = self.begin("time.sleep(%d)" % LIMIT)
+        self.assertFalse(self.ask("raise", number - 1)["ok"])
+        self.cancelled(number)
+
+    def test_raise_of_a_slow_repr(self):
+        self.child.run("class Slow(object):\n    def __repr__(self): time.sleep(%d)\nimport time" % LIMIT)
+        number = self.child.started("Slow()", True)
+        self.cancelled(number)
+
+    def race(self, command, rounds):
+        child, outcomes = self.child, set()
+        for n in range(rounds):
+            number = child.start(command % (0.0205 + n % 20 * 0.0001))
+            child.send(type="raise", id=n, command=number)
+            result = child.until("interrupt_result")
+            ended = child.end_of_command()
+            self.assertEqual((result["id"], ended["id"]), (n, number))
+            self.assertTrue(result["ok"] or "not running" in result["reason"], result)
+            if ended["type"] == "raised":
+                self.assertEqual(ended["exception"]["type"], "Cancelled")
+                self.assertTrue(result["ok"])
+            outcomes.add((result["ok"], ended["type"]))
+            self.assertEqual(child.value("6 * 7"), "42")
+        return outcomes
+
+    RACER = "end = time.time() + %f\nwhile time.time() < end: childminder.progress(0.5)"
+
+    def test_raise_never_hits_the_loop(self):
+        self.begin("pass")
+        self.child.until("finished")
+        self.race(self.RACER, 200)
+        if "raise:async" in self.child.hello["features"]:
+            self.child.run("signal.signal(signal.SIGINT, signal.SIG_IGN)")
+            self.race(self.RACER, 200)
+            self.child.run("signal.signal(signal.SIGINT, ours)")
+        self.assertEqual(self.child.run("for n in range(100000): pass")["type"], "finished")
+        self.cancelled(self.begin("time.sleep(%d)" % LIMIT))
+
+    def test_raise_that_meets_our_own_code_comes_afterwards(self):
+        self.cancelled(self.begin("while True: childminder.progress(0.1)"))
+        self.asynchronous()
+        for _ in range(20):
+            self.cancelled(self.begin("signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: childminder.progress(0.1)"))
+            self.child.run("signal.signal(signal.SIGINT, ours)")
+
+    def test_raise_where_signals_are_not_ours(self):
+        self.plain()
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        wrapper = os.path.join(folder, "host.py")
+        with open(wrapper, "w") as script:
+            script.write("import sys, threading\nsys.path.insert(0, %r)\ndef work():\n    import child_bootstrapper\n"
+                         "t = threading.Thread(target=work); t.start(); t.join()\n" % os.path.dirname(BOOT))
+        if self.python2:
+            self.skipTest("there a thread cannot import while the main script is imported")
+        child = self.fresh(boot=wrapper)
+        features = child.hello["features"]
+        self.assertNotIn("interrupt", features)
+        self.assertEqual("raise" in features, "raise:async" in features)
+        number = child.started("while True: pass")
+        result = child.ask("raise", "interrupt_result", command=number)
+        self.assertEqual(result["ok"], "raise" in features)
+        if result["ok"]:
+            self.assertEqual(child.until("raised")["exception"]["type"], "Cancelled")
+            self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_cancel(self):
+        number = self.begin("stop = []\nwhile not stop: time.sleep(0.01)")
+        self.assertFalse(self.ask("cancel", number - 1, source="stop.append(1)")["ok"])
+        self.assertIn("not running", self.ask("cancel", number - 1, source="stop.append(1)")["reason"])
+        result = self.ask("cancel", number, source="1 / 0")
+        self.assertFalse(result["ok"])
+        self.assertRegex(result["reason"], "^ZeroDivisionError: ")
+        self.assertRegex(self.ask("cancel", number, source="if")["reason"], "^SyntaxError: ")
+        self.assertEqual(self.ask("cancel", number, source="leaked = childminder.status\nstop.append(leaked)"),
+                         {"type": "interrupt_result", "id": 900, "ok": True, "reason": ""})
+        self.assertEqual(self.child.end_of_command()["type"], "finished")
+        self.assertEqual(self.child.value("'leaked' in globals()"), "False")
+
+    def test_cancel_that_hangs(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        boot = os.path.join(folder, "boot.py")
+        with open(BOOT) as source, open(boot, "w") as copy:
+            text = source.read()
+            assert text.count("CANCEL_SECONDS = 5.0") == 1
+            copy.write(text.replace("CANCEL_SECONDS = 5.0", "CANCEL_SECONDS = 0.1"))
+        child = self.fresh(boot=boot)
+        child.run("import threading, time")
+        number = child.started("time.sleep(%d)" % LIMIT)
+        result = child.ask("cancel", "interrupt_result", command=number, source="import time; time.sleep(%d)" % LIMIT)
+        self.assertIn("has not returned after 0.1 s", result["reason"])
+        self.assertTrue(child.ask("interrupt", "interrupt_result", command=number)["ok"])
+        self.assertEqual(child.until("raised")["exception"]["type"], "KeyboardInterrupt")
+
+    def test_host_sigint(self):
+        if "host_sigint" not in self.child.hello["features"]:
+            self.assertNotEqual(self.host.name, "blender")
+            error = self.child.error("import childminder; childminder.host_sigint()")
+            self.assertEqual(error["message"], "the host has no SIGINT handler of its own")
+            return
+        self.assertEqual(self.host.name, "blender")
+
+    def test_a_render_is_cancelled_as_often_as_wanted(self):
+        if self.host.name != "blender":
+            self.skipTest("needs a host that renders")
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        child = self.fresh()
+        child.run("import bpy, os\nscene = bpy.context.scene\nscene.render.engine = 'CYCLES'\n"
+                  "scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False\n"
+                  "scene.render.resolution_x, scene.render.resolution_y = 320, 180\nscene.render.resolution_percentage = 100\n"
+                  "def render(samples, path):\n    scene.cycles.samples, scene.render.filepath = samples, path\n"
+                  "    bpy.ops.render.render(write_still=True)\n    return os.path.exists(path)")
+        path = os.path.join(folder, "%s.png")
+        for turn in range(3):
+            number = child.start("render(400, %r)" % (path % turn), True)
+            seen = len(child.stdout.data)
+            with child.stdout.changed:
+                assert child.stdout.changed.wait_for(lambda: b"Sample 0/400" in child.stdout.data[seen:], LIMIT)
+            for _ in range(2):
+                result = child.ask("cancel", "interrupt_result", command=number,
+                                   source="import childminder; childminder.host_sigint()")
+                self.assertEqual(result, {"type": "interrupt_result", "id": 900, "ok": True, "reason": ""})
+            self.assertEqual(child.end_of_command()["value"], "False")
+            self.assertIn(b"Cancelled", child.stdout.data[seen:])
+        self.assertEqual(child.value("render(4, %r)" % (path % "last")), "True")
+        self.assertNotIn(b"killed", child.stdout.data)
+
+
+class Beside(Case):
+    """Looking in, and running something, while the main thread works."""
+
+    def side(self, source):
+        child = self.child
+        child.number += 1
+        child.send(type="side", id=child.number, source=source)
+        return child.number
+
+    def answer(self, source):
+        number = self.side(source)
+        ended = self.child.until("finished", "raised")
+        self.assertEqual(ended["id"], number)
+        return ended
+
+    def end(self, number):
+        self.child.ask("interrupt", "interrupt_result", command=number)
+        return self.child.until("raised", "finished")
+
+    def test_side(self):
+        child = self.child
+        child.run("import threading, time\nshared = [1]")
+        child.value("'kept'")
+        for busy in (False, True):
+            number = child.started("time.sleep(%d)" % LIMIT) if busy else None
+            self.assertEqual(self.answer("shared.append(2)\nbeside = len(shared)\nbeside")["value"], str(3 if busy else 2))
+            self.assertEqual(self.answer("None")["value"], None)
+            self.assertEqual(self.answer("type(threading.current_thread()).__name__ == '_MainThread'")["value"], "False")
+            error = self.answer("def f():\n    return {}['missing']\nf()")["exception"]
+            self.assertEqual((error["type"], error["frames"][-1]["source"]), ("KeyError", "return {}['missing']"))
+            self.assertNotIn("child_bootstrapper", error["text"])
+            self.assertEqual(self.answer("if")["exception"]["type"], "SyntaxError")
+            self.assertEqual(self.answer("raise SystemExit(3)")["exit"], 3)
+            if busy:
+                self.assertEqual(self.end(number)["exception"]["type"], "KeyboardInterrupt")
+        self.assertEqual(child.value("_"), "'kept'")
+        self.assertEqual(child.value("beside"), "3")
+
+    def test_side_commands_that_hang_hold_nothing_up(self):
+        child = self.fresh(welcome={"heartbeat": 0.05})
+        type(self).common, kept = child, type(self).common
+        try:
+            child.run("import threading, time\ngo = threading.Event()")
+            hanging = [self.side("while not go.is_set(): time.sleep(0.01)\n%d" % n) for n in range(4)]
+            self.assertEqual(child.value("6 * 7"), "42")
+            refused = self.answer("1")["exception"]
+            self.assertEqual(refused["type"], "RuntimeError")
+            self.assertIn("4 side commands run already", refused["message"])
+            number = child.started("while True:\n    try: time.sleep(%d)\n    except KeyboardInterrupt: pass" % LIMIT)
+            self.assertEqual(child.ask("ping", "pong")["command"], number)
+            for kind in ("interrupt", "raise"):
+                self.assertTrue(child.ask(kind, "interrupt_result", command=number)["ok"])
+            self.assertEqual(child.end_of_command()["id"], number)
+            threads = child.ask("stacks", "stacks", locals=False)["threads"]
+            beside = [thread for thread in threads if thread["name"] == "childminder side"]
+            self.assertEqual([(thread["daemon"], thread["ours"]) for thread in beside], [(True, False)] * 4)
+            self.assertTrue(all(thread["frames"][0]["file"].startswith("<command ") for thread in beside), beside)
+            child.start("go.set()")
+            ended = [child.until("finished", "raised") for _ in range(5)]
+            self.assertEqual(sorted(m["id"] for m in ended if m["value"]), hanging)
+            self.assertEqual(self.answer("6 * 7")["value"], "42")
+        finally:
+            type(self).common = kept
+
+    def test_shutdown_though_something_hangs_beside(self):
+        child = self.fresh()
+        child.run("import time")
+        child.send(type="side", id=50, source="while True: time.sleep(0.01)")
+        child.send(type="shutdown", code=6)
+        self.assertEqual(child.ended(), 6)
+
+    def test_a_fork_beside_is_silent(self):
+        child = self.fresh()
+        child.run("import os, warnings; warnings.simplefilter('ignore')")
+        for n, source in enumerate(("pid = os.fork()\nif pid: os.waitpid(pid, 0)\n1", "pid = os.fork()\nif not pid: raise ValueError\n1")):
+            child.send(type="side", id=50 + n, source=source)
+            self.assertEqual(child.until("finished", "raised")["id"], 50 + n)
+            self.assertEqual((child.value("6 * 7"), child.passed), ("42", []))
+
+    NASTY = ("ran = []\ndef run(*a, **k):\n    ran.append(1)\n    raise ValueError('ran')\n"
+             "class Meta(type):\n    __name__ = property(run); __module__ = property(run); __getattribute__ = run\n"
+             "Nasty = Meta('Nasty', (object,), dict([(name, property(run)) for name in ('__class__', '__dict__')] + [(name, run) for name in ('__repr__', '__str__', '__len__', '__sizeof__', "
+             "'__getattribute__', '__getattr__', '__bool__', '__nonzero__', '__eq__', '__hash__', '__enter__', 'acquire', 'locked')]))\n"
+             "nasty = object.__new__(Nasty)\nclass Listed(list): __len__ = __sizeof__ = run\nlisted = Listed()\n"
+             "class ndarray(object): nbytes = property(run); shape = property(run)\nndarray.__module__ = 'numpy'\nfake = ndarray()\ndel ran[:]\n")
+
+    def names(self):
+        answer = self.child.ask("names", "names")
+        return {info["name"]: info for info in answer["names"]}, answer
+
+    def test_names(self):
+        child = self.child
+        child.run(self.NASTY + "import os\nxs = [1, 2, 3]\ntext = 'abcd'\nnumber = 5\ndef function(): pass\n")
+        for busy in (False, True):
+            number = child.started("import time; time.sleep(%d)" % LIMIT) if busy else None
+            names, answer = self.names()
+            self.assertEqual([info["name"] for info in answer["names"]], sorted(names))
+            self.assertEqual(answer["more"], 0)
+            kinds = {name: names[name]["kind"] for name in ("xs", "number", "function", "os", "listed", "fake")}
+            self.assertEqual(kinds, {"xs": "list", "number": "int", "function": "function", "os": "module", "listed": "Listed",
+                                     "fake": "numpy.ndarray"})
+            self.assertEqual(names["nasty"]["kind"], "Nasty")
+            self.assertEqual((names["xs"]["length"], names["text"]["length"], names["listed"]["length"]), (3, 4, None))
+            self.assertEqual((names["os"]["module"], names["xs"]["module"], "__builtins__" in names), (True, False, False))
+            self.assertEqual((names["listed"]["size"], names["nasty"]["size"], names["fake"]["size"]), (None, None, None))
+            if "pypy" not in self.host.name:
+                self.assertGreater(names["xs"]["size"], 40)
+            self.assertEqual(self.answer("ran")["value"], "[]")
+            if busy:
+                self.end(number)
+        if self.host.name == "blender":
+            child.run("import numpy; image = numpy.zeros((2, 3), 'float32')")
+            info = self.names()[0]["image"]
+            self.assertEqual((info["kind"], info["size"], info["shape"]), ("numpy.ndarray", 24, "(2, 3)"))
+
+    def test_names_while_they_change(self):
+        child = self.fresh()
+        number = child.started("while True:\n    for n in range(3000): globals()['v%04d' % n] = n\n"
+                               "    for n in range(3000): del globals()['v%04d' % n]")
+        sizes = set()
+        for _ in range(30):
+            answer = child.ask("names", "names")
+            self.assertLessEqual(len(answer["names"]), 1000)
+            sizes.add(len(answer["names"]) + answer["more"])
+        self.assertGreater(len(sizes), 1)
+        child.ask("interrupt", "interrupt_result", command=number)
+        child.until("raised")
+
+
+LOCKS = """
+import threading, time
+try: import queue
+except ImportError: import Queue as queue
+a, free = threading.Lock(), threading.Lock()
+class Thing(object):
+    def __init__(self): self.__hidden = self.b = threading.RLock()
+    def second(self):
+        with self.__hidden:
+            both.wait_for_the_other()
+            a.acquire()
+class Both(object):
+    def __init__(self): self.count = 0
+    def wait_for_the_other(self):
+        self.count += 1
+        while self.count < 2: time.sleep(0.001)
+thing, both, event, jobs, condition = Thing(), Both(), threading.Event(), queue.Queue(), threading.Condition()
+def first():
+    with free: pass
+    with a:
+        both.wait_for_the_other()
+        with free, thing.b:
+            pass
+def get(): jobs.get()
+def wait_event(): event.wait()
+def wait_condition():
+    with condition:
+        condition.wait()
+def join(): threads['first'].join()
+def by_hand():
+    other = threading.Lock()
+    other.acquire()
+    try:
+        other.acquire()
+    finally:
+        other.release()
+def own(function):
+    threads[function.__name__] = thread = threading.Thread(target=function, name=function.__name__)
+    thread.daemon = True
+    thread.start()
+threads = {}
+for function in (first, thing.second, get, wait_event, wait_condition, join, by_hand): own(function)
+"""
+
+
+class Locks(Case):
+    def test_who_waits_for_whom(self):
+        child = self.fresh()
+        child.run(Beside.NASTY + LOCKS)
+        child.run("def around_nasty():\n    try: a.acquire() or nasty.lock.acquire()\n    finally: nasty.release() or nasty.lock.release()\n"
+                  "own(around_nasty)")
+        expected = {
+            "first": ("RLock", "thing.b", "second", ["a", "free"]), "second": ("Lock", "a", "first", ["self.__hidden"]),
+            "get": ("Queue", "jobs", None, []), "wait_event": ("Event", "event", None, []),
+            "wait_condition": ("Condition", "condition", None, []), "join": ("Thread", "", "first", []),
+            "by_hand": ("Lock", "other", "by_hand", ["other"]), "around_nasty": ("Lock", "a", "first", []),
+        }
+        number = child.started("time.sleep(%d)" % LIMIT)
+        limit, seen = time.monotonic() + LIMIT, None
+        while seen != expected:  # the threads need a moment to get there
+            self.assertLess(time.monotonic(), limit, seen)
+            threads = {thread["name"]: thread for thread in child.ask("stacks", "stacks", locals=False)["threads"]}
+            names = {thread["ident"]: name for name, thread in threads.items()}
+            seen = {name: (thread["waits"]["kind"], thread["waits"]["name"], names.get(thread["waits"]["owner"]),
+                           [held["name"] for held in thread["holds"]])
+                    for name, thread in threads.items() if thread["waits"]}
+        self.assertEqual(threads["first"]["waits"]["lock"], threads["second"]["holds"][0]["lock"])
+        self.assertEqual(threads["second"]["waits"]["lock"], threads["first"]["holds"][0]["lock"])
+        at = threads["second"]["holds"][0]["at"]
+        self.assertEqual((at["file"], at["line"], at["function"].rsplit(".")[-1]), ("<command 1>", at["line"], "second"))
+        self.assertEqual(threads["first"]["frames"][-1]["source"] if not self.python2 else "with free, thing.b:", "with free, thing.b:")
+        self.assertTrue(threads["childminder"]["ours"])
+        self.assertEqual([thread["ours"] for name, thread in threads.items() if name != "childminder"], [False] * (len(threads) - 1))
+        if self.host.version >= (3, 8):
+            self.assertEqual(threads["MainThread"]["tid"], child.hello["pid"])
+        child.send(type="side", id=50, source="ran")
+        self.assertEqual(child.until("finished", "raised")["value"], "[]")
+        child.ask("interrupt", "interrupt_result", command=number)
+        child.until("raised")
+
+    def test_many_deep_stacks_take_bounded_time(self):
+        child = self.fresh()
+        child.run("import threading, time\nlock = threading.Lock()\ndef deep(n):\n    with lock if not n else threading.RLock():\n"
+                  "        deep(n - 1) if n else time.sleep(%d)\n" % LIMIT)
+        child.run("for n in range(20):\n    t = threading.Thread(target=deep, args=(150,)); t.daemon = True; t.start()")
+        began = time.monotonic()
+        self.assertEqual(len(child.ask("stacks", "stacks", locals=False)["threads"]) , 22)
+        self.assertLess(time.monotonic() - began, 5)
+
+
 class Output(Case):
     def available(self, pipe):
         data = b""
@@ -1075,7 +1508,7 @@ def load_tests(loader, _tests, _pattern):
     print("interpreters: %s" % ", ".join(repr(host) for host in found.values()), file=sys.stderr)
     print("missing: %s" % (", ".join(missing) or "none"), file=sys.stderr)
     for name, host in found.items():
-        for part in (Handshake, Commands, Errors, Busy, Output, Reports, Ends):
+        for part in (Handshake, Commands, Errors, Busy, Ladder, Beside, Locks, Output, Reports, Ends):
             case = type("%s_%s" % (part.__name__, re.sub(r"\W", "_", name)), (part, unittest.TestCase), {"host": host})
             suite.addTests(loader.loadTestsFromTestCase(case))
     return suite
