@@ -217,7 +217,7 @@ fn put_together(
         let paused = outside.got.as_ref().map(|seen| seen.paused).unwrap_or_default();
         stacks.tries.push(StackTry { source: StackSource::Outside, failed, took, paused });
         if let Ok(seen) = outside.got {
-            stacks.moving = Some(seen.moving);
+            stacks.moving = seen.threads.iter().find(|thread| thread.main).and_then(|main| main.moving);
             stacks.paused = paused;
             missing.extend(Some(seen.doubt).filter(|doubt| !doubt.is_empty()));
             stacks.threads = match stacks.source {

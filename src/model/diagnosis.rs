@@ -286,6 +286,9 @@ pub struct ThreadStack {
     /// Whether it was on a CPU or wanted one; `None` when nobody could tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
+    /// Whether its stack changed between two looks; `None` when it was looked at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moving: Option<bool>,
     /// The lock that it waits for, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits: Option<LockWait>,

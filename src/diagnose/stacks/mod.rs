@@ -27,6 +27,7 @@ pub(super) fn merge(inside: Vec<ThreadStack>, outside: &[ThreadStack]) -> Vec<Th
             if let Some(other) = outside.iter().find(same) {
                 thread.gil = other.gil.or(thread.gil);
                 thread.active = other.active.or(thread.active);
+                thread.moving = other.moving.or(thread.moving);
                 thread.tid = thread.tid.or(other.tid);
                 thread.ours |= other.ours;
                 if thread.name.is_empty() {

@@ -13,11 +13,15 @@ use crate::model::diagnosis::ThreadStack;
 use crate::model::{Frame, Micros};
 use py_spy::config::LockingStrategy;
 use py_spy::{Config, Pid, PythonSpy, StackTrace};
+use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
 /// So many looks must agree before a child is taken to stand still.
 const LOOKS: usize = 4;
+
+/// Fewer are taken of a child with so many threads that a look takes long.
+const LOOKS_TIME: Duration = Duration::from_millis(25);
 
 /// Between two of them: a loop does a lot meanwhile.
 const BETWEEN: Duration = Duration::from_millis(3);
@@ -38,8 +42,6 @@ const TORN_TRIES: usize = 5;
 #[derive(Debug, Default)]
 pub(in crate::diagnose) struct Seen {
     pub(in crate::diagnose) threads: Vec<ThreadStack>,
-    /// Whether the main thread moved between two looks.
-    pub(in crate::diagnose) moving: bool,
     pub(in crate::diagnose) paused: Micros,
     /// What the reader should know of how far to believe it.
     pub(in crate::diagnose) doubt: String,
@@ -63,11 +65,6 @@ impl Reader {
         Ok(Self { spy, who })
     }
 
-    /// Major and minor version of its Python.
-    pub(in crate::diagnose) fn version(&self) -> (u64, u64) {
-        (self.spy.version.major, self.spy.version.minor)
-    }
-
     /// Whether it may be stopped for being read.
     fn may_stop(&self) -> bool {
         self.spy.version.major >= 3
@@ -75,30 +72,27 @@ impl Reader {
 
     /// All stacks; the child is stopped for it only if it moves.
     pub(in crate::diagnose) fn see(&mut self, pauses: &Pauses) -> Result<Seen, String> {
+        let begun = Instant::now();
+        let mut tally = Tally::default();
         let mut last = self.look();
-        let mut moving = last.is_err();
-        for _ in 1..LOOKS {
-            if moving {
-                break;
-            }
+        tally.add(last.as_deref());
+        while tally.looks < LOOKS && begun.elapsed() < LOOKS_TIME {
             std::thread::sleep(BETWEEN);
-            let next = self.look();
-            moving = match (&last, &next) {
-                (Ok(last), Ok(next)) => !same_place(last, next),
-                _ => true,
-            };
-            last = next;
+            last = self.look();
+            tally.add(last.as_deref());
         }
-        if !moving {
-            return last.map(|threads| Seen { threads, ..Seen::default() });
-        }
-        self.see_moving(pauses)
+        let mut seen = match last {
+            Ok(threads) if !tally.moved() => Seen { threads, ..Seen::default() },
+            _ => self.see_moving(pauses)?,
+        };
+        tally.apply(&mut seen.threads);
+        Ok(seen)
     }
 
     fn see_moving(&mut self, pauses: &Pauses) -> Result<Seen, String> {
         let refused = if self.may_stop() {
             match self.look_stopped(pauses) {
-                Ok((threads, paused)) => return Ok(Seen { threads, moving: true, paused, doubt: String::new() }),
+                Ok((threads, paused)) => return Ok(Seen { threads, paused, doubt: String::new() }),
                 Err(refused) => refused,
             }
         } else {
@@ -108,7 +102,7 @@ impl Reader {
         let mut failed = refused;
         for _ in 0..TORN_TRIES {
             match self.look() {
-                Ok(threads) => return Ok(Seen { threads, moving: true, paused: Micros::default(), doubt }),
+                Ok(threads) => return Ok(Seen { threads, paused: Micros::default(), doubt }),
                 Err(e) => failed = e,
             }
         }
@@ -204,10 +198,57 @@ fn number_threads(threads: &mut [ThreadStack], pid: u32) {
     }
 }
 
-/// Whether the main thread stands where it stood.
-fn same_place(a: &[ThreadStack], b: &[ThreadStack]) -> bool {
-    let main = |threads: &[ThreadStack]| threads.first().map(|thread| (thread.ident, thread.frames.clone()));
-    main(a) == main(b)
+/// What several looks say together.
+#[derive(Debug, Default)]
+struct Tally {
+    looks: usize,
+    failed: bool,
+    threads: HashMap<u64, Tallied>,
+}
+
+#[derive(Debug)]
+struct Tallied {
+    frames: Vec<Frame>,
+    seen: usize,
+    moved: bool,
+    had_gil: usize,
+    ours: bool,
+}
+
+impl Tally {
+    fn add(&mut self, look: Result<&[ThreadStack], &String>) {
+        self.looks += 1;
+        // It changed while it was read.
+        let Ok(threads) = look else {
+            self.failed = true;
+            return;
+        };
+        for thread in threads {
+            let Some(ident) = thread.ident else { continue };
+            let first =
+                || Tallied { frames: thread.frames.clone(), seen: 0, moved: false, had_gil: 0, ours: thread.ours };
+            let known = self.threads.entry(ident).or_insert_with(first);
+            known.seen += 1;
+            known.moved |= known.frames != thread.frames;
+            known.had_gil += usize::from(thread.gil == Some(true));
+        }
+    }
+
+    fn moved(&self) -> bool {
+        // Our own threads tick, and nobody wants their stacks.
+        self.failed || self.threads.values().any(|thread| thread.moved && !thread.ours)
+    }
+
+    /// Who moved, and who had the GIL most of the time: at one moment it may be with anybody.
+    fn apply(&self, threads: &mut [ThreadStack]) {
+        for thread in threads {
+            let Some(known) = thread.ident.and_then(|ident| self.threads.get(&ident)) else { continue };
+            thread.moving = (known.seen > 1).then_some(known.moved);
+            if thread.gil.is_some() && known.seen > 1 {
+                thread.gil = Some(known.had_gil * 2 >= known.seen);
+            }
+        }
+    }
 }
 
 /// The process whose Python is to be read: the one that said hello, else the first of the tree that has one.
