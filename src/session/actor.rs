@@ -429,7 +429,11 @@ impl<W: World> Actor<W> {
         self.command_is_over();
         self.clocks.launched = None;
         self.skip_all("the child ended");
-        let then = ladder.as_ref().map_or(Then::AsJobSays, Ladder::then);
+        let then = match ladder.as_ref().map_or(Then::AsJobSays, Ladder::then) {
+            // It went by itself while it was asked for less.
+            Then::End if !ended_by_us => Then::AsJobSays,
+            then => then,
+        };
         if !connected && !self.asked && self.verdict.is_none() && then != Then::Another {
             let reason = format!("it ended before it said hello: {exit}{}", self.world.last_words());
             self.child_failed(reason.clone());

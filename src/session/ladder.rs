@@ -419,7 +419,8 @@ impl<W: World> Actor<W> {
         }
         ladder.refused = true;
         ladder.until = settled;
-        if rung == Rung::Cancel {
+        // A cancel that failed or hangs may have done its work all the same.
+        if rung == Rung::Cancel && reason == had_ended(command) {
             self.cancelled = None;
         }
         self.rung_ended(rung, RungOutcome::Refused, reason.to_owned());
@@ -553,6 +554,11 @@ impl<W: World> Actor<W> {
             _ => None,
         }
     }
+}
+
+/// What the bootstrapper says when a command that is to be ended has just ended by itself.
+fn had_ended(command: CommandId) -> String {
+    format!("command {command} is not running")
 }
 
 /// What a rung that is under way does.

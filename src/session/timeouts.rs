@@ -14,7 +14,7 @@ use crate::model::diagnosis::Trigger;
 use crate::model::job::Timeouts;
 use crate::model::{
     Change, ChildState, CommandId, EventKind, Generation, ItemIndex, Limit, LimitChange, Micros, Origin, Phase, Policy,
-    Rung, StopMode, WaitFor,
+    Rung, SessionPhase, StopMode, WaitFor,
 };
 use std::time::Duration;
 
@@ -138,6 +138,9 @@ impl<W: World> Actor<W> {
     pub(super) fn carry_out_policies(&mut self) {
         for overdue in std::mem::take(&mut self.overdue) {
             let what = overdue.what;
+            if self.state.phase == SessionPhase::Ended {
+                return;
+            }
             if self.what_takes_long(what) != Some(overdue.of) {
                 let action = "nothing: it has ended meanwhile".into();
                 self.fact(EventKind::TimedOut { what, action });

@@ -171,12 +171,17 @@ fn a_cancelled_command_fails_its_item_even_if_it_ends_well_and_an_operators_does
 }
 
 #[test]
-fn a_cancel_that_the_child_refused_fails_nothing() {
-    let mut stage = stage(job(1));
-    stage.ask(interrupt(Rung::Cancel, Rung::Cancel, false));
-    answer(&mut stage, false, "NameError: stop");
-    stage.finish_until("close");
-    assert_eq!(stage.status(0), ItemStatus::Complete);
+fn a_cancel_that_came_too_late_fails_nothing_and_one_that_hangs_does() {
+    for (reason, status) in [
+        ("command 3 is not running", ItemStatus::Complete),
+        ("the host's cancel has not returned after 5 s", ItemStatus::Failed),
+    ] {
+        let mut stage = stage(job(1));
+        stage.ask(interrupt(Rung::Cancel, Rung::Cancel, false));
+        answer(&mut stage, false, reason);
+        stage.finish_until("close");
+        assert_eq!(stage.status(0), status, "{reason}");
+    }
 }
 
 #[test]
