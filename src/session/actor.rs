@@ -1,6 +1,7 @@
 //! The actor itself: what it knows, how it records, and what it makes of every word from the child.
 
 use super::clocks::{Clocks, Ladder, Rung};
+use super::control::Control;
 use super::queue::CommandQueue;
 use super::requests::Desk;
 use super::sending::queued;
@@ -9,7 +10,7 @@ use super::world::World;
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, Job, Marks, Micros, Phase, RefusedPeer,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, RefusedPeer,
     SessionPhase, State, StopMode, Stream,
 };
 use crate::store::Recorded;
@@ -60,6 +61,7 @@ pub struct Actor<W: World> {
     pub(super) queue: CommandQueue,
     pub(super) clocks: Clocks,
     pub(super) desk: Desk,
+    pub(super) control: Control,
     pub(super) ladder: Option<Ladder>,
     /// Events that happened but could not be journalled yet; while there are any, nothing new is begun.
     pub(super) facts: Vec<EventKind>,
@@ -118,6 +120,7 @@ impl<W: World> Actor<W> {
             queue: CommandQueue::default(),
             clocks: Clocks::default(),
             desk: Desk::default(),
+            control: Control::default(),
             ladder: None,
             facts: Vec::new(),
             fault: None,
@@ -171,6 +174,7 @@ impl<W: World> Actor<W> {
         if resumed {
             self.settle();
         }
+        self.take_up_stops();
         self.advance();
     }
 
@@ -278,6 +282,7 @@ impl<W: World> Actor<W> {
             EventKind::ItemEnded { item, status, .. } | EventKind::ItemChanged { item, status, .. } => {
                 self.source.report_work(*item, *status);
             }
+            EventKind::ItemStarted { item, .. } => self.source.report_work(*item, ItemStatus::Running),
             EventKind::CommandEnded { id, outcome, .. } => self.answer_exec(*id, outcome),
             _ => {}
         }
@@ -367,6 +372,7 @@ impl<W: World> Actor<W> {
         if !std::mem::take(&mut self.alive) {
             return;
         }
+        self.clocks_go_on();
         let connected = matches!(self.state.child, ChildState::Connected { .. });
         let to = self.world.boundary(None);
         self.world.hang_up();

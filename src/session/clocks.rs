@@ -2,6 +2,7 @@
 
 use super::Actor;
 use super::actor::Verdict;
+use super::stopwatch::Stopwatch;
 use super::world::{Now, World};
 use crate::model::{ChildState, EventKind, Generation, Micros, Phase, SessionPhase, StopMode, Wait, WaitFor};
 use std::time::Duration;
@@ -42,9 +43,7 @@ pub(super) struct Clocks {
     /// The running command was sent.
     pub(super) sent: Option<Now>,
     /// The running item was begun.
-    pub(super) item: Option<Now>,
-    /// How long the agenda was held since then.
-    pub(super) item_held: Micros,
+    pub(super) item: Option<Stopwatch>,
     /// The last word of the child other than a heartbeat, which its other thread sends whatever happens.
     pub(super) sign: Option<Now>,
     /// The last word of any kind.
@@ -58,13 +57,15 @@ pub(super) struct Clocks {
     /// The session ended.
     pub(super) ended: Option<Now>,
     /// Teardown began.
-    pub(super) teardown: Option<Now>,
+    pub(super) teardown: Option<Stopwatch>,
     /// The agenda source said *waiting*.
     pub(super) source: Option<Now>,
     /// The journal could not be written.
     pub(super) journal: Option<Now>,
     /// The last progress that was journalled.
     pub(super) told: Option<Micros>,
+    /// An operator has stopped the child's processes; the clocks of what the child does stand since then.
+    pub(super) paused: Option<Now>,
 }
 
 /// A wait with its end on the monotonic clock.
@@ -99,24 +100,21 @@ impl<W: World> Actor<W> {
                 all.push(Deadline { what, since, until: limit.map(|limit| after(since, limit)) });
             }
         };
-        add(WaitFor::Startup, clocks.launched, limits.startup);
-        add(WaitFor::Teardown, clocks.teardown.filter(|_| self.ladder.is_none()), limits.teardown);
+        let running = |limit: Option<Duration>| limit.filter(|_| clocks.paused.is_none());
+        add(WaitFor::Startup, clocks.launched, running(limits.startup));
         add(WaitFor::AgendaSource, clocks.source.filter(|_| self.wants_work()), Some(limits.waiting));
         add(WaitFor::Journal, clocks.journal, Some(JOURNAL_RETRY));
         if self.ladder.is_none() {
-            add(WaitFor::Command, clocks.sent.filter(|_| !clocks.command_told), limits.command);
-            add(WaitFor::Silence, self.silent_since().filter(|_| !clocks.silence_told), limits.silence);
-            if let (Some(item), Some(limit)) = (clocks.item, limits.item)
-                && self.state.held.is_none()
-                && !clocks.item_told
-            {
-                add(WaitFor::Item, Some(item), Some(limit + clocks.item_held.duration()));
-            }
+            add(WaitFor::Command, clocks.sent.filter(|_| !clocks.command_told), running(limits.command));
+            add(WaitFor::Silence, self.silent_since().filter(|_| !clocks.silence_told), running(limits.silence));
+            let item = clocks.item.filter(|_| !clocks.item_told).map(|item| watched(WaitFor::Item, item, limits.item));
+            all.extend(item.filter(|item| item.until.is_some()));
+            all.extend(clocks.teardown.map(|teardown| watched(WaitFor::Teardown, teardown, limits.teardown)));
         }
         if let Some(ladder) = &self.ladder {
             all.push(Deadline { what: WaitFor::KillGrace, since: ladder.since, until: Some(ladder.until) });
         }
-        if let Some(hold) = self.state.held.as_ref().filter(|_| self.idle_at_agenda()) {
+        if let Some(hold) = self.state.held.as_ref().filter(|_| self.awaits_release()) {
             all.push(Deadline {
                 what: WaitFor::Release,
                 since: Now { wall: hold.since, mono: Micros(0) },
@@ -252,6 +250,7 @@ impl<W: World> Actor<W> {
         if self.ladder.as_ref().is_some_and(|ladder| ladder.rung >= rung) || !self.alive {
             return;
         }
+        self.wake();
         let signal = match rung {
             Rung::Interrupt | Rung::Leave => None,
             Rung::Terminate => Some(libc::SIGTERM),
@@ -295,13 +294,17 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn wants_work(&self) -> bool {
-        self.idle_at_agenda() && self.state.held.is_none() && self.stopping().is_none()
+        self.idle_at_agenda() && self.lets_items_begin() && self.stopping().is_none()
     }
 
     /// The generation that the next child gets.
     pub(super) fn next_generation(&self) -> Generation {
         Generation(self.state.generation.0 + 1)
     }
+}
+
+fn watched(what: WaitFor, watch: Stopwatch, limit: Option<Duration>) -> Deadline {
+    Deadline { what, since: watch.began(), until: limit.and_then(|limit| watch.due(limit)) }
 }
 
 fn after(since: Now, limit: Duration) -> Micros {

@@ -45,6 +45,10 @@ fn weight(kind: &EventKind) -> usize {
         // Frames with their locals are about as long as the text, and the message stands in both.
         EventKind::CommandEnded { outcome: CommandOutcome::Raised { exception, .. }, .. }
         | EventKind::ThreadException { exception, .. } => 3 * exception.text.len(),
+        EventKind::ItemEdited { commands, .. } => commands.iter().flatten().map(String::len).sum(),
+        EventKind::StopsChanged { stops, .. } => {
+            stops.breakpoints.iter().map(|breakpoint| breakpoint.text().len()).sum()
+        }
         _ => 0,
     }
 }

@@ -9,13 +9,18 @@
 
 mod actor;
 mod advance;
+mod breakpoints;
 mod clocks;
+mod control;
+mod edit;
 pub mod engine;
 pub mod feed;
 pub mod handle;
+mod pause;
 mod queue;
 mod requests;
 mod sending;
+mod stopwatch;
 mod summary;
 mod tells;
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::model::proto::{
     CommandDetail, CommandView, Completeness, ItemVerb, NameInfo, Refusal, RefusalKind, Request, Response,
 };
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, HoldReason, ItemIndex, ItemStatus, Micros, Origin, Phase, Rung,
-    SessionPhase, StopMode,
+    ChildState, CommandId, CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, Origin, Phase, Rung, SessionPhase,
+    StopMode,
 };
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
@@ -109,7 +109,13 @@ impl<W: World> Actor<W> {
             Request::Check { source } => return self.question(|id| ToChild::Check { id, source: &source }, reply),
             Request::Names => return self.question(|id| ToChild::Names { id }, reply),
             Request::Hold => self.hold(by),
+            Request::Break => self.break_in(by),
             Request::Release => self.release(by),
+            Request::Step { step, item } => self.step_on(by, step, item.as_deref()),
+            Request::SetStops { stops } => self.set_stops(by, stops),
+            Request::Edit { name, commands } => self.edit(by, &name, commands),
+            Request::Pause => self.pause(by),
+            Request::Continue => self.go_on(by),
             Request::Items { verb, names } => self.items(&by, verb, &names),
             Request::Stop { mode } => self.stop(by, mode),
             _ => Err(Refusal {
@@ -198,6 +204,7 @@ impl<W: World> Actor<W> {
 
     /// Asks the child to interrupt a command, if it still runs.
     pub(super) fn ask_interrupt(&mut self, command: CommandId, reply: Option<Reply>) {
+        self.wake();
         let now = self.world.now();
         let id = match self.desk.ask(Question::Interrupt { command, reply }, now) {
             Ok(id) => id,
@@ -220,6 +227,10 @@ impl<W: World> Actor<W> {
     fn question<'a>(&mut self, frame: impl FnOnce(u64) -> ToChild<'a>, reply: Reply) {
         if !matches!(self.state.child, ChildState::Connected { .. }) {
             let _ = reply.send(Err(not_now("no child is connected")));
+            return;
+        }
+        if self.is_paused() {
+            let _ = reply.send(Err(not_now("the child is paused and answers nothing; let it go on first")));
             return;
         }
         let now = self.world.now();
@@ -246,41 +257,14 @@ impl<W: World> Actor<W> {
 
     // ---- the agenda ---------------------------------------------------------------------------------------------
 
-    fn hold(&mut self, by: Origin) -> Answer {
-        self.refuse_if_over()?;
-        if self.state.held.is_some() {
-            return done("the agenda is held already");
-        }
-        if !self.intend(vec![EventKind::Held { by: Some(by), why: HoldReason::Asked, commands: false }]) {
-            return Err(disk_full());
-        }
-        done(match self.state.running_item {
-            Some(_) => "the agenda is held; the running item goes on to its end",
-            None => "the agenda is held",
-        })
-    }
-
-    fn release(&mut self, by: Origin) -> Answer {
-        self.refuse_if_over()?;
-        let Some(hold) = self.state.held.clone() else { return done("the agenda was not held") };
-        if !self.intend(vec![EventKind::Released { by: Some(by) }]) {
-            return Err(disk_full());
-        }
-        let since = self.clocks.item.map_or(hold.since, |item| hold.since.max(item.wall));
-        let length = self.world.now().wall.since(since);
-        self.clocks.item_held = Micros(self.clocks.item_held.0 + length.0);
-        done("the agenda goes on")
-    }
-
     fn items(&mut self, by: &Origin, verb: ItemVerb, names: &[String]) -> Answer {
         self.refuse_if_over()?;
+        if matches!(verb, ItemVerb::Retry | ItemVerb::Unblock) {
+            self.refuse_if_torn_down()?;
+        }
         let mut items = Vec::with_capacity(names.len());
         for name in names {
-            let item = self.job.agenda.find(name).ok_or_else(|| Refusal {
-                kind: RefusalKind::NotFound,
-                message: format!("the agenda has no item {name:?}"),
-            })?;
-            items.push((item, name));
+            items.push((self.item_named(name)?, name));
         }
         let (mut changes, mut running, mut refused) = (Vec::new(), None, Vec::new());
         for (item, name) in items {
@@ -305,6 +289,21 @@ impl<W: World> Actor<W> {
             (false, 0) => Err(not_now(&refused.join("; "))),
             (false, count) => Err(not_now(&format!("done to {count} of {}, but {}", names.len(), refused.join("; ")))),
         }
+    }
+
+    /// An item that is made pending now would not be run.
+    pub(super) fn refuse_if_torn_down(&self) -> Result<(), Refusal> {
+        match self.state.phase {
+            SessionPhase::Teardown => Err(not_now("the session is being torn down, and no item is run any more")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn item_named(&self, name: &str) -> Result<ItemIndex, Refusal> {
+        self.job
+            .agenda
+            .find(name)
+            .ok_or_else(|| Refusal { kind: RefusalKind::NotFound, message: format!("the agenda has no item {name:?}") })
     }
 
     fn kill_running_item(&mut self, item: ItemIndex) {
@@ -352,7 +351,7 @@ impl<W: World> Actor<W> {
         }
     }
 
-    fn refuse_if_over(&self) -> Result<(), Refusal> {
+    pub(super) fn refuse_if_over(&self) -> Result<(), Refusal> {
         match self.state.phase {
             SessionPhase::Ended => Err(not_now("the session is over")),
             _ => Ok(()),
@@ -371,14 +370,14 @@ fn outcome(verb: ItemVerb) -> &'static str {
     }
 }
 
-enum Change {
+pub(super) enum Change {
     To(ItemStatus),
     EndRunning,
     Refused(&'static str),
 }
 
 /// What a verb makes of an item of this status.
-fn change(verb: ItemVerb, status: ItemStatus) -> Change {
+pub(super) fn change(verb: ItemVerb, status: ItemStatus) -> Change {
     use ItemStatus::{Blocked, Complete, Failed, Killed, Pending, Retrying, Running, Waiting};
     match (verb, status) {
         (ItemVerb::Kill, Running) => Change::EndRunning,
@@ -398,19 +397,19 @@ fn change(verb: ItemVerb, status: ItemStatus) -> Change {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every verb gives an answer, which may be a refusal")]
-fn done(said: &str) -> Answer {
+pub(super) fn done(said: &str) -> Answer {
     Ok(Response::Done { said: said.to_owned() })
 }
 
-fn disk_full() -> Refusal {
+pub(super) fn disk_full() -> Refusal {
     let message = "nothing can be changed while the journal cannot be written: the disk is full or failing".into();
     Refusal { kind: RefusalKind::Failed, message }
 }
 
-fn not_now(message: &str) -> Refusal {
+pub(super) fn not_now(message: &str) -> Refusal {
     Refusal { kind: RefusalKind::NotNow, message: message.to_owned() }
 }
 
-fn invalid(message: &str) -> Refusal {
+pub(super) fn invalid(message: &str) -> Refusal {
     Refusal { kind: RefusalKind::Invalid, message: message.to_owned() }
 }

@@ -11,6 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+mod control;
+mod pausing;
+mod sequences;
+
 #[derive(Default)]
 struct Script {
     now: Now,
@@ -23,6 +27,9 @@ struct Script {
     killed: u32,
     looked_for: Vec<String>,
     job: Arc<Job>,
+    /// Whether the child's processes are stopped.
+    stopped: bool,
+    last_output: Option<Now>,
 }
 
 impl World for Script {
@@ -76,7 +83,11 @@ impl World for Script {
         String::new()
     }
     fn telemetry(&self) -> Telemetry {
-        Telemetry::default()
+        Telemetry { last_output: self.last_output, ..Telemetry::default() }
+    }
+    fn pause(&mut self, stop: bool) -> Result<(), String> {
+        self.stopped = stop;
+        Ok(())
     }
 }
 

@@ -73,4 +73,7 @@ pub trait World {
 
     /// What is known beside the events.
     fn telemetry(&self) -> Telemetry;
+
+    /// Stops every process of the child's tree where it is, or lets all of them go on.
+    fn pause(&mut self, stop: bool) -> Result<(), String>;
 }

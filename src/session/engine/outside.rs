@@ -467,4 +467,10 @@ impl World for Outside {
             clients: self.clients,
         }
     }
+
+    fn pause(&mut self, stop: bool) -> Result<(), String> {
+        let Some(process) = &self.process else { return Err("there is no child".into()) };
+        let set = if stop { child::stop_everything } else { child::continue_everything };
+        set(process, self.folder.id()).map_err(|error| error.to_string())
+    }
 }
