@@ -70,9 +70,8 @@ impl<W: World> Actor<W> {
                 self.step_is_done();
                 return false;
             }
-            Some(Stride::Item) => {}
             None if self.held_at_commands() => return false,
-            None => {}
+            Some(Stride::Item) | None => {}
         }
         if self.control.passed_command == Some(id) {
             return true;

@@ -13,17 +13,19 @@ impl Stage {
 
     /// Asks for what must be done, and gives what was said.
     pub(super) fn does(&mut self, request: Request) -> String {
-        match self.ask(request.clone()).try_recv() {
+        let asked = format!("{request:?}");
+        match self.ask(request).try_recv() {
             Ok(Ok(Response::Done { said })) => said,
-            other => panic!("{request:?}: {other:?}"),
+            other => panic!("{asked:.500}: {other:?}"),
         }
     }
 
     /// Asks for what must be refused, and gives why.
     pub(super) fn refuses(&mut self, request: Request, kind: RefusalKind) -> String {
-        match self.ask(request.clone()).try_recv() {
+        let asked = format!("{request:?}");
+        match self.ask(request).try_recv() {
             Ok(Err(refusal)) if refusal.kind == kind => refusal.message,
-            other => panic!("{request:?}: {other:?}"),
+            other => panic!("{asked:.500}: {other:?}"),
         }
     }
 
