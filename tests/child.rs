@@ -3,7 +3,7 @@
 
 use childminder::child::{
     Capture, Guardian, MARKER, ProcessId, Sampler, SpawnSpec, Spawned, Spawner, become_subreaper, capture,
-    guardian_main, kill_everything, marked, reap_adopted,
+    continue_everything, guardian_main, kill_everything, marked, reap_adopted, stop_everything,
 };
 use childminder::model::{CommandId, Exit, SignalName, Stream};
 use nix::sys::signal::{Signal, kill};
@@ -61,10 +61,15 @@ fn until(what: &str, reached: impl Fn() -> bool) {
     }
 }
 
+/// The state that `/proc/PID/stat` tells.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
 /// Whether no such process runs; one that only waits to be reaped does not.
 fn is_gone(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
+    matches!(state(pid), None | Some('Z' | 'X'))
 }
 
 fn first_line(pipe: impl Into<File>) -> String {
@@ -248,6 +253,22 @@ async fn boundaries_are_exact_under_a_flood() {
         from = *end;
     }
     assert_eq!(capture.read(), from);
+}
+
+#[tokio::test]
+async fn the_whole_tree_is_stopped_and_goes_on_and_a_stopped_one_is_ended() {
+    let marker = marker("stopped");
+    let spawner = Spawner::start().unwrap();
+    let Spawned { process, stdout, .. } = spawner.spawn(python("leaves_family.py", &[], &marker)).await.unwrap();
+    let family = Family::told_by(&first_line(stdout));
+    let all = || family.findable().chain([process.pid()]);
+    stop_everything(&process, &marker).unwrap();
+    until("all stopped", || all().all(|pid| state(pid) == Some('T')));
+    continue_everything(&process, &marker).unwrap();
+    until("all going on", || all().all(|pid| state(pid) == Some('S')));
+    stop_everything(&process, &marker).unwrap();
+    assert_eq!(kill_everything(&process, &marker), []);
+    assert!(all().all(is_gone), "{:?}", family.0);
 }
 
 #[tokio::test]

@@ -23,9 +23,9 @@ pub enum Work {
 
 /// A source of agenda items.
 pub trait AgendaSource: Send {
-    /// The next item to run. Asked at most once between two items.
+    /// The next item to run. Asked at most once between two items, and not at all before one that an operator wants next.
     fn request_work(&mut self, state: &State) -> Work;
 
-    /// An item has got a status, by its own end or by an operator.
+    /// An item has got a status: it was begun, in or out of its order, or has ended, or an operator gave it one.
     fn report_work(&mut self, item: ItemIndex, status: ItemStatus);
 }

@@ -27,7 +27,9 @@ pub use metrics::Sampler;
 pub use proc::ProcessId;
 pub use process::Process;
 pub use spawn::{SpawnError, SpawnSpec, Spawned, Spawner};
-pub use tree::{become_subreaper, carries, kill_everything, marked, reap_adopted};
+pub use tree::{
+    become_subreaper, carries, continue_everything, kill_everything, marked, reap_adopted, stop_everything,
+};
 
 /// The environment variable by which every process of a session is known. Its value is no secret.
 pub const MARKER: &str = "CHILDMINDER_SESSION";

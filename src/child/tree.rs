@@ -26,6 +26,9 @@ const ROUND: Duration = Duration::from_millis(100);
 /// How many are killed in one round: each needs a file descriptor meanwhile.
 const AT_ONCE: usize = 64;
 
+/// How often [`stop_everything`] looks for processes that were begun while others were being stopped.
+const STOP_ROUNDS: usize = 20;
+
 /// Has orphaned descendants come to us, not to init. They must then be [reaped](reap_adopted).
 pub fn become_subreaper() -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
@@ -55,6 +58,37 @@ pub fn kill_everything(process: &Process, marker: &str) -> Vec<ProcessId> {
     left
 }
 
+/// Stops the child and everything that belongs to the session where it is. Fails when it begins processes faster than
+/// they are found, or the child is gone; some are stopped then.
+///
+/// Blocks for a few milliseconds.
+pub fn stop_everything(process: &Process, marker: &str) -> io::Result<()> {
+    process.signal_group(Signal::SIGSTOP)?;
+    let mut stopped = HashSet::new();
+    for _ in 0..STOP_ROUNDS {
+        // One that was not stopped yet when it was looked for may have begun others.
+        let others: Vec<ProcessId> = members(Some(process.id()), marker);
+        let new: Vec<ProcessId> = others.into_iter().filter(|member| stopped.insert(*member)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for member in new {
+            let _ = signal(member, Signal::SIGSTOP);
+        }
+    }
+    Err(io::Error::other("it begins processes faster than they can be stopped"))
+}
+
+/// Lets the child and everything that belongs to the session go on.
+///
+/// Blocks for a few milliseconds.
+pub fn continue_everything(process: &Process, marker: &str) -> io::Result<()> {
+    for member in members(Some(process.id()), marker) {
+        let _ = signal(member, Signal::SIGCONT);
+    }
+    process.signal_group(Signal::SIGCONT)
+}
+
 /// Kills until a look around finds nobody, or time is up; returns who is left.
 pub(super) fn end_members(child: Option<ProcessId>, marker: &str, patience: Duration) -> Vec<ProcessId> {
     let begun = Instant::now();
@@ -70,7 +104,7 @@ pub(super) fn end_members(child: Option<ProcessId>, marker: &str, patience: Dura
 }
 
 fn kill_some(victims: &[ProcessId], patience: Duration) {
-    let held: Vec<OwnedFd> = victims.iter().filter_map(|victim| kill(*victim)).collect();
+    let held: Vec<OwnedFd> = victims.iter().filter_map(|victim| signal(*victim, Signal::SIGKILL)).collect();
     let until = Instant::now() + patience;
     for pidfd in &held {
         let time = until.saturating_duration_since(Instant::now());
@@ -84,14 +118,15 @@ fn kill_some(victims: &[ProcessId], patience: Duration) {
     }
 }
 
-fn kill(victim: ProcessId) -> Option<OwnedFd> {
-    let pidfd = sys::pidfd_open(victim.pid).ok()?;
+/// Signals exactly this process, if it still lives.
+fn signal(member: ProcessId, signal: Signal) -> Option<OwnedFd> {
+    let pidfd = sys::pidfd_open(member.pid).ok()?;
     // Compared after the handle was opened: from here on it cannot be anybody else.
-    if Stat::read(victim.pid)?.id != victim {
+    if Stat::read(member.pid)?.id != member {
         return None;
     }
-    // One that may not be signalled is awaited all the same, and told as left over.
-    let _ = sys::pidfd_signal(pidfd.as_fd(), Signal::SIGKILL);
+    // One that may not be killed is awaited all the same, and told as left over.
+    let _ = sys::pidfd_signal(pidfd.as_fd(), signal);
     Some(pidfd)
 }
 

@@ -213,8 +213,16 @@ pub const BREAKPOINTS: usize = 100;
 pub enum Breakpoint {
     /// The item of this name.
     Item(String),
-    /// A job's command whose text this regex matches.
+    /// A job's command in whose text, of which the first 64 KiB are looked at, this regex matches a line.
     Command(String),
+}
+
+impl Breakpoint {
+    /// The name or the regex.
+    pub fn text(&self) -> &str {
+        let (Self::Item(text) | Self::Command(text)) = self;
+        text
+    }
 }
 
 /// How far one step goes.

@@ -287,7 +287,7 @@ pub enum EventKind {
         /// Which fate.
         #[serde(flatten)]
         outcome: CommandOutcome,
-        /// From sent to now.
+        /// From sent to now, without the time paused.
         took: Micros,
         /// Where its slice of the output ends.
         to: Marks,
@@ -378,7 +378,7 @@ pub enum EventKind {
         /// Why, when it is not complete.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// How long the attempt took, without the time held.
+        /// How long the attempt took, without the time held or paused.
         took: Micros,
         /// For `retrying`: wall time of the next try.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -72,7 +72,7 @@ pub struct ItemRow {
     pub progress: Option<f32>,
     /// Wall time at which the last attempt began.
     pub started: Option<Micros>,
-    /// How long the last ended attempt took, without the time held.
+    /// How long the last ended attempt took, without the time held or paused.
     pub took: Micros,
     /// The first command of the last attempt.
     pub first_command: Option<CommandId>,

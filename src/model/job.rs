@@ -233,7 +233,7 @@ pub struct Timeouts {
     pub startup: Option<Duration>,
     /// One command.
     pub command: Option<Duration>,
-    /// One attempt at an item, without the time held.
+    /// One attempt at an item, without the time held or paused.
     pub item: Option<Duration>,
     /// No output and no word from the child while a command runs.
     pub silence: Option<Duration>,

@@ -1,6 +1,7 @@
 //! The actor itself: what it knows, how it records, and what it makes of every word from the child.
 
 use super::clocks::Clocks;
+use super::control::Control;
 use super::diagnosis::Asking;
 use super::ladder::{Ladder, Then};
 use super::queue::CommandQueue;
@@ -13,8 +14,8 @@ use super::world::World;
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, Job, Marks, Micros, Phase, RefusedPeer, Rung,
-    SessionPhase, State, StopMode, Stream,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, RefusedPeer,
+    Rung, SessionPhase, State, StopMode, Stream,
 };
 use crate::store::Recorded;
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub struct Actor<W: World> {
     pub(super) queue: CommandQueue,
     pub(super) clocks: Clocks,
     pub(super) desk: Desk,
+    pub(super) control: Control,
     pub(super) ladder: Option<Ladder>,
     /// Rungs of it that were tried on the running command.
     pub(super) tried: Vec<Rung>,
@@ -152,6 +154,7 @@ impl<W: World> Actor<W> {
             queue: CommandQueue::default(),
             clocks: Clocks::default(),
             desk: Desk::default(),
+            control: Control::default(),
             ladder: None,
             tried: Vec::new(),
             cancelled: None,
@@ -210,6 +213,7 @@ impl<W: World> Actor<W> {
         if resumed {
             self.settle();
         }
+        self.take_up_stops();
         self.advance();
     }
 
@@ -318,6 +322,7 @@ impl<W: World> Actor<W> {
             EventKind::ItemEnded { item, status, .. } | EventKind::ItemChanged { item, status, .. } => {
                 self.source.report_work(*item, *status);
             }
+            EventKind::ItemStarted { item, .. } => self.source.report_work(*item, ItemStatus::Running),
             EventKind::CommandEnded { id, outcome, .. } => self.answer_exec(*id, outcome),
             _ => {}
         }
@@ -411,6 +416,7 @@ impl<W: World> Actor<W> {
         if !std::mem::take(&mut self.alive) {
             return;
         }
+        self.clocks_go_on();
         let connected = matches!(self.state.child, ChildState::Connected { .. });
         let to = self.world.boundary(None);
         self.world.hang_up();

@@ -4,6 +4,7 @@ use super::Actor;
 use super::actor::{Outputs, Verdict};
 use super::ladder::Then;
 use super::sending::fits;
+use super::stopwatch::Stopwatch;
 use super::world::World;
 use crate::agenda::Work;
 use crate::dispatcher::ToChild;
@@ -24,6 +25,7 @@ impl<W: World> Actor<W> {
         if self.stopping() == Some(StopMode::Now) && self.alive && self.current.is_none() {
             self.leave("asked to stop");
         }
+        self.set_clocks();
     }
 
     /// One step; `false` when there is nothing to do but wait.
@@ -35,13 +37,16 @@ impl<W: World> Actor<W> {
         if !connected || self.asked || self.current.is_some() || self.state.phase == SessionPhase::Ended {
             return false;
         }
-        if self.ladder.is_some() {
+        if self.ladder.is_some() || self.is_paused() {
             return false;
         }
         if self.stopping() == Some(StopMode::Now) {
             return false;
         }
         if self.queue.front().is_some() {
+            if !self.may_send() {
+                return false;
+            }
             self.send_next();
             return self.current.is_none() && self.clocks.journal.is_none();
         }
@@ -105,10 +110,12 @@ impl<W: World> Actor<W> {
         if self.stopping().is_some() {
             return self.begin_teardown();
         }
-        if self.state.held.is_some() || self.clocks.source.is_some() {
+        if self.clocks.source.is_some() || !self.may_begin_item() {
             return false;
         }
-        match self.source.request_work(&self.state) {
+        let work = self.next_wanted().map_or_else(|| self.source.request_work(&self.state), Work::Item);
+        match work {
+            Work::Item(item) if self.stops_before(item) => false,
             Work::Item(item) => self.start_item(item),
             Work::Waiting(item) => {
                 let waits =
@@ -117,6 +124,10 @@ impl<W: World> Actor<W> {
                     self.fact(EventKind::ItemChanged { item, status: ItemStatus::Waiting, by: None });
                 }
                 self.clocks.source = Some(self.world.now());
+                false
+            }
+            Work::Exhausted if self.is_stepping() => {
+                self.step_is_done();
                 false
             }
             Work::Exhausted if self.job.hold => false,
@@ -130,7 +141,8 @@ impl<W: World> Actor<W> {
             return true;
         };
         let attempt = self.state.item(item).map_or(0, |row| row.attempt) + 1;
-        let (commands, fault) = match self.phase_commands(Phase::Item, Some(&spec)) {
+        let edited = self.state.edits.get(&item).cloned();
+        let (commands, fault) = match edited.map_or_else(|| self.phase_commands(Phase::Item, Some(&spec)), Ok) {
             Ok(commands) => (commands, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
@@ -139,8 +151,8 @@ impl<W: World> Actor<W> {
         }
         self.fault = fault;
         self.killed = false;
-        self.clocks.item = Some(self.world.now());
-        self.clocks.item_held = Micros(0);
+        self.has_begun_item();
+        self.clocks.item = Some(Stopwatch::start(self.world.now()));
         self.clocks.item_told = false;
         self.outputs = Outputs::Unseen;
         self.clocks.told = None;
@@ -213,14 +225,10 @@ impl<W: World> Actor<W> {
         let status = if left { ItemStatus::Pending } else { ItemStatus::Failed };
         let result = self.state.running_item.as_ref().map(|running| running.result.clone()).unwrap_or_default();
         self.clocks.item = None;
-        self.fact(EventKind::ItemEnded {
-            item,
-            status,
-            reason: Some(why.to_owned()),
-            took: Micros(0),
-            again: None,
-            result,
-        });
+        let reason = Some(why.to_owned());
+        let hold = self.hold_after(item, status);
+        let end = EventKind::ItemEnded { item, status, reason, took: Micros(0), again: None, result };
+        self.record(std::iter::once(end).chain(hold).collect());
     }
 
     fn end_item(
@@ -236,14 +244,13 @@ impl<W: World> Actor<W> {
         let again = (status == ItemStatus::Failed && attempt <= self.job.retry.times)
             .then(|| Micros(self.world.now().wall.0 + Micros::from(self.job.retry.delay).0));
         let status = if again.is_some() { ItemStatus::Retrying } else { status };
-        self.fact(EventKind::ItemEnded { item, status, reason, took, again, result });
+        let hold = self.hold_after(item, status);
+        let end = EventKind::ItemEnded { item, status, reason, took, again, result };
+        self.record(std::iter::once(end).chain(hold).collect());
     }
 
     fn item_ran_for(&self) -> Micros {
-        let Some(began) = self.clocks.item else { return Micros(0) };
-        let now = self.world.now();
-        let held_now = self.state.held.as_ref().map_or(Micros(0), |hold| now.wall.since(hold.since.max(began.wall)));
-        now.mono.since(began.mono).since(self.clocks.item_held).since(held_now)
+        self.clocks.item.map_or(Micros(0), |item| item.ran(self.world.now().mono))
     }
 
     /// Retrying items whose time has come are pending again.
@@ -269,7 +276,7 @@ impl<W: World> Actor<W> {
             self.verdict.get_or_insert(Verdict { code: 1, reason });
             Vec::new()
         });
-        self.clocks.teardown = Some(self.world.now());
+        self.clocks.teardown = Some(Stopwatch::start(self.world.now()));
         self.begin_phase(EventKind::Phase { to: SessionPhase::Teardown }, Phase::Teardown, None, commands)
     }
 

@@ -1,6 +1,7 @@
 //! Every wait of the session: what is awaited, since when, and until when at most.
 
 use super::Actor;
+use super::stopwatch::Stopwatch;
 use super::world::{Now, World};
 use crate::model::{Generation, Micros, SessionPhase, Wait, WaitFor};
 use std::time::Duration;
@@ -19,9 +20,7 @@ pub(super) struct Clocks {
     /// The running command was sent.
     pub(super) sent: Option<Now>,
     /// The running item was begun.
-    pub(super) item: Option<Now>,
-    /// How long the agenda was held since then.
-    pub(super) item_held: Micros,
+    pub(super) item: Option<Stopwatch>,
     /// The last word of the child other than a heartbeat, which its other thread sends whatever happens.
     pub(super) sign: Option<Now>,
     /// The last word of any kind.
@@ -35,13 +34,15 @@ pub(super) struct Clocks {
     /// The session ended.
     pub(super) ended: Option<Now>,
     /// Teardown began.
-    pub(super) teardown: Option<Now>,
+    pub(super) teardown: Option<Stopwatch>,
     /// The agenda source said *waiting*.
     pub(super) source: Option<Now>,
     /// The journal could not be written.
     pub(super) journal: Option<Now>,
     /// The last progress that was journalled.
     pub(super) told: Option<Micros>,
+    /// An operator has stopped the child's processes; the clocks of what the child does stand since then.
+    pub(super) paused: Option<Now>,
 }
 
 /// A wait with its end on the monotonic clock.
@@ -76,21 +77,19 @@ impl<W: World> Actor<W> {
                 all.push(Deadline { what, since, until: limit.map(|limit| after(since, limit)) });
             }
         };
-        add(WaitFor::Startup, clocks.launched.filter(|_| !self.is_overdue(WaitFor::Startup)), limits.startup);
-        let teardown = self.alive && self.ladder.is_none() && !self.is_overdue(WaitFor::Teardown);
-        add(WaitFor::Teardown, clocks.teardown.filter(|_| teardown), limits.teardown);
+        let running = |limit: Option<Duration>| limit.filter(|_| clocks.paused.is_none());
+        let starting = clocks.launched.filter(|_| !self.is_overdue(WaitFor::Startup));
+        add(WaitFor::Startup, starting, running(limits.startup));
         add(WaitFor::AgendaSource, clocks.source.filter(|_| self.wants_work()), Some(limits.waiting));
         add(WaitFor::Journal, clocks.journal, Some(JOURNAL_RETRY));
         if self.ladder.is_none() {
-            add(WaitFor::Command, clocks.sent.filter(|_| !clocks.command_told), limits.command);
+            add(WaitFor::Command, clocks.sent.filter(|_| !clocks.command_told), running(limits.command));
             let silent = self.silent_since().filter(|since| clocks.silence_told != Some(since.mono));
-            add(WaitFor::Silence, silent, limits.silence);
-            if let (Some(item), Some(limit)) = (clocks.item, limits.item)
-                && self.state.held.is_none()
-                && !clocks.item_told
-            {
-                add(WaitFor::Item, Some(item), Some(limit + clocks.item_held.duration()));
-            }
+            add(WaitFor::Silence, silent, running(limits.silence));
+            let item = clocks.item.filter(|_| !clocks.item_told).map(|item| watched(WaitFor::Item, item, limits.item));
+            all.extend(item.filter(|item| item.until.is_some()));
+            let teardown = clocks.teardown.filter(|_| self.alive && !self.is_overdue(WaitFor::Teardown));
+            all.extend(teardown.map(|teardown| watched(WaitFor::Teardown, teardown, limits.teardown)));
         }
         if let Some(ladder) = &self.ladder {
             let (what, since, until) = ladder.wait();
@@ -101,7 +100,7 @@ impl<W: World> Actor<W> {
         if let Some((since, until)) = looked_into.into_iter().chain(asked).min_by_key(|(_, until)| *until) {
             all.push(Deadline { what: WaitFor::Diagnosis, since, until: Some(until) });
         }
-        if let Some(hold) = self.state.held.as_ref().filter(|_| self.idle_at_agenda()) {
+        if let Some(hold) = self.state.held.as_ref().filter(|_| self.awaits_release()) {
             all.push(Deadline {
                 what: WaitFor::Release,
                 since: Now { wall: hold.since, mono: Micros(0) },
@@ -171,13 +170,17 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn wants_work(&self) -> bool {
-        self.idle_at_agenda() && self.state.held.is_none() && self.stopping().is_none()
+        self.idle_at_agenda() && self.lets_items_begin() && self.stopping().is_none()
     }
 
     /// The generation that the next child gets.
     pub(super) fn next_generation(&self) -> Generation {
         Generation(self.state.generation.0 + 1)
     }
+}
+
+fn watched(what: WaitFor, watch: Stopwatch, limit: Option<Duration>) -> Deadline {
+    Deadline { what, since: watch.began(), until: limit.and_then(|limit| watch.due(limit)) }
 }
 
 /// So long after a moment.

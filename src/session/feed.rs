@@ -48,6 +48,10 @@ fn weight(kind: &EventKind) -> usize {
         EventKind::Diagnosed { diagnosis, .. } => {
             diagnosis.stacks.threads.iter().flat_map(|thread| &thread.frames).map(frame).sum()
         }
+        EventKind::ItemEdited { commands, .. } => commands.iter().flatten().map(String::len).sum(),
+        EventKind::StopsChanged { stops, .. } => {
+            stops.breakpoints.iter().map(|breakpoint| breakpoint.text().len()).sum()
+        }
         _ => 0,
     }
 }

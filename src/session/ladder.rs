@@ -231,6 +231,7 @@ impl<W: World> Actor<W> {
         if !self.alive {
             return;
         }
+        self.wake();
         let now = self.world.now();
         let until = after(now, self.limits().kill_grace);
         if let Some(Ladder { stand: Stand::On(rung), refused: false, .. }) = self.ladder
@@ -323,6 +324,7 @@ impl<W: World> Actor<W> {
     }
 
     fn try_rung(&mut self, rung: Rung) -> Result<(), String> {
+        self.wake();
         let since = self.world.now();
         let until = after(since, self.limits().kill_grace);
         let Some(ladder) = &mut self.ladder else { return Ok(()) };

@@ -9,17 +9,22 @@
 
 mod actor;
 mod advance;
+mod breakpoints;
 mod clocks;
+mod control;
 mod diagnosis;
+mod edit;
 pub mod engine;
 pub mod feed;
 pub mod handle;
 mod ladder;
+mod pause;
 mod queue;
 mod requests;
 mod restart;
 mod sending;
 mod side;
+mod stopwatch;
 mod summary;
 mod tells;
 #[cfg(test)]

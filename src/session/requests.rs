@@ -13,8 +13,8 @@ use crate::model::proto::{
     CommandDetail, CommandView, Completeness, ItemVerb, NameInfo, Refusal, RefusalKind, Request, Response,
 };
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, HoldReason, ItemIndex, ItemStatus, Micros, Origin, Phase, Rung,
-    SessionPhase, StopMode,
+    ChildState, CommandId, CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, Origin, Phase, Rung, SessionPhase,
+    StopMode,
 };
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
@@ -156,7 +156,13 @@ impl<W: World> Actor<W> {
             Request::Restart { now } => self.restart(by, now),
             Request::SetTimeouts { changes } => self.set_timeouts(by, &changes),
             Request::Hold => self.hold(by),
+            Request::Break => self.break_in(by),
             Request::Release => self.release(by),
+            Request::Step { step, item } => self.step_on(by, step, item.as_deref()),
+            Request::SetStops { stops } => self.set_stops(by, stops),
+            Request::Edit { name, commands } => self.edit(by, &name, commands),
+            Request::Pause => self.pause(by),
+            Request::Continue => self.let_go_on(by),
             Request::Items { verb, names } => self.items(&by, verb, &names),
             Request::Stop { mode } => self.stop(by, mode),
             _ => Err(Refusal {
@@ -238,6 +244,10 @@ impl<W: World> Actor<W> {
             let _ = reply.send(Err(not_now("no child is connected")));
             return;
         }
+        if self.is_paused() {
+            let _ = reply.send(Err(not_now("the child is paused and answers nothing; let it go on first")));
+            return;
+        }
         let now = self.world.now();
         let id = match self.desk.ask(reply, now) {
             Ok(id) => id,
@@ -265,41 +275,14 @@ impl<W: World> Actor<W> {
 
     // ---- the agenda ---------------------------------------------------------------------------------------------
 
-    fn hold(&mut self, by: Origin) -> Answer {
-        self.refuse_if_over()?;
-        if self.state.held.is_some() {
-            return done("the agenda is held already");
-        }
-        if !self.intend(vec![EventKind::Held { by: Some(by), why: HoldReason::Asked, commands: false }]) {
-            return Err(disk_full());
-        }
-        done(match self.state.running_item {
-            Some(_) => "the agenda is held; the running item goes on to its end",
-            None => "the agenda is held",
-        })
-    }
-
-    fn release(&mut self, by: Origin) -> Answer {
-        self.refuse_if_over()?;
-        let Some(hold) = self.state.held.clone() else { return done("the agenda was not held") };
-        if !self.intend(vec![EventKind::Released { by: Some(by) }]) {
-            return Err(disk_full());
-        }
-        let since = self.clocks.item.map_or(hold.since, |item| hold.since.max(item.wall));
-        let length = self.world.now().wall.since(since);
-        self.clocks.item_held = Micros(self.clocks.item_held.0 + length.0);
-        done("the agenda goes on")
-    }
-
     fn items(&mut self, by: &Origin, verb: ItemVerb, names: &[String]) -> Answer {
         self.refuse_if_over()?;
+        if matches!(verb, ItemVerb::Retry | ItemVerb::Unblock) {
+            self.refuse_if_torn_down()?;
+        }
         let mut items = Vec::with_capacity(names.len());
         for name in names {
-            let item = self.job.agenda.find(name).ok_or_else(|| Refusal {
-                kind: RefusalKind::NotFound,
-                message: format!("the agenda has no item {name:?}"),
-            })?;
-            items.push((item, name));
+            items.push((self.item_named(name)?, name));
         }
         let (mut changes, mut running, mut refused) = (Vec::new(), None, Vec::new());
         for (item, name) in items {
@@ -324,6 +307,21 @@ impl<W: World> Actor<W> {
             (false, 0) => Err(not_now(&refused.join("; "))),
             (false, count) => Err(not_now(&format!("done to {count} of {}, but {}", names.len(), refused.join("; ")))),
         }
+    }
+
+    /// An item that is made pending now would not be run.
+    pub(super) fn refuse_if_torn_down(&self) -> Result<(), Refusal> {
+        match self.state.phase {
+            SessionPhase::Teardown => Err(not_now("the session is being torn down, and no item is run any more")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn item_named(&self, name: &str) -> Result<ItemIndex, Refusal> {
+        self.job
+            .agenda
+            .find(name)
+            .ok_or_else(|| Refusal { kind: RefusalKind::NotFound, message: format!("the agenda has no item {name:?}") })
     }
 
     fn kill_running_item(&mut self, item: ItemIndex) {
@@ -390,14 +388,14 @@ fn outcome(verb: ItemVerb) -> &'static str {
     }
 }
 
-enum Change {
+pub(super) enum Change {
     To(ItemStatus),
     EndRunning,
     Refused(&'static str),
 }
 
 /// What a verb makes of an item of this status.
-fn change(verb: ItemVerb, status: ItemStatus) -> Change {
+pub(super) fn change(verb: ItemVerb, status: ItemStatus) -> Change {
     use ItemStatus::{Blocked, Complete, Failed, Killed, Pending, Retrying, Running, Waiting};
     match (verb, status) {
         (ItemVerb::Kill, Running) => Change::EndRunning,

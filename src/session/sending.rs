@@ -45,6 +45,7 @@ impl<W: World> Actor<W> {
             return;
         }
         let Some(command) = self.queue.pop() else { return };
+        self.has_sent(command.phase);
         let now = self.world.now();
         self.clocks.sent = Some(now);
         self.current = Some(Current { id, phase: command.phase });

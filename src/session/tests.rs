@@ -17,6 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+mod control;
+mod pausing;
+mod sequences;
+
 #[derive(Default)]
 struct Script {
     now: Now,
@@ -30,6 +34,9 @@ struct Script {
     looked_for: Vec<String>,
     inquiries: Vec<Inquiry>,
     job: Arc<Job>,
+    /// Whether the child's processes are stopped.
+    stopped: bool,
+    last_output: Option<Now>,
 }
 
 impl World for Script {
@@ -83,7 +90,11 @@ impl World for Script {
         String::new()
     }
     fn telemetry(&self) -> Telemetry {
-        Telemetry::default()
+        Telemetry { last_output: self.last_output, ..Telemetry::default() }
+    }
+    fn pause(&mut self, stop: bool) -> Result<(), String> {
+        self.stopped = stop;
+        Ok(())
     }
     fn diagnose(&mut self, inquiry: Inquiry) {
         self.inquiries.push(inquiry);

@@ -9,6 +9,7 @@ use super::actor::Verdict;
 use super::clocks::after;
 use super::ladder::{SPARING, Then};
 use super::requests::{Answer, disk_full, done, invalid};
+use super::stopwatch::Stopwatch;
 use super::world::{Now, World};
 use crate::model::diagnosis::Trigger;
 use crate::model::job::Timeouts;
@@ -75,17 +76,18 @@ impl<W: World> Actor<W> {
         let ends = |since: Option<Now>, limit: Option<Duration>| {
             since.is_some_and(|since| limit.is_none_or(|limit| after(since, limit) > now))
         };
+        let stands_or_ends = |watch: Option<Stopwatch>, limit: Option<Duration>| {
+            let due = |watch: Stopwatch| limit.and_then(|limit| watch.due(limit));
+            watch.is_some_and(|watch| due(watch).is_none_or(|due| due > now))
+        };
         let limits = self.limits().clone();
         let clocks = &self.clocks;
         let (what, ahead) = match limit {
             Limit::Startup => (WaitFor::Startup, ends(clocks.launched, limits.startup)),
             Limit::Command => (WaitFor::Command, ends(clocks.sent, limits.command)),
-            Limit::Item => {
-                let limit = limits.item.map(|limit| limit + clocks.item_held.duration());
-                (WaitFor::Item, ends(clocks.item, limit))
-            }
+            Limit::Item => (WaitFor::Item, stands_or_ends(clocks.item, limits.item)),
             Limit::Silence => (WaitFor::Silence, ends(self.silent_since(), limits.silence)),
-            Limit::Teardown => (WaitFor::Teardown, ends(clocks.teardown, limits.teardown)),
+            Limit::Teardown => (WaitFor::Teardown, stands_or_ends(clocks.teardown, limits.teardown)),
         };
         if !ahead {
             return;

@@ -96,4 +96,7 @@ pub trait World {
     /// Finds out, without keeping anybody waiting, what the child is doing. The outside calls
     /// [`super::Actor::diagnosed`] when it has, in bounded time; a new inquiry takes the place of one before.
     fn diagnose(&mut self, inquiry: Inquiry);
+
+    /// Stops every process of the child's tree where it is, or lets all of them go on.
+    fn pause(&mut self, stop: bool) -> Result<(), String>;
 }

@@ -498,4 +498,10 @@ impl World for Outside {
         let diagnoser = self.diagnoser.clone();
         self.diagnosing = Some(Box::pin(async move { diagnoser.diagnose(asked.await).await }));
     }
+
+    fn pause(&mut self, stop: bool) -> Result<(), String> {
+        let Some(process) = &self.process else { return Err("there is no child".into()) };
+        let set = if stop { child::stop_everything } else { child::continue_everything };
+        set(process, self.folder.id()).map_err(|error| error.to_string())
+    }
 }
