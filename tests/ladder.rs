@@ -150,6 +150,25 @@ fn a_killed_child_that_is_not_to_be_replaced_ends_the_session() {
 }
 
 #[test]
+fn what_holds_python_s_lock_answers_nobody_and_is_terminated() {
+    let session = Session::start(job(&two_items("", "sum(range(10**13))")));
+    session.until_started(STUCK);
+    let said = session.ask(climb(Rung::Interrupt, Rung::Kill, true)).expect("under way");
+    assert!(matches!(said, Response::Done { said } if said.contains("SIGTERM")));
+    let ended = session.wait();
+    assert_eq!(ended.code, 1, "{}", ended.tail());
+    let expected = [
+        (Rung::Interrupt, RungOutcome::InVain, Scene::Survived),
+        (Rung::Async, RungOutcome::InVain, Scene::Survived),
+        (Rung::Cancel, RungOutcome::Skipped, Scene::Survived),
+        (Rung::Terminate, RungOutcome::Worked, Scene::Lost),
+    ];
+    assert_eq!(rungs(&ended), expected, "{}", ended.tail());
+    assert_eq!(statuses(&ended), [ItemStatus::Failed, ItemStatus::Complete]);
+    ended.assert_nobody_left();
+}
+
+#[test]
 fn a_child_is_restarted_by_hand() {
     let session = Session::start(job(HELD));
     session.until_agenda();
@@ -211,6 +230,25 @@ fn a_time_out_that_is_set_while_a_command_runs_is_in_force() {
     assert_eq!(session.value("os.getpid() == loaded"), "True");
     let ended = session.stop();
     assert!(matches!(ended.outcome(id), CommandOutcome::Raised { .. }), "{}", ended.tail());
+}
+
+#[test]
+fn silence_is_looked_into_also_when_the_child_cannot_answer() {
+    let mut job = job(&two_items("", "sum(range(10**13))"));
+    job.timeouts.silence = Some(std::time::Duration::from_secs(1));
+    let ended = Session::start(job).wait();
+    assert_eq!(ended.code, 70, "{}", ended.tail());
+    let diagnoses: Vec<Diagnosis> = ended
+        .events()
+        .into_iter()
+        .filter_map(
+            |event| if let EventKind::Diagnosed { diagnosis, .. } = event.kind { Some(*diagnosis) } else { None },
+        )
+        .collect();
+    let [diagnosis] = diagnoses.as_slice() else { panic!("{diagnoses:?}\n{}", ended.tail()) };
+    assert_eq!(diagnosis.trigger, Trigger::TimedOut(WaitFor::Silence));
+    assert_eq!(diagnosis.verdict.doing.word(), "computing", "{:?}", diagnosis.verdict);
+    assert!(reason(&ended, 0).starts_with("the child was silent longer than 1 s"), "{}", reason(&ended, 0));
 }
 
 // ---- looking in -------------------------------------------------------------------------------------------------------
