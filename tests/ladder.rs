@@ -2,16 +2,18 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
+#[path = "common/hosts.rs"]
+mod hosts;
 #[path = "common/session.rs"]
 mod session;
 
-use childminder::model::diagnosis::{Diagnosis, Trigger};
+use childminder::model::diagnosis::{Diagnosis, StackSource, Trigger};
 use childminder::model::proto::{CommandDetail, Request, Response};
 use childminder::model::{
     Change, CommandOutcome, EventKind, Generation, ItemIndex, ItemStatus, Limit, LimitChange, Micros, Phase, Policy,
     Rung, RungOutcome, Scene, Stream, WaitFor,
 };
-use session::{Ended, Session, block_on, job, quoted, tail, until};
+use session::{Ended, Session, block_on, child_file, job, quoted, tail, until};
 use std::os::unix::fs::PermissionsExt;
 
 /// Two items: the first one's command is the one given, the second's ends by itself.
@@ -115,6 +117,33 @@ fn a_host_that_cancels_and_returns_as_if_all_were_well_fails_the_item() {
     assert!(matches!(ended.outcome(STUCK), CommandOutcome::Finished { .. }));
     assert_eq!(statuses(&ended), [ItemStatus::Failed, ItemStatus::Complete]);
     assert!(reason(&ended, 0).starts_with("cancelled, because tester asked"), "{}", reason(&ended, 0));
+}
+
+#[test]
+fn a_render_of_blender_is_cancelled_and_its_scene_survives() {
+    if hosts::on_path("blender").is_none() {
+        return hosts::not_run("blender");
+    }
+    let out = tempfile::tempdir().expect("a folder");
+    let session = Session::start(job(&format!(
+        "backend = 'blender'\n[timeouts]\nkill_grace = '40s'\n[parameters]\nout = {}\nscript = {}\n[phases]\n\
+         setup = [\"exec(compile(open({{script}}).read(), {{script}}, 'exec'))\", \"prepare(320, 180, 100000)\", \"bpy.context.scene['loaded'] = 1\"]\n\
+         [agenda]\nitems = [{{ name = 'stuck', commands = ['render(1, {{out}})'] }}, {{ name = 'next', commands = ['assert bpy.context.scene[\"loaded\"]'] }}]",
+        quoted(out.path()),
+        quoted(child_file("render.py")),
+    )));
+    until("a picture that is being made", session.folder(), || {
+        let said = std::fs::read(session.folder().output(Stream::Stdout)).unwrap_or_default();
+        String::from_utf8_lossy(&said).contains("Sample ")
+    });
+    session.ask(climb(Rung::Cancel, Rung::Kill, true)).expect("under way");
+    let ended = session.wait();
+    assert_eq!(ended.code, 1, "{}", ended.tail());
+    assert_eq!(rungs(&ended), [(Rung::Cancel, RungOutcome::Worked, Scene::Survived)], "{}", ended.tail());
+    assert!(reason(&ended, 0).starts_with("cancelled, because"), "{}", reason(&ended, 0));
+    assert_eq!(statuses(&ended), [ItemStatus::Failed, ItemStatus::Complete]);
+    assert_eq!(ended.state().generation, Generation(1));
+    ended.assert_nobody_left();
 }
 
 #[test]
@@ -247,7 +276,9 @@ fn silence_is_looked_into_also_when_the_child_cannot_answer() {
         .collect();
     let [diagnosis] = diagnoses.as_slice() else { panic!("{diagnoses:?}\n{}", ended.tail()) };
     assert_eq!(diagnosis.trigger, Trigger::TimedOut(WaitFor::Silence));
-    assert_eq!(diagnosis.verdict.doing.word(), "computing", "{:?}", diagnosis.verdict);
+    let inside = diagnosis.stacks.tries.iter().find(|tried| tried.source == StackSource::Inside);
+    assert!(inside.is_some_and(|tried| !tried.failed.is_empty()), "{:?}", diagnosis.stacks.tries);
+    assert!(diagnosis.processes.iter().any(|process| process.interpreter), "{diagnosis:?}");
     assert!(reason(&ended, 0).starts_with("the child was silent longer than 1 s"), "{}", reason(&ended, 0));
 }
 
