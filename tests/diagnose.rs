@@ -127,8 +127,11 @@ async fn a_loop_is_found_in_every_python() {
         assert!((line - 2..=line + 1).contains(&at.line), "{}: {at}", python.name());
         assert_eq!(diagnosis.stacks.source, Some(StackSource::Outside));
         assert_eq!(diagnosis.stacks.moving, Some(true));
-        assert_eq!(diagnosis.stacks.paused.0 > 0, python.version >= (3, 0), "{}", python.name());
-        assert!(diagnosis.processes[0].cpu > 10.0);
+        // Python 2.7 is never stopped; others are, unless the machine is too busy, which is said.
+        let doubted = diagnosis.missing.iter().any(|missing| missing.contains("may not be of one moment"));
+        assert_ne!(diagnosis.stacks.paused.0 > 0, doubted, "{}", python.name());
+        assert!(doubted || python.version >= (3, 0), "{}", python.name());
+        assert!(diagnosis.processes[0].threads[0].wanted > 50.0);
         let source = &diagnosis.stacks.threads[0].frames.last().unwrap().source;
         assert!(source.contains("number") || source == "while True:", "{source}");
         assert_eq!(diagnosis.processes[0].state.as_str(), "R", "{}", python.name());
