@@ -155,4 +155,9 @@ def locks_file():
 
 
 if __name__ == "__main__":
+    if "STACKS" in os.environ:
+        import faulthandler
+        import signal
+
+        faulthandler.register(signal.SIGUSR1, open(os.environ["STACKS"], "w"), all_threads=True, chain=False)
     globals()[sys.argv[1]]()

@@ -21,7 +21,7 @@ use crate::model::Micros;
 use crate::model::diagnosis::{FdTarget, ProcessEvidence, Syscall, ThreadEvidence, Tracer};
 use files::SMALL;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -132,6 +132,17 @@ impl Seen {
             threads: threads.collect(),
         }
     }
+}
+
+/// The threads of a process that are on a CPU or want one, at this moment.
+pub(super) fn running_threads(pid: u32) -> HashSet<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let running = tasks.take(THREADS_LOOKED_AT).filter_map(|task| {
+        let tid: u32 = task.file_name().to_str()?.parse().ok()?;
+        let stat = Stat::parse(tid, &fs::read(task.path().join("stat")).ok()?)?;
+        (stat.state == b'R').then_some(tid)
+    });
+    running.collect()
 }
 
 /// How a process is called in texts: `name (pid)`.
