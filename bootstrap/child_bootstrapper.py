@@ -1876,7 +1876,8 @@ class Executor(object):
         except:  # noqa: E722
             reply = self.raised(number)
         self.output.nudge()  # no flush, which could wait for what the main thread holds
-        self.channel.send_bytes(reply)
+        if self.exit_code is None:
+            self.channel.send_bytes(reply)
 
     def on_cancel(self, message):
         number, command, source = message["id"], message["command"], message["source"] + u""
