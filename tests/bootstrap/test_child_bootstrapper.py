@@ -956,7 +956,7 @@ class Ladder(Case):
     def race(self, command, rounds):
         child, outcomes = self.child, set()
         for n in range(rounds):
-            number = child.start(command % (0.0205 + n % 20 * 0.0001))
+            number = child.start(command % (0.0205 + (n % 20) ** 2 * 0.0001))  # from when the follower leads, most of them
             child.send(type="raise", id=n, command=number)
             result = child.until("interrupt_result")
             ended = child.end_of_command()
@@ -976,6 +976,7 @@ class Ladder(Case):
         self.child.until("finished")
         self.assertIn((True, "raised"), self.race(self.RACER, 200))
         if "raise:async" in self.child.hello["features"]:
+            self.addCleanup(self.child.run, "signal.signal(signal.SIGINT, ours)")
             self.child.run("signal.signal(signal.SIGINT, signal.SIG_IGN)")
             self.assertIn((True, "raised"), self.race(self.RACER, 200))
             self.child.run("signal.signal(signal.SIGINT, ours)")
