@@ -174,7 +174,7 @@ def user_code_on_top(frame):
 
 
 class Cancelled(BaseException):
-    """Ends a command that the operator wants ended: no KeyboardInterrupt and no Exception, so what catches those does not stop it."""
+    """Ends a command.  No KeyboardInterrupt and no Exception, so that what catches those does not stop it."""
 
     __module__ = "childminder"
     flying = False  # sent as an asynchronous exception, and not yet raised
@@ -185,7 +185,7 @@ class Cancelled(BaseException):
 
 
 def find_set_async():
-    """A function (thread, exception or None): raises it there, as soon as that thread runs Python, or takes that back."""
+    """A function (thread, exception or None): raises it there once that thread runs Python, or takes that back."""
     try:
         function = ctypes.pythonapi.PyThreadState_SetAsyncExc
         function.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
@@ -1085,7 +1085,7 @@ class Blocks(object):
                 yield node.lineno, node.body[0].lineno, end, node
 
     def around(self, frame):
-        """(line, expression, whether it is only being taken) of what is taken around a frame's line, outermost first."""
+        """(line, expression, whether it is only being taken) of what is taken around a frame's line, outer first."""
         code, line, taken = frame.f_code, frame.f_lineno, []
         if code.co_name.startswith("<") and code.co_name != "<module>":
             return []  # a comprehension's or lambda's line is also its function's
@@ -1211,7 +1211,8 @@ def waiting_in_library(frames):
     kinds = [type_name(kind) for kind in TYPE_MRO(type(asked)) if TYPE_MODULE(kind) in WAITERS]
     kind = kinds[0].strip("_") if kinds else kind_of(asked)
     attributes = plain_attributes(asked)
-    owner = {"Thread": attributes.get("_ident", attributes.get("_Thread__ident")), "ModuleLock": attributes.get("owner")}
+    owner = {"Thread": attributes.get("_ident", attributes.get("_Thread__ident")),
+             "ModuleLock": attributes.get("owner")}
     return wait_for(asked, kind, names, owner.get(kind)), lock_of(own)
 
 
@@ -1285,7 +1286,8 @@ def name_info(name, value):
         # By C's own descriptors: a class of the user's may bear the same name.
         found = [TYPE_DICT(kind).get(name) for name in ("nbytes", "shape")]
         if all(type(one) is types.GetSetDescriptorType for one in found):
-            info["size"], info["shape"] = plain_number(found[0].__get__(value)), bounded(repr(found[1].__get__(value)), 200)
+            info["size"] = plain_number(found[0].__get__(value))
+            info["shape"] = bounded(repr(found[1].__get__(value)), 200)
     return info
 
 
@@ -1784,7 +1786,7 @@ class Executor(object):
         return self.sigint and signal.getsignal(signal.SIGINT) == self.on_sigint
 
     def arm(self):
-        """Send Cancelled as an asynchronous exception, unless the main thread is in our own code.  Whether it is on its way."""
+        """Send Cancelled as an asynchronous exception, unless the main thread is in our own code.  Whether it was sent."""
         self.arming = True
         try:
             if self.wanted is not Cancelled:
@@ -1800,7 +1802,7 @@ class Executor(object):
             self.arming = False
 
     def close_window(self):
-        """Main thread: from here on no asynchronous exception comes.  Whether one was on its way; that is the caller's now.
+        """Main thread: from here on no asynchronous exception comes.  Whether one was on its way.
 
         It may come between any two byte codes before that, here too.  No lock helps against that: one might be lost
         with it.  So each side first says what it is about to do and then looks at what the other has said.
@@ -1876,7 +1878,8 @@ class Executor(object):
         except:  # noqa: E722
             reply = self.raised(number)
         self.output.nudge()  # no flush, which could wait for what the main thread holds
-        self.channel.send_bytes(reply)
+        if self.exit_code is None:
+            self.channel.send_bytes(reply)
 
     def on_cancel(self, message):
         number, command, source = message["id"], message["command"], message["source"] + u""

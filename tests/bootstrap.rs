@@ -12,8 +12,8 @@ use std::process::{Command, Output};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long one interpreter's tests may take; they need a quarter of a minute, most of it waiting.
-const PATIENCE: Duration = Duration::from_mins(4);
+/// How long one interpreter's tests may take; they need a minute or two, most of it waiting.
+const PATIENCE: Duration = Duration::from_mins(6);
 /// How many interpreters are tried at a time.
 const AT_ONCE: usize = 3;
 

@@ -5,9 +5,9 @@
 mod hosts;
 
 use childminder::child::ProcessId;
-use childminder::diagnose::{ChildNow, Diagnoser, MemoryMark, Question};
-use childminder::model::diagnosis::{Confidence, Gil, Place, StackSource, StoppedBy};
-use childminder::model::{CommandId, Diagnosis, Doing};
+use childminder::diagnose::{ChildNow, Diagnoser, HotSampler, MemoryMark, Question, Sources};
+use childminder::model::diagnosis::{Confidence, Gil, Place, StackSource, StoppedBy, ThreadStack};
+use childminder::model::{CommandId, Diagnosis, Doing, Frame, HotTree};
 use hosts::Python;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,6 +16,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// Longer than anything here takes on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
@@ -127,8 +128,11 @@ async fn a_loop_is_found_in_every_python() {
         assert!((line - 2..=line + 1).contains(&at.line), "{}: {at}", python.name());
         assert_eq!(diagnosis.stacks.source, Some(StackSource::Outside));
         assert_eq!(diagnosis.stacks.moving, Some(true));
-        assert_eq!(diagnosis.stacks.paused.0 > 0, python.version >= (3, 0), "{}", python.name());
-        assert!(diagnosis.processes[0].cpu > 10.0);
+        // Python 2.7 is never stopped; others are, unless the machine is too busy, which is said.
+        let doubted = diagnosis.missing.iter().any(|missing| missing.contains("may not be of one moment"));
+        assert_ne!(diagnosis.stacks.paused.0 > 0, doubted, "{}", python.name());
+        assert!(doubted || python.version >= (3, 0), "{}", python.name());
+        assert!(diagnosis.processes[0].threads[0].wanted > 50.0);
         let source = &diagnosis.stacks.threads[0].frames.last().unwrap().source;
         assert!(source.contains("number") || source == "while True:", "{source}");
         assert_eq!(diagnosis.processes[0].state.as_str(), "R", "{}", python.name());
@@ -317,4 +321,159 @@ async fn one_that_ended_is_told() {
     let diagnosis = stuck.diagnoser.diagnose(question).await;
     assert_eq!(diagnosis.processes, []);
     assert_eq!(diagnosis.verdict.doing, Doing::Unresponsive);
+}
+
+/// What the child's second thread would tell of the main one.
+fn told(place: (String, u32)) -> Vec<ThreadStack> {
+    let frame = Frame { file: place.0, line: place.1, ..Frame::default() };
+    vec![ThreadStack { name: "MainThread".into(), main: true, frames: vec![frame], ..ThreadStack::default() }]
+}
+
+#[tokio::test]
+async fn whether_the_child_answers_tells_python_from_native_code() {
+    let loops = Stuck::start(&newest().path, "loops_on_one_line", "");
+    let (tell, inside) = oneshot::channel();
+    tell.send(told(loops.place("one line"))).unwrap();
+    let question = Question { inside: Some(inside), ..loops.question() };
+    let diagnosis = loops.diagnoser.diagnose(question).await;
+    let Doing::Looping { at } = &diagnosis.verdict.doing else { panic!("{diagnosis:#?}") };
+    assert_eq!(of(at), loops.place("one line"));
+    assert_eq!(diagnosis.stacks.source, Some(StackSource::Inside));
+    let tries: Vec<StackSource> = diagnosis.stacks.tries.iter().map(|attempt| attempt.source).collect();
+    assert_eq!(tries, [StackSource::Inside, StackSource::Outside]);
+
+    let native = Stuck::start(&newest().path, "computes_with_gil", "");
+    // Nobody answers: the sender lives, and says nothing.
+    let (_silent, inside) = oneshot::channel();
+    let question = Question { inside: Some(inside), ..native.question() };
+    let diagnosis = native.diagnoser.diagnose(question).await;
+    assert_eq!(diagnosis.verdict.doing, Doing::Computing { gil: Gil::Held }, "{diagnosis:#?}");
+    assert_eq!(diagnosis.verdict.confidence, Confidence::Sure);
+    assert!(diagnosis.stacks.tries[0].failed.contains("did not answer"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_writes_its_stacks_when_it_catches_the_signal() {
+    let Some(pypy) = hosts::pythons().into_iter().find(|python| python.family == "pypy") else {
+        return hosts::not_run("pypy3");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stacks");
+    let mut command = Command::new(&pypy.path);
+    command.arg("-u").arg(script()).arg("sleeps").stdout(Stdio::piped()).env("STACKS", &file);
+    let stuck = Stuck::ready(command, "sleeps");
+    let asked = |file: Option<PathBuf>| Question {
+        implementation: Some("PyPy".into()),
+        stack_file: file,
+        sources: Sources::new(|file, _| file.ends_with("hangs.py").then(|| "as told".into())),
+        ..stuck.question()
+    };
+    let diagnosis = stuck.diagnoser.diagnose(asked(Some(file))).await;
+    assert_eq!(diagnosis.stacks.source, Some(StackSource::Signal), "{diagnosis:#?}");
+    let frame = diagnosis.stacks.threads[0].frames.iter().find(|frame| frame.function == "sleeps").unwrap();
+    // PyPy's own lines are approximate.
+    assert!(frame.source == "as told" && frame.line.abs_diff(stuck.place("sleeps").1) <= 2, "{frame:?}");
+    // Nobody promised that it catches the signal: it is not sent, and said what is missing.
+    let diagnosis = stuck.diagnoser.diagnose(asked(None)).await;
+    assert_eq!(diagnosis.stacks.source, None);
+    assert!(diagnosis.missing.iter().any(|missing| missing.contains("PyPy cannot be read")), "{:?}", diagnosis.missing);
+}
+
+#[tokio::test]
+async fn one_that_does_not_catch_the_signal_is_not_sent_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stacks");
+    std::fs::write(&file, "").unwrap();
+    let mut stuck = Stuck::start(&newest().path, "sleeps", "");
+    // As if it could not be read from outside.
+    let question = Question { implementation: Some("Other".into()), stack_file: Some(file), ..stuck.question() };
+    let diagnosis = stuck.diagnoser.diagnose(question).await;
+    let attempt = diagnosis.stacks.tries.iter().find(|attempt| attempt.source == StackSource::Signal).unwrap();
+    assert!(attempt.failed.contains("does not catch SIGUSR1"), "{attempt:?}");
+    assert_eq!(stuck.child.try_wait().unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_render_computes_though_its_main_thread_sleeps() {
+    let Some(blender) = hosts::on_path("blender") else { return hosts::not_run("blender") };
+    let code = "import bpy, os\nscene = bpy.context.scene\nscene.render.engine = 'CYCLES'\ncycles = scene.cycles\n\
+                cycles.use_denoising = cycles.use_adaptive_sampling = False\ncycles.samples = 100000\n\
+                os.write(1, b'ready\\n')\nbpy.ops.render.render()";
+    let mut command = Command::new(blender);
+    command.args(["--background", "--factory-startup", "--python-expr", code]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let stuck = Stuck::ready(command, "renders");
+    let released = |doing: &Doing| matches!(doing, Doing::Computing { gil: Gil::Released });
+    let diagnosis = stuck.until(released).await;
+    assert!(diagnosis.verdict.sentence.contains("called at"), "{:?}", diagnosis.verdict);
+    assert!(diagnosis.processes[0].thread_count > 2);
+}
+
+/// Asks until there is enough of it.
+fn hot(sampler: &HotSampler, enough: impl Fn(&HotTree) -> bool) -> HotTree {
+    let begun = Instant::now();
+    loop {
+        let tree = sampler.snapshot();
+        if enough(&tree) {
+            return tree;
+        }
+        assert!(begun.elapsed() < BOUND, "{tree:#?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn where_time_goes_is_sampled_and_the_child_hardly_stopped() {
+    let mut stuck = Stuck::start(&newest().path, "loops_in_worker", "");
+    let sampler = HotSampler::start(stuck.id(), stuck.diagnoser.pauses());
+    let tree = hot(&sampler, |tree| tree.samples >= 40);
+    let (_, waits) = stuck.place("waits");
+    let node = |function: &str| tree.nodes.iter().find(|node| node.function == function).unwrap();
+    assert!(node("loops").total.gil > node("loops").total.idle, "{}", tree.folded());
+    let main = node("loops_in_worker");
+    assert_eq!(main.line, waits);
+    assert!(main.total.idle * 2 > main.total.all(), "{}", tree.folded());
+    assert!(tree.folded().contains("worker;"), "{}", tree.folded());
+    assert!(tree.paused.0 * 100 < tree.span.0, "{} of {} us", tree.paused.0, tree.span.0);
+    sampler.reset();
+    assert!(sampler.snapshot().samples < tree.samples);
+    stuck.child.kill().unwrap();
+    stuck.child.wait().unwrap();
+    let ended = hot(&sampler, |tree| tree.ended.is_some());
+    assert!(ended.ended.unwrap().contains("ended") && !sampler.is_running());
+}
+
+#[test]
+fn nobody_asks_and_sampling_ends() {
+    let stuck = Stuck::start(&newest().path, "sleeps", "");
+    let sampler = HotSampler::start(stuck.id(), stuck.diagnoser.pauses());
+    hot(&sampler, |tree| tree.samples > 0);
+    let begun = Instant::now();
+    while sampler.is_running() {
+        assert!(begun.elapsed() < BOUND, "it goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(2));
+}
+
+#[test]
+fn an_operators_pause_holds_while_stacks_are_sampled() {
+    let stuck = Stuck::start(&newest().path, "loops", "");
+    let pid = Pid::from_raw(stuck.child.id().cast_signed());
+    let pauses = stuck.diagnoser.pauses();
+    let sampler = HotSampler::start(stuck.id(), pauses.clone());
+    let state =
+        || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().split(") ").nth(1).unwrap()[..1].to_owned();
+    hot(&sampler, |tree| tree.samples > 5);
+    for _ in 0..5 {
+        pauses.operator_paused(true);
+        kill(pid, Signal::SIGSTOP).unwrap();
+        let seen = sampler.snapshot().samples;
+        hot(&sampler, |tree| tree.samples > seen + 3);
+        assert_eq!(state(), "T");
+        pauses.operator_paused(false);
+        kill(pid, Signal::SIGCONT).unwrap();
+        let (seen, paused) = (sampler.snapshot().samples, sampler.snapshot().paused);
+        hot(&sampler, |tree| tree.samples > seen + 3 && tree.paused > paused);
+    }
 }

@@ -2,16 +2,18 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
+#[path = "common/hosts.rs"]
+mod hosts;
 #[path = "common/session.rs"]
 mod session;
 
-use childminder::model::diagnosis::{Diagnosis, Trigger};
+use childminder::model::diagnosis::{Diagnosis, StackSource, Trigger};
 use childminder::model::proto::{CommandDetail, Request, Response};
 use childminder::model::{
     Change, CommandOutcome, EventKind, Generation, ItemIndex, ItemStatus, Limit, LimitChange, Micros, Phase, Policy,
     Rung, RungOutcome, Scene, Stream, WaitFor,
 };
-use session::{Ended, Session, block_on, job, quoted, tail, until};
+use session::{Ended, Session, block_on, child_file, job, quoted, tail, until};
 use std::os::unix::fs::PermissionsExt;
 
 /// Two items: the first one's command is the one given, the second's ends by itself.
@@ -118,6 +120,33 @@ fn a_host_that_cancels_and_returns_as_if_all_were_well_fails_the_item() {
 }
 
 #[test]
+fn a_render_of_blender_is_cancelled_and_its_scene_survives() {
+    if hosts::on_path("blender").is_none() {
+        return hosts::not_run("blender");
+    }
+    let out = tempfile::tempdir().expect("a folder");
+    let session = Session::start(job(&format!(
+        "backend = 'blender'\n[timeouts]\nkill_grace = '40s'\n[parameters]\nout = {}\nscript = {}\n[phases]\n\
+         setup = [\"exec(compile(open({{script}}).read(), {{script}}, 'exec'))\", \"prepare(320, 180, 100000)\", \"bpy.context.scene['loaded'] = 1\"]\n\
+         [agenda]\nitems = [{{ name = 'stuck', commands = ['render(1, {{out}})'] }}, {{ name = 'next', commands = ['assert bpy.context.scene[\"loaded\"]'] }}]",
+        quoted(out.path()),
+        quoted(child_file("render.py")),
+    )));
+    until("a picture that is being made", session.folder(), || {
+        let said = std::fs::read(session.folder().output(Stream::Stdout)).unwrap_or_default();
+        String::from_utf8_lossy(&said).contains("Sample ")
+    });
+    session.ask(climb(Rung::Cancel, Rung::Kill, true)).expect("under way");
+    let ended = session.wait();
+    assert_eq!(ended.code, 1, "{}", ended.tail());
+    assert_eq!(rungs(&ended), [(Rung::Cancel, RungOutcome::Worked, Scene::Survived)], "{}", ended.tail());
+    assert!(reason(&ended, 0).starts_with("cancelled, because"), "{}", reason(&ended, 0));
+    assert_eq!(statuses(&ended), [ItemStatus::Failed, ItemStatus::Complete]);
+    assert_eq!(ended.state().generation, Generation(1));
+    ended.assert_nobody_left();
+}
+
+#[test]
 fn a_killed_child_is_replaced_and_the_agenda_goes_on() {
     let session = Session::start(job(&two_items("", "swallow()")));
     session.until_started(STUCK);
@@ -146,6 +175,25 @@ fn a_killed_child_that_is_not_to_be_replaced_ends_the_session() {
     let ended = session.wait();
     assert_eq!(ended.code, 70, "{}", ended.tail());
     assert_eq!(statuses(&ended), [ItemStatus::Failed, ItemStatus::Pending]);
+    ended.assert_nobody_left();
+}
+
+#[test]
+fn what_holds_python_s_lock_answers_nobody_and_is_terminated() {
+    let session = Session::start(job(&two_items("", "sum(range(10**13))")));
+    session.until_started(STUCK);
+    let said = session.ask(climb(Rung::Interrupt, Rung::Kill, true)).expect("under way");
+    assert!(matches!(said, Response::Done { said } if said.contains("SIGTERM")));
+    let ended = session.wait();
+    assert_eq!(ended.code, 1, "{}", ended.tail());
+    let expected = [
+        (Rung::Interrupt, RungOutcome::InVain, Scene::Survived),
+        (Rung::Async, RungOutcome::InVain, Scene::Survived),
+        (Rung::Cancel, RungOutcome::Skipped, Scene::Survived),
+        (Rung::Terminate, RungOutcome::Worked, Scene::Lost),
+    ];
+    assert_eq!(rungs(&ended), expected, "{}", ended.tail());
+    assert_eq!(statuses(&ended), [ItemStatus::Failed, ItemStatus::Complete]);
     ended.assert_nobody_left();
 }
 
@@ -211,6 +259,27 @@ fn a_time_out_that_is_set_while_a_command_runs_is_in_force() {
     assert_eq!(session.value("os.getpid() == loaded"), "True");
     let ended = session.stop();
     assert!(matches!(ended.outcome(id), CommandOutcome::Raised { .. }), "{}", ended.tail());
+}
+
+#[test]
+fn silence_is_looked_into_also_when_the_child_cannot_answer() {
+    let mut job = job(&two_items("", "sum(range(10**13))"));
+    job.timeouts.silence = Some(std::time::Duration::from_secs(1));
+    let ended = Session::start(job).wait();
+    assert_eq!(ended.code, 70, "{}", ended.tail());
+    let diagnoses: Vec<Diagnosis> = ended
+        .events()
+        .into_iter()
+        .filter_map(
+            |event| if let EventKind::Diagnosed { diagnosis, .. } = event.kind { Some(*diagnosis) } else { None },
+        )
+        .collect();
+    let [diagnosis] = diagnoses.as_slice() else { panic!("{diagnoses:?}\n{}", ended.tail()) };
+    assert_eq!(diagnosis.trigger, Trigger::TimedOut(WaitFor::Silence));
+    let inside = diagnosis.stacks.tries.iter().find(|tried| tried.source == StackSource::Inside);
+    assert!(inside.is_some_and(|tried| !tried.failed.is_empty()), "{:?}", diagnosis.stacks.tries);
+    assert!(diagnosis.processes.iter().any(|process| process.interpreter), "{diagnosis:?}");
+    assert!(reason(&ended, 0).starts_with("the child was silent longer than 1 s"), "{}", reason(&ended, 0));
 }
 
 // ---- looking in -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 use super::evidence::{self, Look, MemoryMark};
 use super::pause::Pauses;
 use super::stacks::{self, Sources, outside, signal};
-use super::verdict::{Facts, judge};
+use super::verdict::{Facts, busy, judge};
 use super::{ChildNow, Question};
 use crate::child::ProcessId;
 use crate::model::Micros;
@@ -80,6 +80,9 @@ impl Diagnoser {
             Default::default()
         });
         let mut stacks = put_together(inside, outside, &mut missing);
+        if let Some(interpreter) = processes.iter().find(|process| process.interpreter) {
+            mark_active(&mut stacks.threads, interpreter);
+        }
         if stacks.source.is_none()
             && let (Some(file), Some(interpreter)) = (question.stack_file.take(), child.interpreter())
         {
@@ -230,6 +233,16 @@ fn put_together(
     stacks
 }
 
+/// A glance at a thread's state says little of a machine that is busy with other things: what it used and wanted does.
+fn mark_active(threads: &mut [ThreadStack], interpreter: &ProcessEvidence) {
+    for thread in threads {
+        let tid = thread.tid.or_else(|| thread.main.then_some(interpreter.pid));
+        if let Some(known) = interpreter.threads.iter().find(|known| Some(known.tid) == tid) {
+            thread.active = Some(busy(known));
+        }
+    }
+}
+
 /// What would be needed to see stacks next time.
 fn what_it_takes(question: &Question, stacks: &Stacks) -> Vec<String> {
     let mut missing = Vec::new();
@@ -312,7 +325,7 @@ mod tests {
     async fn what_hangs_is_not_begun_twice() {
         let lane = Lane::default();
         let (release, released) = mpsc::channel::<()>();
-        let hung = lane.run("test", Duration::from_millis(1), move || drop(released.recv())).await;
+        let hung = lane.run("test", Duration::from_millis(1), move || released.recv().is_err()).await;
         assert_eq!(hung, Err("no answer within 1 ms".into()));
         assert_eq!(lane.run("test", PATIENCE, || 1).await, Err("the last try is still under way".into()));
         drop(release);

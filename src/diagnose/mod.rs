@@ -28,12 +28,14 @@
 
 mod diagnoser;
 pub mod evidence;
+mod hot;
 mod pause;
 mod stacks;
 mod verdict;
 
 pub use diagnoser::Diagnoser;
 pub use evidence::{Look, MemoryMark};
+pub use hot::HotSampler;
 pub use pause::Pauses;
 pub use stacks::Sources;
 pub use verdict::{Facts, judge};

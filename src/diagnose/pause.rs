@@ -18,8 +18,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long all threads may take to stop. One that waits in the kernel for a disk does not.
-const STOP_TIME: Duration = Duration::from_millis(4);
+/// How long all threads may take to stop: each must come onto a CPU for it, which on a busy machine takes its time.
+const STOP_TIME: Duration = Duration::from_millis(25);
+
+/// How long the others stand when one waits in the kernel for a disk, which does not stop.
+const STOP_TIME_D: Duration = Duration::from_millis(4);
 
 /// Between two looks at whether they have.
 const STOP_LOOK: Duration = Duration::from_micros(50);
@@ -78,7 +81,8 @@ impl Drop for Turn {
 
 /// A process that we have stopped. Goes on when this is dropped, or when the time is up.
 pub(super) struct Pause {
-    begun: Instant,
+    /// When its first thread stood.
+    begun: Option<Instant>,
     release: Option<SyncSender<()>>,
     continuer: Option<JoinHandle<Instant>>,
 }
@@ -101,20 +105,28 @@ impl Pause {
             .spawn(move || go_on(&handle, &released, longest, &turn))
             .map_err(|e| format!("no thread could be started ({e})"))?;
         let begun = Instant::now();
-        let pause = Self { begun, release: Some(release), continuer: Some(continuer) };
+        let mut pause = Self { begun: None, release: Some(release), continuer: Some(continuer) };
         sys::pidfd_signal(pidfd.as_fd(), Signal::SIGSTOP).map_err(|e| format!("it may not be stopped ({e})"))?;
-        while !all_stopped(who.pid) {
-            if begun.elapsed() > STOP_TIME {
-                return Err(format!("a thread of it did not stop within {} ms", STOP_TIME.as_millis()));
+        loop {
+            let threads = Threads::of(who.pid);
+            if threads.stopped > 0 || threads.moving == 0 {
+                pause.begun.get_or_insert_with(Instant::now);
+            }
+            if threads.moving == 0 {
+                return Ok(pause);
+            }
+            let limit = if threads.in_kernel == threads.moving { STOP_TIME_D } else { STOP_TIME };
+            if begun.elapsed() > limit {
+                return Err(format!("a thread of it did not stop within {} ms", limit.as_millis()));
             }
             std::thread::sleep(STOP_LOOK);
         }
-        Ok(pause)
     }
 
     /// Lets it go on, and says how long it stood.
     pub(super) fn end(mut self) -> Micros {
-        self.release().map_or_else(|| self.begun.elapsed(), |ended| ended.duration_since(self.begun)).into()
+        let ended = self.release().unwrap_or_else(Instant::now);
+        self.begun.map(|begun| ended.duration_since(begun)).unwrap_or_default().into()
     }
 
     fn release(&mut self) -> Option<Instant> {
@@ -140,11 +152,29 @@ fn go_on(pidfd: &OwnedFd, released: &Receiver<()>, longest: Duration, turn: &Tur
     Instant::now()
 }
 
-fn all_stopped(pid: u32) -> bool {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
-    tasks.flatten().all(|task| {
-        let stat = fs::read(task.path().join("stat")).ok().and_then(|line| Stat::parse(0, &line));
-        // One that has ended meanwhile does not move either.
-        stat.is_none_or(|stat| matches!(stat.state, b'T' | b't' | b'Z' | b'X'))
-    })
+/// How many threads of a process stand, move, and of those wait in the kernel.
+#[derive(Debug, Default)]
+struct Threads {
+    stopped: usize,
+    moving: usize,
+    in_kernel: usize,
+}
+
+impl Threads {
+    fn of(pid: u32) -> Self {
+        let mut threads = Self::default();
+        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let stat = fs::read(task.path().join("stat")).ok().and_then(|line| Stat::parse(0, &line));
+            match stat.map(|stat| stat.state) {
+                // One that has ended meanwhile does not move either.
+                None | Some(b'Z' | b'X') => {}
+                Some(b'T' | b't') => threads.stopped += 1,
+                Some(state) => {
+                    threads.moving += 1;
+                    threads.in_kernel += usize::from(state == b'D');
+                }
+            }
+        }
+        threads
+    }
 }

@@ -393,6 +393,8 @@ pub struct ThreadEvidence {
     pub syscall: Option<Syscall>,
     /// CPU in percent of one core.
     pub cpu: f64,
+    /// What it would have used had no other thread of the machine wanted the same: `cpu` and the time it stood in line.
+    pub wanted: f64,
 }
 
 /// A system call that a thread is in.

@@ -523,22 +523,6 @@ impl<W: World> Actor<W> {
         }
     }
 
-    /// Whether a word comes from the command that runs; others come from another thread, whatever happens.
-    fn is_sign_of_life(&self, frame: &FromChild) -> bool {
-        match frame {
-            FromChild::Started { id } | FromChild::Finished { id, .. } | FromChild::Raised { id, .. } => {
-                !self.is_beside(*id)
-            }
-            FromChild::Heartbeat { .. }
-            | FromChild::InterruptResult { .. }
-            | FromChild::Completions { .. }
-            | FromChild::Checked { .. }
-            | FromChild::Stacks { .. }
-            | FromChild::Names { .. } => false,
-            _ => true,
-        }
-    }
-
     pub(super) fn is_running(&self, id: CommandId) -> bool {
         self.current.is_some_and(|running| running.id == id)
     }

@@ -265,6 +265,7 @@ impl<W: World> Actor<W> {
         let on_it = self.ladder.is_some();
         let ladder = self.ladder_to(goal, reason);
         reason.clone_into(&mut ladder.reason);
+        ladder.by = None;
         ladder.left = rungs.iter().copied().collect();
         if goal == Goal::Child {
             ladder.goal = goal;

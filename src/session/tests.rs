@@ -337,36 +337,6 @@ fn an_exit_is_not_forgotten_while_the_journal_cannot_be_written() {
 }
 
 #[test]
-fn an_item_out_of_time_spares_the_operators_command() {
-    let timeouts = Timeouts { item: Some(Duration::from_secs(30)), ..Timeouts::default() };
-    let mut stage = Stage::new(Job { timeouts, ..job(2) });
-    stage.connect();
-    stage.finish_until("one 1");
-    stage.ask(Request::Exec { source: "mine".into(), wait: false });
-    stage.finish();
-    let sent = stage.actor.world().sent.len();
-    stage.pass(30);
-    assert_eq!(stage.actor.world().sent.len(), sent, "it is not interrupted");
-    stage.finish();
-    assert_eq!(stage.status(0), ItemStatus::Failed);
-    assert_eq!(stage.running().as_deref(), Some("one 2"), "the item's other commands are not run");
-}
-
-#[test]
-fn an_operators_command_out_of_time_does_not_cost_the_child() {
-    let timeouts = Timeouts { command: Some(Duration::from_secs(5)), ..Timeouts::default() };
-    let mut stage = Stage::new(Job { timeouts, hold: true, ..job(0) });
-    stage.connect();
-    stage.finish();
-    stage.finish();
-    stage.ask(Request::Exec { source: "mine".into(), wait: false });
-    stage.pass(5);
-    assert_eq!(stage.actor.world().sent.last().unwrap()["type"], "interrupt");
-    stage.pass(60);
-    assert_eq!(stage.actor.world().signals, [0; 0]);
-}
-
-#[test]
 fn a_question_that_the_child_cannot_answer_is_refused_in_time() {
     let mut stage = Stage::new(job(1));
     stage.connect();
@@ -502,37 +472,6 @@ fn a_held_agenda_waits_and_goes_on_when_released() {
     stage.finish();
     stage.exit(0);
     assert_eq!(stage.ended(), Some(0));
-}
-
-#[test]
-fn a_command_over_its_time_is_interrupted_then_the_child_is_terminated_then_killed() {
-    let timeouts = Timeouts { command: Some(Duration::from_mins(1)), ..Timeouts::default() };
-    let mut stage = Stage::new(Job { timeouts, ..job(2) });
-    stage.connect();
-    stage.finish_until("one 1");
-    stage.pass(60);
-    assert_eq!(stage.actor.world().sent.last().unwrap()["type"], "interrupt");
-    stage.pass(10);
-    assert_eq!(stage.actor.world().signals, [libc::SIGTERM]);
-    stage.pass(10);
-    assert_eq!(stage.actor.world().killed, 1);
-    stage.actor.child_exited(Exit::Signal(SignalName(9)));
-    assert_eq!(stage.status(0), ItemStatus::Failed);
-    assert_eq!(stage.ended(), Some(70));
-}
-
-#[test]
-fn an_interrupt_that_works_keeps_the_child() {
-    let timeouts = Timeouts { command: Some(Duration::from_mins(1)), ..Timeouts::default() };
-    let mut stage = Stage::new(Job { timeouts, ..job(2) });
-    stage.connect();
-    stage.finish_until("one 1");
-    stage.pass(60);
-    stage.raise();
-    assert_eq!(stage.status(0), ItemStatus::Failed);
-    assert_eq!(stage.running().as_deref(), Some("one 2"));
-    stage.pass(30);
-    assert_eq!(stage.actor.world().signals, [0; 0]);
 }
 
 #[test]

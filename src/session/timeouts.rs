@@ -11,6 +11,7 @@ use super::ladder::{SPARING, Then};
 use super::requests::{Answer, disk_full, done, invalid};
 use super::stopwatch::Stopwatch;
 use super::world::{Now, World};
+use crate::dispatcher::FromChild;
 use crate::model::diagnosis::Trigger;
 use crate::model::job::Timeouts;
 use crate::model::{
@@ -98,6 +99,22 @@ impl<W: World> Actor<W> {
             Limit::Item => self.clocks.item_told = false,
             Limit::Silence => self.clocks.silence_told = None,
             Limit::Startup | Limit::Teardown => {}
+        }
+    }
+
+    /// Whether a word comes from the command that runs; others come from another thread, whatever happens.
+    pub(super) fn is_sign_of_life(&self, frame: &FromChild) -> bool {
+        match frame {
+            FromChild::Started { id } | FromChild::Finished { id, .. } | FromChild::Raised { id, .. } => {
+                !self.is_beside(*id)
+            }
+            FromChild::Heartbeat { .. }
+            | FromChild::InterruptResult { .. }
+            | FromChild::Completions { .. }
+            | FromChild::Checked { .. }
+            | FromChild::Stacks { .. }
+            | FromChild::Names { .. } => false,
+            _ => true,
         }
     }
 
@@ -221,10 +238,7 @@ impl<W: World> Actor<W> {
 
     /// Whether the item fails by a time-out itself, and not by what that raises.
     fn item_fails(&self, what: WaitFor, policy: Policy) -> bool {
-        match self.running_belongs_to_item() {
-            true => policy != Policy::Interrupt,
-            false => what == WaitFor::Item,
-        }
+        if self.running_belongs_to_item() { policy != Policy::Interrupt } else { what == WaitFor::Item }
     }
 
     fn action(&self, course: Course, what: WaitFor) -> String {

@@ -1,13 +1,13 @@
 """Gets stuck in the way that its first argument names, after it has said that it will. For Python 2.7 and later."""
 
 import ctypes
-import hashlib
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+import zlib
 
 try:
     import queue
@@ -57,10 +57,9 @@ def computes_with_gil():
 
 def computes_without_gil():
     data = b"x" * (1 << 28)
-    digest = hashlib.sha512()
     ready()
     while True:
-        digest.update(data)  # releases
+        zlib.compress(data)  # releases
 
 
 def waits_for_lock():
@@ -156,4 +155,9 @@ def locks_file():
 
 
 if __name__ == "__main__":
+    if "STACKS" in os.environ:
+        import faulthandler
+        import signal
+
+        faulthandler.register(signal.SIGUSR1, open(os.environ["STACKS"], "w"), all_threads=True, chain=False)
     globals()[sys.argv[1]]()

@@ -21,7 +21,7 @@ use crate::model::Micros;
 use crate::model::diagnosis::{FdTarget, ProcessEvidence, Syscall, ThreadEvidence, Tracer};
 use files::SMALL;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -58,7 +58,37 @@ struct Seen {
     stat: Stat,
     read: u64,
     written: u64,
-    threads: HashMap<u32, Stat>,
+    threads: HashMap<u32, Task>,
+}
+
+/// A thread.
+#[derive(Debug)]
+struct Task {
+    stat: Stat,
+    times: Times,
+}
+
+/// How long a thread was on a CPU, and how long it wanted one and others had them, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    ran: u64,
+    waited: u64,
+}
+
+impl Times {
+    /// By the scheduler itself; by ticks where it does not tell.
+    fn of(folder: &str, stat: &Stat) -> Self {
+        let told = files::text(&format!("{folder}/schedstat"), SMALL);
+        let told = told.and_then(|text| {
+            let mut numbers = text.split_ascii_whitespace().map_while(|word| word.parse().ok());
+            Some(Self { ran: numbers.next()?, waited: numbers.next()? })
+        });
+        told.unwrap_or_else(|| {
+            let tick = Duration::from_secs(1).div_f64(proc::ticks_per_second());
+            let nanoseconds = u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX);
+            Self { ran: stat.own_time.saturating_mul(nanoseconds), waited: 0 }
+        })
+    }
 }
 
 impl Look {
@@ -91,7 +121,9 @@ impl Seen {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let threads = tasks.take(THREADS_LOOKED_AT).filter_map(|task| {
             let tid: u32 = task.file_name().to_str()?.parse().ok()?;
-            Some((tid, Stat::parse(tid, &fs::read(task.path().join("stat")).ok()?)?))
+            let folder = format!("/proc/{pid}/task/{tid}");
+            let stat = Stat::parse(tid, &fs::read(format!("{folder}/stat")).ok()?)?;
+            Some((tid, Task { stat, times: Times::of(&folder, &stat) }))
         });
         Self {
             stat,
@@ -100,6 +132,17 @@ impl Seen {
             threads: threads.collect(),
         }
     }
+}
+
+/// The threads of a process that are on a CPU or want one, at this moment.
+pub(super) fn running_threads(pid: u32) -> HashSet<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let running = tasks.take(THREADS_LOOKED_AT).filter_map(|task| {
+        let tid: u32 = task.file_name().to_str()?.parse().ok()?;
+        let stat = Stat::parse(tid, &fs::read(task.path().join("stat")).ok()?)?;
+        (stat.state == b'R').then_some(tid)
+    });
+    running.collect()
 }
 
 /// How a process is called in texts: `name (pid)`.
@@ -128,6 +171,13 @@ pub fn since(before: &Look, root: u32, interpreter: Option<u32>) -> Vec<ProcessE
     evidence
 }
 
+/// In percent of one core.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    cpu: f64,
+    wanted: f64,
+}
+
 struct Rates<'a> {
     before: &'a Look,
     now: &'a Look,
@@ -146,6 +196,12 @@ impl Rates<'_> {
         self.before.processes.get(&stat.id.pid).filter(|seen| seen.stat.id == stat.id)
     }
 
+    fn load(&self, before: Times, now: Times) -> Load {
+        let percent = |before, now| self.per_second(before, now) / 1e7;
+        let cpu = percent(before.ran, now.ran);
+        Load { cpu, wanted: cpu + percent(before.waited, now.waited) }
+    }
+
     fn cpu(&self, before: Option<&Stat>, now: &Stat) -> f64 {
         100.0 * self.per_second(before.map_or(0, |before| before.own_time), now.own_time) / self.ticks
     }
@@ -158,13 +214,18 @@ fn process(seen: &Seen, names: &HashMap<u32, String>, rates: &Rates<'_>, descrip
     let tracer = files::number(&status, "TracerPid").and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
     // Counted over its whole life if it began after the earlier look.
     let rate = |now: u64, then: fn(&Seen) -> u64| rates.per_second(earlier.map_or(0, then), now);
-    let mut threads: Vec<(f64, &Stat)> = seen
+    let mut threads: Vec<(Load, &Stat)> = seen
         .threads
         .values()
-        .map(|stat| (rates.cpu(earlier.and_then(|seen| seen.threads.get(&stat.id.pid)), stat), stat))
+        .map(|task| {
+            let before = earlier.and_then(|seen| seen.threads.get(&task.stat.id.pid));
+            let before = before.filter(|before| before.stat.id == task.stat.id);
+            (rates.load(before.map(|before| before.times).unwrap_or_default(), task.times), &task.stat)
+        })
         .collect();
-    threads.sort_by(|a, b| {
-        (a.1.id.pid != pid).cmp(&(b.1.id.pid != pid)).then(b.0.total_cmp(&a.0)).then(a.1.id.pid.cmp(&b.1.id.pid))
+    threads.sort_by(|(a, first), (b, second)| {
+        let main = |stat: &Stat| stat.id.pid != pid;
+        main(first).cmp(&main(second)).then(b.wanted.total_cmp(&a.wanted)).then(first.id.pid.cmp(&second.id.pid))
     });
     threads.truncate(THREADS_MAX);
     ProcessEvidence {
@@ -182,12 +243,18 @@ fn process(seen: &Seen, names: &HashMap<u32, String>, rates: &Rates<'_>, descrip
         over: Micros::from(rates.now.at.duration_since(rates.before.at)),
         memory: seen.stat.resident.saturating_mul(proc::page_size()),
         swap: files::number(&status, "VmSwap").unwrap_or(0).saturating_mul(1024),
-        threads: threads.into_iter().map(|(cpu, stat)| thread(pid, stat, cpu, names, descriptors)).collect(),
+        threads: threads.into_iter().map(|(load, stat)| thread(pid, stat, load, names, descriptors)).collect(),
         thread_count: seen.stat.threads,
     }
 }
 
-fn thread(pid: u32, stat: &Stat, cpu: f64, names: &HashMap<u32, String>, descriptors: &Descriptors) -> ThreadEvidence {
+fn thread(
+    pid: u32,
+    stat: &Stat,
+    load: Load,
+    names: &HashMap<u32, String>,
+    descriptors: &Descriptors,
+) -> ThreadEvidence {
     let tid = stat.id.pid;
     let task = format!("/proc/{pid}/task/{tid}");
     let channel = files::text(&format!("{task}/wchan"), SMALL).unwrap_or_default();
@@ -200,7 +267,8 @@ fn thread(pid: u32, stat: &Stat, cpu: f64, names: &HashMap<u32, String>, descrip
         state: letter(stat.state),
         wait_channel: channel,
         syscall: call.map(|call| system_call(pid, &call, names, descriptors)),
-        cpu,
+        cpu: load.cpu,
+        wanted: load.wanted,
     }
 }
 

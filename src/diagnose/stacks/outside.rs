@@ -13,7 +13,7 @@ use crate::model::diagnosis::ThreadStack;
 use crate::model::{Frame, Micros};
 use py_spy::config::LockingStrategy;
 use py_spy::{Config, Pid, PythonSpy, StackTrace};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ pub(in crate::diagnose) struct Seen {
 pub(in crate::diagnose) struct Reader {
     spy: PythonSpy,
     who: ProcessId,
+    /// Numbers of threads by their identifiers, where Python does not know them.
+    numbers: HashMap<u64, u32>,
 }
 
 impl Reader {
@@ -62,12 +64,7 @@ impl Reader {
         if ProcessId::now(who.pid) != Some(who) {
             return Err(format!("process {} is gone", who.pid));
         }
-        Ok(Self { spy, who })
-    }
-
-    /// Whether it may be stopped for being read.
-    fn may_stop(&self) -> bool {
-        self.spy.version.major >= 3
+        Ok(Self { spy, who, numbers: HashMap::new() })
     }
 
     /// All stacks; the child is stopped for it only if it moves.
@@ -90,13 +87,9 @@ impl Reader {
     }
 
     fn see_moving(&mut self, pauses: &Pauses) -> Result<Seen, String> {
-        let refused = if self.may_stop() {
-            match self.look_stopped(pauses) {
-                Ok((threads, paused)) => return Ok(Seen { threads, paused, doubt: String::new() }),
-                Err(refused) => refused,
-            }
-        } else {
-            "Python 2.7 is not stopped for it".to_owned()
+        let refused = match self.look_still(pauses) {
+            Ok((threads, paused)) => return Ok(Seen { threads, paused, doubt: String::new() }),
+            Err(refused) => refused,
         };
         let doubt = format!("The stacks from outside may not be of one moment: {refused}.");
         let mut failed = refused;
@@ -110,28 +103,66 @@ impl Reader {
     }
 
     /// Once, stopped meanwhile, and for how long.
-    pub(in crate::diagnose) fn look_stopped(&mut self, pauses: &Pauses) -> Result<(Vec<ThreadStack>, Micros), String> {
+    pub(in crate::diagnose) fn look_still(&mut self, pauses: &Pauses) -> Result<(Vec<ThreadStack>, Micros), String> {
+        if self.spy.version.major < 3 {
+            return Err("Python 2.7 is not stopped for it".into());
+        }
         let turn = pauses.turn(PATIENCE).ok_or("somebody else has stopped it for too long")?;
         let pause = Pause::begin(self.who, PAUSE_MAX, turn)?;
         self.spy.config.blocking = LockingStrategy::AlreadyLocked;
-        let seen = self.look();
+        let seen = self.spy.get_stack_traces();
         self.spy.config.blocking = LockingStrategy::NonBlocking;
         let paused = pause.end();
         if paused.duration() >= PAUSE_MAX {
             return Err("reading took too long".into());
         }
-        // Who was on a CPU could not be seen: they were all stopped.
-        seen.map(|threads| (threads.into_iter().map(|thread| ThreadStack { active: None, ..thread }).collect(), paused))
+        let mut threads = self.threads(seen.map_err(|e| format!("{e:#}"))?);
+        for thread in &mut threads {
+            // Who was on a CPU could not be seen: they were all stopped.
+            thread.active = None;
+        }
+        Ok((threads, paused))
     }
 
     /// Once, as it runs: may be torn.
     pub(in crate::diagnose) fn look(&mut self) -> Result<Vec<ThreadStack>, String> {
-        let gil_is_known = self.spy.addresses.threadstate_address != 0;
         let traces = self.spy.get_stack_traces().map_err(|e| format!("{e:#}"))?;
+        Ok(self.threads(traces))
+    }
+
+    fn threads(&mut self, traces: Vec<StackTrace>) -> Vec<ThreadStack> {
+        let gil_is_known = self.spy.addresses.threadstate_address != 0;
         let mut threads: Vec<ThreadStack> = traces.into_iter().map(|trace| thread(trace, gil_is_known)).collect();
         mark_main(&mut threads, self.who.pid);
-        number_threads(&mut threads, self.who.pid);
-        Ok(threads)
+        self.number(&mut threads);
+        threads
+    }
+
+    /// Before 3.11 Python does not know its threads' numbers. The C library keeps a thread's identifier at the upper end of
+    /// its stack, so a stack pointer belongs to the nearest identifier above it. That of a thread that runs cannot be
+    /// seen, so what was found once is kept.
+    fn number(&mut self, threads: &mut [ThreadStack]) {
+        let pid = self.who.pid;
+        if let Some(main) = threads.first_mut().filter(|thread| thread.main && thread.tid.is_none()) {
+            main.tid = Some(pid);
+        }
+        let idents: HashSet<u64> = threads.iter().filter_map(|thread| thread.ident).collect();
+        self.numbers.retain(|ident, _| idents.contains(ident));
+        let unknown = |thread: &ThreadStack, numbers: &HashMap<u64, u32>| {
+            thread.tid.is_none() && thread.ident.is_some_and(|ident| !numbers.contains_key(&ident))
+        };
+        if threads.iter().any(|thread| unknown(thread, &self.numbers)) {
+            let main = threads.iter().find(|thread| thread.main).and_then(|main| main.ident);
+            let found = stack_pointers(pid).into_iter().filter_map(|(tid, pointer)| {
+                let above = idents.iter().filter(|ident| **ident > pointer && Some(**ident) != main);
+                let nearest = above.min()?;
+                (nearest - pointer < STACK_MAX).then_some((*nearest, tid))
+            });
+            self.numbers.extend(found);
+        }
+        for thread in threads.iter_mut().filter(|thread| thread.tid.is_none()) {
+            thread.tid = thread.ident.and_then(|ident| self.numbers.get(&ident).copied());
+        }
     }
 }
 
@@ -173,29 +204,14 @@ fn mark_main(threads: &mut [ThreadStack], pid: u32) {
     }
 }
 
-/// Before 3.11 Python does not know its threads' numbers. The C library keeps a thread's identifier at the upper end of
-/// its stack, so a stack pointer belongs to the nearest identifier above it.
-fn number_threads(threads: &mut [ThreadStack], pid: u32) {
-    if threads.iter().all(|thread| thread.tid.is_some()) {
-        return;
-    }
+/// Of all threads but the first that do not run at this moment.
+fn stack_pointers(pid: u32) -> Vec<(u32, u64)> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    for tid in tasks.filter_map(|task| task.file_name().to_str()?.parse::<u32>().ok()) {
-        if tid == pid {
-            if let Some(main) = threads.first_mut().filter(|thread| thread.main && thread.tid.is_none()) {
-                main.tid = Some(pid);
-            }
-            continue;
-        }
-        let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default();
-        let Some(pointer) = stack_pointer(&line) else { continue };
-        let above =
-            threads.iter_mut().filter(|thread| !thread.main && thread.ident.is_some_and(|ident| ident > pointer));
-        let nearest = above.min_by_key(|thread| thread.ident);
-        if let Some(thread) = nearest.filter(|thread| thread.ident.is_some_and(|ident| ident - pointer < STACK_MAX)) {
-            thread.tid = Some(tid);
-        }
-    }
+    let pointer = |task: fs::DirEntry| {
+        let tid: u32 = task.file_name().to_str()?.parse().ok().filter(|tid| *tid != pid)?;
+        Some((tid, stack_pointer(&fs::read_to_string(task.path().join("syscall")).ok()?)?))
+    };
+    tasks.filter_map(pointer).collect()
 }
 
 /// What several looks say together.

@@ -157,24 +157,14 @@ fn in_native_code(view: &View<'_>, main: &ThreadStack) -> Finding {
     let at = place(main);
     let said = words::at(&at);
     // Waiting for the GIL looks like this too.
-    let holder = view.threads().find(|thread| thread.gil == Some(true) && !thread.main);
-    match holder {
-        Some(holder) => {
-            let says = format!(
-                "Waiting at {said} for the GIL, which thread {} has at {}",
-                view::name(holder),
-                words::at(&place(holder))
-            );
-            Finding::new(Doing::Lock { holder: Some(view::name(holder)), at }, Confidence::Likely, says, "")
-        }
-        None => {
-            let says =
-                format!("Waiting in native code called at {said} for another thread, and none of them uses the CPU");
-            let advice =
-                "If it stays so, the application itself hangs: an interrupt is heard only when its code returns.";
-            Finding::new(Doing::Lock { holder: None, at }, Confidence::Guess, says, advice)
-        }
+    if let Some(holder) = view.threads().find(|thread| thread.gil == Some(true) && !thread.main) {
+        let (holder, there) = (view::name(holder), words::at(&place(holder)));
+        let says = format!("Waiting at {said} for the GIL, which thread {holder} has at {there}");
+        return Finding::new(Doing::Lock { holder: Some(holder), at }, Confidence::Likely, says, "");
     }
+    let says = format!("Waiting in native code called at {said} for another thread, and none of them uses the CPU");
+    let advice = "If it stays so, the application itself hangs: an interrupt is heard only when its code returns.";
+    Finding::new(Doing::Lock { holder: None, at }, Confidence::Guess, says, advice)
 }
 
 /// What a thread waits for, by its innermost frames.

@@ -21,6 +21,7 @@ use crate::model::diagnosis::{
 };
 use crate::model::{Exit, SignalName, size};
 use view::View;
+pub(super) use view::busy;
 
 /// What a verdict is made of.
 #[derive(Debug, Clone, Copy)]

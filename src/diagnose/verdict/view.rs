@@ -8,12 +8,8 @@ use super::{ChildNow, Facts};
 use crate::model::Frame;
 use crate::model::diagnosis::{Place, ProcessEvidence, StackSource, ThreadEvidence, ThreadStack};
 
-/// A thread that uses so much of a core computes.
+/// A thread that used so much of a core, or would have on a machine of its own, computes.
 const BUSY: f64 = 50.0;
-
-/// A thread that is on a CPU at the moment of looking, and used so much of a core, computes too: on a busy machine it
-/// does not get more.
-const BUSY_RUNNING: f64 = 10.0;
 
 pub(super) struct View<'a> {
     pub(super) facts: &'a Facts<'a>,
@@ -110,8 +106,8 @@ impl<'a> View<'a> {
     }
 }
 
-pub(super) fn busy(thread: &ThreadEvidence) -> bool {
-    thread.cpu >= BUSY || (thread.state == "R" && thread.cpu >= BUSY_RUNNING)
+pub(in crate::diagnose) fn busy(thread: &ThreadEvidence) -> bool {
+    thread.cpu.max(thread.wanted) >= BUSY
 }
 
 /// The innermost frame that is neither Python's own library nor the bootstrapper; else the innermost one.

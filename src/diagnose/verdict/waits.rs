@@ -90,7 +90,7 @@ impl<'v, 'a> Waiting<'v, 'a> {
                 Some(self.disk(Some(call), file_of(call.target.as_ref())))
             }
             _ => match &call.target {
-                Some(target) => self.on(thread, call, target),
+                Some(target) => Some(self.on(thread, call, target)),
                 None if is_multiplexing(&call.name) => Some(self.sleeping(self.sure)),
                 None => None,
             },
@@ -98,7 +98,7 @@ impl<'v, 'a> Waiting<'v, 'a> {
     }
 
     /// A call on a descriptor or a path.
-    fn on(&self, thread: &ThreadEvidence, call: &Syscall, target: &FdTarget) -> Option<Finding> {
+    fn on(&self, thread: &ThreadEvidence, call: &Syscall, target: &FdTarget) -> Finding {
         let writes = call.name.contains("write") || call.name.starts_with("send");
         match target {
             FdTarget::Socket { protocol, local, peer, state } => {
@@ -108,41 +108,38 @@ impl<'v, 'a> Waiting<'v, 'a> {
                     (peer, "SYN_SENT") => (peer.to_owned(), format!("for {peer} to accept a connection ({protocol})")),
                     (peer, _) => (peer.to_owned(), format!("for {peer} to answer ({protocol})")),
                 };
-                Some(self.network(peer, &says))
+                self.network(peer, &says)
             }
-            FdTarget::UnixSocket { path } if path.is_empty() => Some(
-                self.network("a process on this machine".into(), "for a process on this machine, by an unnamed socket"),
-            ),
+            FdTarget::UnixSocket { path } if path.is_empty() => {
+                self.network("a process on this machine".into(), "for a process on this machine, by an unnamed socket")
+            }
             FdTarget::UnixSocket { path } => {
-                Some(self.network(path.clone(), &format!("for a process on this machine, by {path}")))
+                self.network(path.clone(), &format!("for a process on this machine, by {path}"))
             }
-            FdTarget::Pipe { other } => Some(self.pipe(call, other.as_deref(), writes)),
+            FdTarget::Pipe { other } => self.pipe(call, other.as_deref(), writes),
             FdTarget::Terminal { path } if !writes => {
                 let from = if call.fd == Some(0) { "stdin".to_owned() } else { format!("the terminal {path}") };
-                Some(self.input(from, "for somebody to type", &format!(" into {path}")))
+                self.input(from, "for somebody to type", &format!(" into {path}"))
             }
             FdTarget::Terminal { path } => {
-                Some(self.input(format!("the terminal {path}"), "for the terminal to show its output", ""))
+                self.input(format!("the terminal {path}"), "for the terminal to show its output", "")
             }
             // The kernel names a FIFO by its path, as it does a file.
             FdTarget::File { path, .. }
                 if thread.wait_channel.contains("pipe") || thread.wait_channel.contains("fifo") =>
             {
                 let says = if writes { format!("for {path} to be read") } else { format!("for input from {path}") };
-                Some(self.input(path.clone(), &says, ""))
+                self.input(path.clone(), &says, "")
             }
-            FdTarget::File { .. } => Some(self.disk(Some(call), file_of(Some(target)))),
+            FdTarget::File { .. } => self.disk(Some(call), file_of(Some(target))),
             FdTarget::Other { .. } if is_multiplexing(&call.name) => {
                 let mut found = self.sleeping(Confidence::Likely);
                 found.says = format!("Waiting{} for events in an event loop", self.said);
-                Some(found)
+                found
             }
             FdTarget::Other { name } => {
                 let says = format!("Waiting{} in {} for {name}", self.said, call.name);
-                let uninterruptible = thread.state == "D";
-                let doing =
-                    if uninterruptible { Doing::Disk { file: None } } else { Doing::Input { from: name.clone() } };
-                Some(Finding::new(doing, Confidence::Guess, says, ""))
+                Finding::new(Doing::Input { from: name.clone() }, Confidence::Guess, says, "")
             }
         }
     }
@@ -155,6 +152,8 @@ impl<'v, 'a> Waiting<'v, 'a> {
         }
         let end = match (call.fd, other) {
             (Some(0), _) => "stdin".to_owned(),
+            (Some(1), _) => "its stdout".to_owned(),
+            (Some(2), _) => "its stderr".to_owned(),
             (_, Some(other)) => format!("a pipe that {other} has"),
             (Some(fd), None) => format!("the pipe of descriptor {fd}"),
             (None, None) => "a pipe".to_owned(),

@@ -5,7 +5,7 @@
 
 use super::view::{self, View, place};
 use super::{Finding, words};
-use crate::model::diagnosis::{Confidence, Doing, Gil, ThreadStack};
+use crate::model::diagnosis::{Confidence, Doing, Gil, ThreadEvidence, ThreadStack};
 
 /// Waiting is better than anything that can be done: said of native code, which hears no interrupt.
 const NATIVE_ADVICE: &str = "An interrupt is heard only when the native code returns.";
@@ -87,7 +87,8 @@ fn other_works(view: &View<'_>, thread: &ThreadStack) -> Finding {
 fn natives_work(view: &View<'_>) -> Option<Finding> {
     let busy = view.busy_natives();
     let first = busy.first()?;
-    let total: f64 = busy.iter().map(|thread| thread.cpu).sum();
+    let total = |of: fn(&ThreadEvidence) -> f64| busy.iter().copied().map(of).sum::<f64>();
+    let (used, wanted) = (total(|thread| thread.cpu), total(|thread| thread.wanted));
     let gil = match view.main.and_then(|main| main.gil) {
         Some(true) => Gil::Held,
         Some(false) => Gil::Released,
@@ -104,7 +105,12 @@ fn natives_work(view: &View<'_>) -> Option<Finding> {
         1 => format!("thread {} uses", first.name),
         count => format!("{count} threads use"),
     };
-    let says = format!("Computing in native code{called}: {threads} {} of a core{held}", words::percent(total));
+    let crowded = if used * 2.0 < wanted {
+        format!(" and could use {} if the machine were not busy with other things", words::percent(wanted))
+    } else {
+        String::new()
+    };
+    let says = format!("Computing in native code{called}: {threads} {} of a core{crowded}{held}", words::percent(used));
     let sure = if gil == Gil::Unknown { Confidence::Likely } else { Confidence::Sure };
     Some(Finding::new(Doing::Computing { gil }, sure, says, NATIVE_ADVICE))
 }
