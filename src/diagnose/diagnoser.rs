@@ -44,6 +44,8 @@ pub struct Diagnoser {
     asking: Arc<Mutex<()>>,
     system: Lane,
     outside: Lane,
+    /// Of the child that was read last.
+    reader: Arc<std::sync::Mutex<Option<outside::Reader>>>,
     signal: Lane,
     sources: Lane,
     pauses: Pauses,
@@ -138,10 +140,18 @@ impl Diagnoser {
             return Some(Attempt { got: Err(failed), took: begun.elapsed() });
         }
         let interpreter = child.interpreter();
-        let pauses = self.pauses.clone();
+        let (pauses, kept) = (self.pauses.clone(), Arc::clone(&self.reader));
         let read = move || {
+            // To find the interpreter in a process takes longest, and it does not move.
+            let known = lock(&kept).take().filter(|reader| interpreter.is_some_and(|who| reader.reads(who)));
+            if let Some((reader, seen)) = known.and_then(|reader| see(reader, &pauses).ok()) {
+                *lock(&kept) = Some(reader);
+                return Ok(seen);
+            }
             let tree = if interpreter.is_some() { Vec::new() } else { outside::candidates(root) };
-            outside::find(interpreter, &tree)?.see(&pauses)
+            let (reader, seen) = see(outside::find(interpreter, &tree)?, &pauses)?;
+            *lock(&kept) = Some(reader);
+            Ok(seen)
         };
         let got = self.outside.run("childminder stacks", PATIENCE, read).await.flatten();
         Some(Attempt { got, took: begun.elapsed() })
@@ -175,6 +185,16 @@ impl Diagnoser {
             stacks.threads = filled;
         }
     }
+}
+
+fn see(mut reader: outside::Reader, pauses: &Pauses) -> Result<(outside::Reader, outside::Seen), String> {
+    let seen = reader.see(pauses)?;
+    Ok((reader, seen))
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // It is taken out before it is used; a panic leaves nothing half done.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn look(root: u32, interpreter: Option<u32>, pauses: &Pauses) -> Look {

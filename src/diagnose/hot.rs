@@ -17,8 +17,11 @@ use std::time::{Duration, Instant};
 /// Between two looks, if they cost little.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// For each unit of time that the child is stopped it then runs for so many.
+/// For each unit of time that the child was stopped it then runs for so many.
 const RUNS_FOR: u32 = 125;
+
+/// It may have been stopped for so much longer than that: a single long stop must not hold up all that come after.
+const CREDIT: Duration = Duration::from_millis(5);
 
 /// It ends itself when nobody has asked for so long.
 const LEASE: Duration = Duration::from_secs(3);
@@ -108,15 +111,16 @@ impl Shared {
     /// Samples until there is a reason not to.
     fn sample(&self, mut reader: Reader, target: ProcessId, pauses: &Pauses) -> String {
         let mut last = Vec::new();
-        // A new one each time would let the first samples, which cost most, set the pace.
-        let mut interval = INTERVAL;
+        let (start, mut stopped) = (Instant::now(), Duration::ZERO);
         loop {
             let begun = Instant::now();
             let sample = Sample::take(&mut reader, target, pauses, &last);
             if Stat::read(target.pid).is_none_or(|stat| stat.id != target || stat.is_dead()) {
                 return "the child has ended".into();
             }
-            interval = INTERVAL.max((interval + sample.paused * RUNS_FOR) / 2).max(sample.paused * RUNS_FOR);
+            stopped += sample.paused;
+            let owed = (stopped.saturating_sub(CREDIT) * RUNS_FOR).saturating_sub(start.elapsed());
+            let interval = INTERVAL.max(owed);
             last.clone_from(&sample.threads);
             let mut state = self.lock();
             sample.count(&mut state.tree);

@@ -1,8 +1,8 @@
 //! Stopping the child for a moment, so that its memory can be read while it stands still.
 //!
 //! What must stay true:
-//! - Whoever was stopped by us goes on, whatever becomes of the reader: a thread of its own sends the SIGCONT, when told
-//!   to or when the time is up, whichever comes first.
+//! - Whoever was stopped by us goes on, whatever becomes of the reader: if it hangs, another thread sends the SIGCONT when
+//!   the time is up.
 //! - Whoever was stopped by somebody else stays stopped, be it before or meanwhile.
 //! - Only the process that is meant is signalled, never a later one with its pid.
 //! - Nobody looks at states and CPU times while a stop of ours falsifies them: stops and looks take turns.
@@ -13,9 +13,9 @@ use crate::model::Micros;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long all threads may take to stop: each must come onto a CPU for it, which on a busy machine takes its time.
@@ -83,8 +83,31 @@ impl Drop for Turn {
 pub(super) struct Pause {
     /// When its first thread stood.
     begun: Option<Instant>,
-    release: Option<SyncSender<()>>,
-    continuer: Option<JoinHandle<Instant>>,
+    stopped: Arc<Stopped>,
+    /// Dropped with the rest, which tells the other thread that there is nothing left to do.
+    _release: SyncSender<()>,
+}
+
+/// A process that has to be continued, by whoever comes first.
+struct Stopped {
+    pidfd: OwnedFd,
+    continued: AtomicBool,
+    turn: Turn,
+}
+
+impl Stopped {
+    /// Whether this was the first to do so.
+    fn go_on(&self) -> bool {
+        if self.continued.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let by_operator = lock(&self.turn.0.0.by_operator);
+        if !*by_operator {
+            // It may have ended meanwhile.
+            let _ = sys::pidfd_signal(self.pidfd.as_fd(), Signal::SIGCONT);
+        }
+        true
+    }
 }
 
 impl Pause {
@@ -97,59 +120,57 @@ impl Pause {
         if matches!(stat.state, b'T' | b't') || turn.0.is_paused_by_operator() {
             return Err("it is stopped already".into());
         }
-        // The one that continues is there before anything is stopped.
+        let stopped = Arc::new(Stopped { pidfd, continued: AtomicBool::new(false), turn });
+        // The one that continues it if the reader hangs is there before anything is stopped.
         let (release, released) = sync_channel(1);
-        let handle = pidfd.try_clone().map_err(|e| format!("out of file descriptors ({e})"))?;
-        let continuer = std::thread::Builder::new()
+        let other = Arc::clone(&stopped);
+        std::thread::Builder::new()
             .name("childminder continue".into())
-            .spawn(move || go_on(&handle, &released, longest, &turn))
+            .spawn(move || continue_in_time(&other, &released, longest))
             .map_err(|e| format!("no thread could be started ({e})"))?;
-        let begun = Instant::now();
-        let mut pause = Self { begun: None, release: Some(release), continuer: Some(continuer) };
-        sys::pidfd_signal(pidfd.as_fd(), Signal::SIGSTOP).map_err(|e| format!("it may not be stopped ({e})"))?;
+        let mut pause = Self { begun: None, stopped, _release: release };
+        pause.stop(who.pid)?;
+        Ok(pause)
+    }
+
+    fn stop(&mut self, pid: u32) -> Result<(), String> {
+        let asked = Instant::now();
+        let signalled = sys::pidfd_signal(self.stopped.pidfd.as_fd(), Signal::SIGSTOP);
+        signalled.map_err(|e| format!("it may not be stopped ({e})"))?;
         loop {
-            let threads = Threads::of(who.pid);
+            let threads = Threads::of(pid);
             if threads.stopped > 0 || threads.moving == 0 {
-                pause.begun.get_or_insert_with(Instant::now);
+                self.begun.get_or_insert_with(Instant::now);
             }
             if threads.moving == 0 {
-                return Ok(pause);
+                return Ok(());
             }
             let limit = if threads.in_kernel == threads.moving { STOP_TIME_D } else { STOP_TIME };
-            if begun.elapsed() > limit {
+            if asked.elapsed() > limit {
                 return Err(format!("a thread of it did not stop within {} ms", limit.as_millis()));
             }
             std::thread::sleep(STOP_LOOK);
         }
     }
 
-    /// Lets it go on, and says how long it stood.
-    pub(super) fn end(mut self) -> Micros {
-        let ended = self.release().unwrap_or_else(Instant::now);
-        self.begun.map(|begun| ended.duration_since(begun)).unwrap_or_default().into()
-    }
-
-    fn release(&mut self) -> Option<Instant> {
-        drop(self.release.take());
-        self.continuer.take()?.join().ok()
+    /// Lets it go on, and says how long it stood; `None` if its time was up before.
+    pub(super) fn end(self) -> Option<Micros> {
+        let in_time = self.stopped.go_on();
+        let stood = self.begun.map(|begun| begun.elapsed()).unwrap_or_default();
+        in_time.then(|| stood.into())
     }
 }
 
 impl Drop for Pause {
     fn drop(&mut self) {
-        self.release();
+        self.stopped.go_on();
     }
 }
 
-fn go_on(pidfd: &OwnedFd, released: &Receiver<()>, longest: Duration, turn: &Turn) -> Instant {
+fn continue_in_time(stopped: &Stopped, released: &Receiver<()>, longest: Duration) {
     // Nothing is ever sent: the other end is dropped, or the time passes.
     let _ = released.recv_timeout(longest);
-    let by_operator = lock(&turn.0.0.by_operator);
-    if !*by_operator {
-        // It may have ended meanwhile.
-        let _ = sys::pidfd_signal(pidfd.as_fd(), Signal::SIGCONT);
-    }
-    Instant::now()
+    stopped.go_on();
 }
 
 /// How many threads of a process stand, move, and of those wait in the kernel.

@@ -14,6 +14,7 @@ use crate::model::{Frame, Micros};
 use py_spy::config::LockingStrategy;
 use py_spy::{Config, Pid, PythonSpy, StackTrace};
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -112,16 +113,18 @@ impl Reader {
         self.spy.config.blocking = LockingStrategy::AlreadyLocked;
         let seen = self.spy.get_stack_traces();
         self.spy.config.blocking = LockingStrategy::NonBlocking;
-        let paused = pause.end();
-        if paused.duration() >= PAUSE_MAX {
-            return Err("reading took too long".into());
-        }
+        let paused = pause.end().ok_or("reading took too long")?;
         let mut threads = self.threads(seen.map_err(|e| format!("{e:#}"))?);
         for thread in &mut threads {
             // Who was on a CPU could not be seen: they were all stopped.
             thread.active = None;
         }
         Ok((threads, paused))
+    }
+
+    /// Whether it reads this process.
+    pub(in crate::diagnose) fn reads(&self, who: ProcessId) -> bool {
+        self.who == who
     }
 
     /// Once, as it runs: may be torn.
@@ -212,6 +215,12 @@ fn stack_pointers(pid: u32) -> Vec<(u32, u64)> {
         Some((tid, stack_pointer(&fs::read_to_string(task.path().join("syscall")).ok()?)?))
     };
     tasks.filter_map(pointer).collect()
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("who", &self.who).finish_non_exhaustive()
+    }
 }
 
 /// What several looks say together.

@@ -9,6 +9,9 @@ use crate::model::{CommandId, Frame, Micros};
 
 const PID: u32 = 100;
 
+/// Name, descriptor and what that is.
+type InCall = Option<(&'static str, Option<u32>, Option<FdTarget>)>;
+
 /// A running child whose main thread has one user frame, and everything that a row changes of it.
 struct Case {
     child: ChildNow,
@@ -27,7 +30,7 @@ fn python(name: &str, tid: u32, frames: Vec<Frame>) -> ThreadStack {
     ThreadStack { name: name.into(), main, tid: Some(tid), ident, gil: Some(false), frames, ..ThreadStack::default() }
 }
 
-fn native(tid: u32, wanted: f64, syscall: Option<(&str, Option<u32>, Option<FdTarget>)>) -> ThreadEvidence {
+fn native(tid: u32, wanted: f64, syscall: InCall) -> ThreadEvidence {
     let syscall = syscall.map(|(name, fd, target)| Syscall { name: name.into(), fd, target });
     let state = if wanted > 0.0 { "R" } else { "S" }.to_owned();
     ThreadEvidence { tid, state, syscall, cpu: wanted, wanted, ..ThreadEvidence::default() }
@@ -35,7 +38,7 @@ fn native(tid: u32, wanted: f64, syscall: Option<(&str, Option<u32>, Option<FdTa
 
 impl Case {
     /// Whose main thread uses so much CPU and is in this call.
-    fn new(cpu: f64, syscall: Option<(&str, Option<u32>, Option<FdTarget>)>) -> Self {
+    fn new(cpu: f64, syscall: InCall) -> Self {
         let process = ProcessId { pid: PID, start_time: 1 };
         let main = python("MainThread", PID, vec![frame("/shows/render.py", 88, "advance", "step()")]);
         let interpreter = ProcessEvidence {
@@ -115,9 +118,7 @@ impl Case {
     }
 }
 
-fn futex() -> Option<(&'static str, Option<u32>, Option<FdTarget>)> {
-    Some(("futex", None, None))
-}
+const FUTEX: InCall = Some(("futex", None, None));
 
 fn file(path: &str, remote: bool) -> FdTarget {
     FdTarget::File { path: path.into(), remote }
@@ -156,7 +157,7 @@ fn a_busy_machine_hides_no_loop() {
 
 #[test]
 fn a_render_is_no_lock() {
-    let case = Case::new(0.0, futex()).with(|case| {
+    let case = Case::new(0.0, FUTEX).with(|case| {
         case.processes[0].threads.extend([native(201, 98.0, None), native(202, 97.0, None)]);
     });
     let verdict = case.is("computing", Confidence::Sure, "2 threads use 195 % of a core, with the GIL released");
@@ -172,7 +173,7 @@ fn a_worker_that_loops_is_named_and_ours_are_not_looked_at() {
         gil: Some(true),
         ..python("worker", 101, vec![frame("/x/w.py", 3, "f", "")])
     };
-    let case = Case::new(0.0, futex()).thread(worker, native(101, 99.0, None));
+    let case = Case::new(0.0, FUTEX).thread(worker, native(101, 99.0, None));
     case.is("looping", Confidence::Sure, "w.py:3 in f in thread worker; the main thread is at render.py:88");
     let ours =
         ThreadStack { ours: true, gil: Some(true), ..python("childminder", 101, vec![frame("/x/b.py", 3, "f", "")]) };
@@ -280,33 +281,33 @@ fn a_subprocess_is_known_by_the_call_or_by_the_pipe() {
     Case::new(0.0, Some(("read", Some(5), Some(pipe)))).is("input", Confidence::Sure, "oiiotool (150)");
 }
 
-fn waits(lock: u64, owner: Option<u64>) -> Option<LockWait> {
-    Some(LockWait { lock, kind: "Lock".into(), name: "self.lock".into(), owner })
+fn waits(lock: u64, owner: Option<u64>) -> LockWait {
+    LockWait { lock, kind: "Lock".into(), name: "self.lock".into(), owner }
 }
 
 #[test]
 fn a_cycle_of_owners_is_a_dead_lock() {
     let other = ThreadStack {
-        waits: waits(2, Some(u64::from(PID))),
+        waits: Some(waits(2, Some(u64::from(PID)))),
         ..python("other", 101, vec![frame("/x/o.py", 5, "g", "")])
     };
-    let case = Case::new(0.0, futex()).main(|main| main.waits = waits(1, None));
+    let case = Case::new(0.0, FUTEX).main(|main| main.waits = Some(waits(1, None)));
     let by_holds = ThreadStack { holds: vec![LockHeld { lock: 1, ..LockHeld::default() }], ..other.clone() };
-    let verdict = case.thread(by_holds, native(101, 0.0, futex())).is(
+    let verdict = case.thread(by_holds, native(101, 0.0, FUTEX)).is(
         "deadlock",
         Confidence::Sure,
         "MainThread at render.py:88 in advance and other at o.py:5 in g",
     );
     assert_eq!(verdict.doing, Doing::Deadlock { threads: vec!["MainThread".into(), "other".into()] });
-    let own = Case::new(0.0, futex()).main(|main| main.waits = waits(1, Some(u64::from(PID))));
+    let own = Case::new(0.0, FUTEX).main(|main| main.waits = Some(waits(1, Some(u64::from(PID)))));
     own.is("deadlock", Confidence::Sure, "a lock that it has itself");
     // The main thread waits for two others who wait for each other.
-    let joins = Case::new(0.0, futex())
-        .main(|main| main.waits = waits(9, Some(101)))
-        .thread(ThreadStack { waits: waits(2, Some(102)), ..other.clone() }, native(101, 0.0, futex()))
+    let joins = Case::new(0.0, FUTEX)
+        .main(|main| main.waits = Some(waits(9, Some(101))))
+        .thread(ThreadStack { waits: Some(waits(2, Some(102))), ..other.clone() }, native(101, 0.0, FUTEX))
         .thread(
-            ThreadStack { waits: waits(3, Some(101)), ..python("third", 102, Vec::new()) },
-            native(102, 0.0, futex()),
+            ThreadStack { waits: Some(waits(3, Some(101))), ..python("third", 102, Vec::new()) },
+            native(102, 0.0, FUTEX),
         );
     assert_eq!(joins.judge().doing, Doing::Deadlock { threads: vec!["other".into(), "third".into()] });
 }
@@ -314,8 +315,8 @@ fn a_cycle_of_owners_is_a_dead_lock() {
 #[test]
 fn a_lock_with_a_holder_names_it() {
     let holder = python("loader", 101, vec![frame("/x/l.py", 7, "load", "")]);
-    let case = Case::new(0.0, futex())
-        .main(|main| main.waits = waits(1, Some(101)))
+    let case = Case::new(0.0, FUTEX)
+        .main(|main| main.waits = Some(waits(1, Some(101))))
         .thread(holder, native(101, 0.0, Some(("read", None, None))));
     let verdict = case.is(
         "lock",
@@ -329,7 +330,7 @@ fn a_lock_with_a_holder_names_it() {
 fn from_outside_a_dead_lock_takes_two_plain_locks_and_nobody_else() {
     let at_lock = |main: &mut ThreadStack| main.frames[0].source = "with lock:".into();
     let locked = || python("other", 101, vec![frame("/x/o.py", 5, "g", "b.acquire()")]);
-    let case = || Case::new(0.0, futex()).main(at_lock).thread(locked(), native(101, 0.0, futex()));
+    let case = || Case::new(0.0, FUTEX).main(at_lock).thread(locked(), native(101, 0.0, FUTEX));
     case().is("deadlock", Confidence::Likely, "Probably dead-locked");
     // A third one sleeps and may release a lock later.
     let sleeper = python("sleeper", 102, vec![frame("/x/s.py", 5, "h", "time.sleep(9)")]);
@@ -340,13 +341,13 @@ fn from_outside_a_dead_lock_takes_two_plain_locks_and_nobody_else() {
     );
     // An idle pool does not matter.
     let idle = python("pool", 102, vec![frame("/usr/lib/python3.11/concurrent/futures/thread.py", 81, "_worker", "")]);
-    case().thread(idle, native(102, 0.0, futex())).is("deadlock", Confidence::Likely, "");
+    case().thread(idle, native(102, 0.0, FUTEX)).is("deadlock", Confidence::Likely, "");
     // Waiting for a queue is none.
     let queue = [
         frame("/usr/lib/python3.11/queue.py", 171, "get", ""),
         frame("/usr/lib/python3.11/threading.py", 320, "wait", ""),
     ];
-    Case::new(0.0, futex()).main(|main| main.frames.extend(queue)).is(
+    Case::new(0.0, FUTEX).main(|main| main.frames.extend(queue)).is(
         "lock",
         Confidence::Likely,
         "a queue that another thread should fill",
@@ -357,7 +358,7 @@ fn from_outside_a_dead_lock_takes_two_plain_locks_and_nobody_else() {
 fn who_has_the_gil_and_sleeps_keeps_all_waiting() {
     let holder = ThreadStack { gil: Some(true), ..python("loader", 101, vec![frame("/x/l.py", 7, "load", "")]) };
     let case =
-        Case::new(0.0, futex()).thread(holder, native(101, 0.0, Some(("clock_nanosleep", None, None)))).inside(false);
+        Case::new(0.0, FUTEX).thread(holder, native(101, 0.0, Some(("clock_nanosleep", None, None)))).inside(false);
     let verdict = case.is("computing", Confidence::Sure, "by thread loader at l.py:7");
     assert_eq!(verdict.doing, Doing::Computing { gil: Gil::Held });
 }
