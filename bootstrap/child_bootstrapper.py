@@ -1777,7 +1777,8 @@ class Executor(object):
         self.tries += 1
         otherwise = self.wanted is Cancelled and self.set_async
         if otherwise and (self.tries > 2 or not self.heeded()):
-            self.unseen_at = None if self.arm() else monotonic() + 0.02
+            self.unseen_at = None
+            self.arm()
         else:
             self.unseen_at = monotonic() + UNSEEN_SECONDS if otherwise or self.tries == 1 else None
             self.signal_main()
@@ -1786,18 +1787,18 @@ class Executor(object):
         return self.sigint and signal.getsignal(signal.SIGINT) == self.on_sigint
 
     def arm(self):
-        """Send Cancelled as an asynchronous exception, unless the main thread is in our own code.  Whether it was sent."""
+        """Send Cancelled as an asynchronous exception; to our own code say that it is wanted, until it meets the user's."""
         self.arming = True
         try:
             if self.wanted is not Cancelled:
-                return True  # it came by a signal meanwhile
-            if not self.exposed:
-                return False
-            if not Cancelled.flying:
-                self.armed = Cancelled.flying = True
-                self.set_async(self.main_ident, Cancelled)
-            self.interrupt_pending, self.wanted = False, KeyboardInterrupt
-            return True
+                return  # it came by a signal meanwhile
+            exposed = self.exposed
+            self.interrupt_pending = not exposed
+            if exposed:
+                if not Cancelled.flying:
+                    self.armed = Cancelled.flying = True
+                    self.set_async(self.main_ident, Cancelled)
+                self.wanted = KeyboardInterrupt
         finally:
             self.arming = False
 
