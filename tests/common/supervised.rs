@@ -124,22 +124,27 @@ impl Supervised {
 
     // ---- asking ---------------------------------------------------------------------------------------------------
 
-    /// Where its socket is now, as clients find it.
-    pub(crate) fn socket(&self) -> Option<PathBuf> {
+    /// Where clients look for its socket.
+    pub(crate) fn sockets(&self) -> Vec<PathBuf> {
         let places = childminder::api::socket::Places {
             runtime: Some(self.place.home().join("run")),
             temporary: self.place.home().join("tmp"),
             uid: nix::unistd::geteuid().as_raw(),
         };
-        let listens = |path: &PathBuf| std::os::unix::net::UnixStream::connect(path).is_ok();
-        places.candidates(self.folder().id(), None).into_iter().find(listens)
+        places.candidates(self.folder().id(), None)
     }
 
-    /// Connects, on the runtime that this is awaited on.
+    /// Connects where it listens, on the runtime that this is awaited on.
     pub(crate) async fn client(&self) -> Result<Client, ApiError> {
         let hello = ClientHello { version: VERSION, client: "test".into(), host: "here".into(), read_only: false };
-        let socket = self.socket().unwrap_or_else(|| panic!("nobody listens\n{}", self.tail()));
-        Ok(Client::connect(&socket, &hello).await?.0)
+        let mut failed = None;
+        for path in self.sockets() {
+            match Client::connect(&path, &hello).await {
+                Ok((client, _)) => return Ok(client),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.expect("a place to look at"))
     }
 
     /// Asks on a connection of its own, and waits for the answer.
