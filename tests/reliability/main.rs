@@ -9,6 +9,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
+mod clients;
+mod clock;
 mod exits;
 mod misbehaves;
 #[path = "../common/session.rs"]
@@ -16,8 +18,11 @@ mod session;
 mod stuck;
 #[path = "../common/supervised.rs"]
 mod supervised;
+#[path = "../common/window.rs"]
+mod window;
 
 use session::{child_file, job, quoted};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use supervised::Supervised;
 
@@ -54,7 +59,10 @@ impl Fifo {
     }
 
     /// Waits for the child, and tells it.
-    fn tell(self) {
-        std::fs::File::options().write(true).open(&self.0).expect("opened");
+    fn tell(&self) {
+        let mut opened = std::fs::File::options();
+        // Fails as long as nobody reads there.
+        let opened = opened.write(true).custom_flags(libc::O_NONBLOCK);
+        window::until("a child that waits to be told", || opened.open(&self.0).is_ok());
     }
 }
