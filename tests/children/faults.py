@@ -80,3 +80,18 @@ def frame(text):
     """As it is on the wire."""
     payload = text.encode()
     return len(payload).to_bytes(4, "big") + payload
+
+
+def eat_up(limit):
+    """Runs into a limit of its own that stays, and keeps what it has got until somebody has looked at it."""
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + limit, resource.RLIM_INFINITY))
+    eaten, size = [], 1 << 20
+    while True:
+        try:
+            eaten.append(bytearray(size))
+        except MemoryError:
+            if size <= 64:
+                raise
+            size //= 2

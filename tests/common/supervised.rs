@@ -24,7 +24,11 @@ pub(crate) struct Place {
 impl Place {
     /// Makes the folders and stores the job.
     pub(crate) fn new(job: Job) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
+        Self::of(tempfile::tempdir().expect("a folder"), job)
+    }
+
+    /// The same, in this folder.
+    pub(crate) fn of(home: tempfile::TempDir, job: Job) -> Self {
         for name in ["run", "tmp", "work", "data", "data/sessions"] {
             std::fs::create_dir(home.path().join(name)).expect("a folder");
         }

@@ -1,15 +1,16 @@
 //! Clients that are killed, hang up or come and go, and a way to the engine that is taken away.
 
 use super::idle;
-use crate::session::{child_file, until};
-use crate::supervised::Supervised;
+use crate::disk::{SmallDisk, fill};
+use crate::session::{job, until};
+use crate::supervised::{Place, Supervised};
 use crate::window::Window;
-use childminder::model::proto::Request;
-use childminder::model::{CommandOutcome, Seq};
+use childminder::api::ApiError;
+use childminder::model::proto::{Request, Response};
+use childminder::model::{CommandOutcome, EventKind, Seq};
 use nix::sys::signal::Signal;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 
 fn attach(engine: &Supervised) -> Window {
     let line = format!("exec {} attach {}", env!("CARGO_BIN_EXE_childminder"), engine.folder().id());
@@ -33,31 +34,6 @@ fn a_window_that_is_killed_takes_nothing_with_it() {
         }
         engine.must_hold(&before, signal.as_str());
     }
-    assert_eq!(engine.stop().code, 0);
-}
-
-#[test]
-fn a_window_whose_terminal_is_closed_ends_and_takes_nothing_with_it() {
-    let engine = idle("");
-    let before = engine.holdings();
-    let mut terminal = Command::new("python3");
-    terminal.arg(child_file("terminal.py")).arg(env!("CARGO_BIN_EXE_childminder")).args(["attach", engine.folder().id()]);
-    terminal.envs(engine.place().environment()).env("TERM", "xterm-256color").stdin(Stdio::null());
-    let mut terminal = terminal.stdout(Stdio::piped()).spawn().expect("a terminal");
-    let mut screen = BufReader::new(terminal.stdout.take().expect("a pipe"));
-    let mut window = String::new();
-    screen.read_line(&mut window).expect("its pid");
-    let (mut seen, mut bytes) = (Vec::new(), [0; 4096]);
-    while !seen.windows(6).any(|window| window == b"Output") {
-        let read = screen.read(&mut bytes).expect("a screen");
-        assert!(read > 0, "the terminal ended: {}", String::from_utf8_lossy(&seen));
-        seen.extend_from_slice(&bytes[..read]);
-    }
-    terminal.kill().expect("killed");
-    terminal.wait().expect("reaped");
-    let line = Path::new("/proc").join(window.trim()).join("cmdline");
-    until("the window's end", engine.folder(), || !std::fs::read(&line).is_ok_and(|line| !line.is_empty()));
-    engine.must_hold(&before, "a closed terminal");
     assert_eq!(engine.stop().code, 0);
 }
 
@@ -105,4 +81,53 @@ fn a_socket_whose_folder_is_removed_is_found_elsewhere_and_the_next_child_starts
         engine.must_hold(&before, &format!("{} was removed", folder.display()));
     }
     assert_eq!(engine.stop().code, 0);
+}
+
+#[test]
+fn strangers_at_the_back_channel_are_turned_away_and_forgotten() {
+    let engine = idle("");
+    let before = engine.holdings();
+    let argv = engine.events().into_iter().find_map(|event| match event.kind {
+        EventKind::ChildStarting { argv, .. } => Some(argv),
+        _ => None,
+    });
+    let port: u16 = argv.and_then(|argv| argv.last()?.parse().ok()).expect("a port");
+    for round in 0..100 {
+        let mut stranger = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a listener");
+        if round % 2 == 0 {
+            // It may be thrown out before it has said that.
+            let _ = stranger.write_all(b"\0\0\0\x02{}");
+        }
+        let mut heard = Vec::new();
+        // One that had said something is cut off, any other one is told that it is over.
+        let _ = stranger.read_to_end(&mut heard);
+        assert_eq!(heard, b"", "a stranger was told something");
+    }
+    engine.until("that they are recorded", |state| state.refused > 0);
+    engine.must_hold(&before, "a hundred strangers");
+    assert_eq!(engine.stop().code, 0);
+}
+
+/// Fills the disk while the child prints: what is not kept is told, and work waits until there is room.
+#[test]
+fn an_engine_on_a_full_disk_keeps_its_child_and_works_on_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let home = tempfile::tempdir_in(disk.path()).expect("a folder");
+    let mut engine = Place::of(home, job("hold = true\n[agenda]")).start();
+    engine.must_get_ready();
+    engine.until_agenda();
+    engine.exec("import os; print('something')");
+    let before = engine.holdings();
+    let ballast = disk.path().join("ballast");
+    fill(&ballast);
+    let refused = engine.ask(Request::Exec { source: "#".repeat(100_000), wait: false });
+    assert!(matches!(refused, Err(ApiError::Refused(_))), "{refused:?}");
+    assert!(matches!(engine.ask(Request::Summary), Ok(Response::Summary(_))));
+    std::fs::remove_file(&ballast).expect("freed");
+    until("an engine that takes work again", engine.folder(), || {
+        engine.ask(Request::Exec { source: "1".into(), wait: true }).is_ok()
+    });
+    engine.must_hold(&before, "a full disk");
+    let ended = engine.stop();
+    assert_eq!((ended.code, ended.state().generation.0), (0, 1), "{}", ended.tail());
 }

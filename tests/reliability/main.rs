@@ -11,6 +11,8 @@
 
 mod clients;
 mod clock;
+#[path = "../common/disk.rs"]
+mod disk;
 mod exits;
 mod misbehaves;
 #[path = "../common/session.rs"]

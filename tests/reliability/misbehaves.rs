@@ -172,6 +172,17 @@ fn frames_forged_on_the_channel_cost_the_child_and_no_copy_of_it_can_speak() {
 }
 
 #[test]
+fn a_child_that_closes_the_channel_and_lives_is_replaced() {
+    let engine = idle("[timeouts]\nkill_grace = '300ms'");
+    let before = engine.holdings();
+    let outcome = engine.exec("os.close(faults.channel()); time.sleep(600)");
+    assert!(matches!(outcome, CommandOutcome::Lost { .. }), "{outcome:?}");
+    engine.until_generation(2);
+    engine.must_hold(&before, "a closed channel");
+    assert_eq!(engine.stop().code, 0);
+}
+
+#[test]
 fn nobody_waits_for_a_standard_input_that_says_nothing() {
     let same = Same::start();
     assert_eq!(same.raised("input('name? ')").0.kind, "EOFError");
