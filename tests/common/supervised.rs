@@ -174,9 +174,7 @@ impl Supervised {
     pub(crate) fn begin(&self, source: &str) {
         let queued = self.ask(Request::Exec { source: source.into(), wait: false });
         let Ok(Response::Queued { id }) = queued else { panic!("{queued:?}") };
-        self.until("its beginning", |state| {
-            state.running.is_some_and(|running| running.id == id && running.started)
-        });
+        self.until("its beginning", |state| state.running.is_some_and(|running| running.id == id && running.started));
     }
 
     // ---- looking --------------------------------------------------------------------------------------------------
@@ -245,7 +243,8 @@ impl Supervised {
             let Ok(target) = file.path().read_link() else { continue };
             let name = target.display().to_string();
             // A socket or a pipe has a number of its own.
-            let kind = name.split_once(":[").filter(|(kind, _)| !kind.starts_with("anon")).map_or(&*name, |(kind, _)| kind);
+            let kind =
+                name.split_once(":[").filter(|(kind, _)| !kind.starts_with("anon")).map_or(&*name, |(kind, _)| kind);
             *files.entry(kind.to_owned()).or_default() += 1;
         }
         Holdings { files, zombies: aftermath::zombies(self.pid()) }

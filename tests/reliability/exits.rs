@@ -162,9 +162,9 @@ fn lost(exit: Exit) -> CommandOutcome {
 #[track_caller]
 fn must_have_ended(engine: &Supervised, next: u32, exit: Exit) {
     engine.until_generation(next);
-    let ends = engine.events().into_iter().filter_map(|event| match event.kind {
+    let mut ends = engine.events().into_iter().filter_map(|event| match event.kind {
         EventKind::ChildExited { exit, asked } => Some((exit, asked)),
         _ => None,
     });
-    assert_eq!(ends.last(), Some((exit, false)), "{}", engine.tail());
+    assert_eq!(ends.next_back(), Some((exit, false)), "{}", engine.tail());
 }

@@ -50,7 +50,9 @@ impl Same {
 #[test]
 fn exceptions_in_a_repr_in_a_thread_and_at_the_exit_are_told_and_cost_nothing() {
     let same = Same::start();
-    for (body, told) in [("return 1 / 0", "ZeroDivisionError"), ("sys.exit(4)", "SystemExit"), ("return 1", "TypeError")] {
+    for (body, told) in
+        [("return 1 / 0", "ZeroDivisionError"), ("sys.exit(4)", "SystemExit"), ("return 1", "TypeError")]
+    {
         let value = same.engine.value(&format!("class C:\n    def __repr__(self): {body}\nC()"));
         assert!(value.starts_with("<repr failed: ") && value.contains(told), "{body}: {value}");
         same.engine.must_hold(&same.before, body);
@@ -91,7 +93,8 @@ fn groups(same: &Same) {
     assert!(exception.cut && exception.group.first().is_some_and(|first| first.message == "0"), "{exception:?}");
     let deep = "g = ValueError('deep')\nfor n in range(200): g = ExceptionGroup('level %d' % n, [g])\nraise g";
     assert_eq!(same.raised(deep).0.kind, "ExceptionGroup");
-    let wide = "def tree(n): return ExceptionGroup('t', [tree(n - 1), tree(n - 1)]) if n else KeyError()\nraise tree(12)";
+    let wide =
+        "def tree(n): return ExceptionGroup('t', [tree(n - 1), tree(n - 1)]) if n else KeyError()\nraise tree(12)";
     assert!(same.raised(wide).0.cut);
 }
 
@@ -194,7 +197,8 @@ fn nobody_waits_for_a_standard_input_that_says_nothing() {
 #[test]
 fn leaving_moving_and_forking_in_a_command_are_the_commands_own() {
     let same = Same::start();
-    for (leave, code) in [("sys.exit()", 0), ("sys.exit(3)", 3), ("sys.exit('a word')", 1), ("raise SystemExit(9)", 9)] {
+    for (leave, code) in [("sys.exit()", 0), ("sys.exit(3)", 3), ("sys.exit('a word')", 1), ("raise SystemExit(9)", 9)]
+    {
         let (exception, exit) = same.raised(leave);
         assert_eq!((exception.kind.as_str(), exit), ("SystemExit", Some(code)), "{leave}");
     }

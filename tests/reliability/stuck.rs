@@ -16,11 +16,11 @@ fn interrupt(engine: &Supervised) {
 /// Waits for the end of the command that was begun last; how it ended.
 fn end(engine: &Supervised) -> CommandOutcome {
     engine.until("the end of the command", |state| state.running.is_none());
-    let ends = engine.events().into_iter().filter_map(|event| match event.kind {
+    let mut ends = engine.events().into_iter().filter_map(|event| match event.kind {
         EventKind::CommandEnded { outcome, .. } => Some(outcome),
         _ => None,
     });
-    ends.last().expect("an end")
+    ends.next_back().expect("an end")
 }
 
 #[track_caller]
