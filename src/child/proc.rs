@@ -20,6 +20,11 @@ impl ProcessId {
     pub fn own() -> Option<Self> {
         Some(Stat::read(std::process::id())?.id)
     }
+
+    /// As it stands in an environment.
+    pub(super) fn text(self) -> String {
+        format!("{}-{}", self.pid, self.start_time)
+    }
 }
 
 /// The longest environment that is looked through, in bytes; the kernel's own limit is a quarter of the stack's.

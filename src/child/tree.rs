@@ -2,11 +2,12 @@
 //!
 //! What must stay true: only those are signalled that belong to the session: they carry its marker in the environment
 //! they were started with, or are in the child's session, or descend from such a process, or were orphaned and adopted by
-//! us while there was one child only. Never us, never the guardian, never a helper of ours (those stay in our session).
+//! us while there was one child only. Never us, never the guardian, never a helper of ours (those stay in our session);
+//! and for an engine that died, nobody whom the session's next engine has started meanwhile.
 
 use super::own::{self, Role};
 use super::process::Process;
-use super::{MARKER, proc, sys};
+use super::{ENGINE, MARKER, proc, sys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -35,7 +36,7 @@ pub fn become_subreaper() -> io::Result<()> {
 /// Every living process of the session: those that carry `CHILDMINDER_SESSION=<marker>`, their descendants, and orphans
 /// whom we adopted. A process that ends meanwhile may still be listed.
 pub fn marked(marker: &str) -> Vec<ProcessId> {
-    members(None, marker)
+    members(&Family { marker, engine: None, child: None })
 }
 
 /// Kills the child, its group, and then everything that belongs to the session until nothing is left. Returns what
@@ -45,16 +46,36 @@ pub fn marked(marker: &str) -> Vec<ProcessId> {
 pub fn kill_everything(process: &Process, marker: &str) -> Vec<ProcessId> {
     // That the group has nobody left to signal is no failure.
     let _ = process.signal_group(Signal::SIGKILL);
-    let left = end_members(Some(process.id()), marker, PATIENCE);
+    let left = end_members(&Family { marker, engine: None, child: Some(process.id()) }, PATIENCE);
     reap_adopted();
     left
 }
 
+/// Who belongs together.
+#[derive(Debug)]
+pub(super) struct Family<'a> {
+    /// Of this session.
+    pub(super) marker: &'a str,
+    /// Of this engine alone, when it is given.
+    pub(super) engine: Option<ProcessId>,
+    /// The child, when it is known.
+    pub(super) child: Option<ProcessId>,
+}
+
+impl Family<'_> {
+    /// Whether the process was started with the session's marker, by the engine that is meant.
+    fn carries(&self, pid: u32) -> bool {
+        let ours = proc::variable(pid, MARKER).is_some_and(|value| value == self.marker.as_bytes());
+        let engine = self.engine.filter(|_| ours).map(ProcessId::text);
+        ours && engine.is_none_or(|engine| proc::variable(pid, ENGINE).is_none_or(|value| value == engine.as_bytes()))
+    }
+}
+
 /// Kills until a look around finds nobody, or time is up; returns who is left.
-pub(super) fn end_members(child: Option<ProcessId>, marker: &str, patience: Duration) -> Vec<ProcessId> {
+pub(super) fn end_members(family: &Family<'_>, patience: Duration) -> Vec<ProcessId> {
     let begun = Instant::now();
     loop {
-        let left = members(child, marker);
+        let left = members(family);
         if left.is_empty() || begun.elapsed() >= patience {
             return left;
         }
@@ -90,8 +111,9 @@ fn kill(victim: ProcessId) -> Option<OwnedFd> {
     Some(pidfd)
 }
 
-/// Who belongs to the session and lives; of the child's own session too, when the child is given.
-fn members(child: Option<ProcessId>, marker: &str) -> Vec<ProcessId> {
+/// Who belongs to it and lives; of the child's own session too, when the child is given.
+fn members(family: &Family<'_>) -> Vec<ProcessId> {
+    let child = family.child;
     let all = proc::all();
     let me = std::process::id();
     let own = own::known();
@@ -104,11 +126,7 @@ fn members(child: Option<ProcessId>, marker: &str) -> Vec<ProcessId> {
     }
     let in_session =
         |stat: &Stat| child.is_some_and(|child| stat.session == child.pid && stat.id.start_time >= child.start_time);
-    let belongs = |stat: &&Stat| {
-        in_session(stat)
-            || adopted.has(stat)
-            || proc::variable(stat.id.pid, MARKER).is_some_and(|value| value == marker.as_bytes())
-    };
+    let belongs = |stat: &&Stat| in_session(stat) || adopted.has(stat) || family.carries(stat.id.pid);
     let spared = |pid: u32| pid == me || guardians.contains(&pid);
     let mut found: HashMap<u32, &Stat> = HashMap::new();
     let mut open: Vec<&Stat> = all.iter().filter(|stat| !spared(stat.id.pid)).filter(belongs).collect();
