@@ -26,6 +26,10 @@ const FAREWELL_MS: u16 = 500;
 /// How long it tries to end what a killed engine left behind.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// For how long it must have found nobody before it believes that: a process that is just being forked, or becoming another
+/// program, is not seen to carry anything, and its parent may be dead by then. On a busy machine that takes its time.
+const CALM: Duration = Duration::from_millis(500);
+
 /// The engine's end. Dropping it is the orderly end: the guardian goes and kills nobody.
 #[derive(Debug)]
 pub struct Guardian {
@@ -135,7 +139,7 @@ pub fn guardian_main(marker: &str) -> i32 {
         Verdict::Bye => 0,
         Verdict::EngineDied { engine, child } => {
             let family = Family { marker, engine: Some(engine), child };
-            i32::from(!tree::end_members(&family, PATIENCE).is_empty())
+            i32::from(!tree::end_members(&family, PATIENCE, CALM).is_empty())
         }
     }
 }

@@ -24,6 +24,9 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one round waits for those it killed before it looks again.
 const ROUND: Duration = Duration::from_millis(100);
 
+/// Between two looks around while nobody is found.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How many are killed in one round: each needs a file descriptor meanwhile.
 const AT_ONCE: usize = 64;
 
@@ -46,7 +49,8 @@ pub fn marked(marker: &str) -> Vec<ProcessId> {
 pub fn kill_everything(process: &Process, marker: &str) -> Vec<ProcessId> {
     // That the group has nobody left to signal is no failure.
     let _ = process.signal_group(Signal::SIGKILL);
-    let left = end_members(&Family { marker, engine: None, child: Some(process.id()) }, PATIENCE);
+    let family = Family { marker, engine: None, child: Some(process.id()) };
+    let left = end_members(&family, PATIENCE, Duration::ZERO);
     reap_adopted();
     left
 }
@@ -71,17 +75,23 @@ impl Family<'_> {
     }
 }
 
-/// Kills until a look around finds nobody, or time is up; returns who is left.
-pub(super) fn end_members(family: &Family<'_>, patience: Duration) -> Vec<ProcessId> {
+/// Kills until nobody was found for so long, or time is up; returns who is left.
+pub(super) fn end_members(family: &Family<'_>, patience: Duration, calm: Duration) -> Vec<ProcessId> {
     let begun = Instant::now();
+    let mut calm_since = begun;
     loop {
         let left = members(family);
-        if left.is_empty() || begun.elapsed() >= patience {
+        if begun.elapsed() >= patience || (left.is_empty() && calm_since.elapsed() >= calm) {
             return left;
+        }
+        if left.is_empty() {
+            std::thread::sleep(PAUSE);
+            continue;
         }
         for some in left.chunks(AT_ONCE) {
             kill_some(some, patience.saturating_sub(begun.elapsed()).min(ROUND));
         }
+        calm_since = Instant::now();
     }
 }
 
