@@ -2,7 +2,7 @@
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "this file is a test, its helpers too")]
 
 use childminder::child::{
-    Capture, Guardian, MARKER, ProcessId, Sampler, SpawnSpec, Spawned, Spawner, become_subreaper, capture,
+    Capture, ENGINE, Guardian, MARKER, ProcessId, Sampler, SpawnSpec, Spawned, Spawner, become_subreaper, capture,
     continue_everything, guardian_main, kill_everything, marked, reap_adopted, stop_everything,
 };
 use childminder::model::{CommandId, Exit, SignalName, Stream};
@@ -193,7 +193,7 @@ async fn nothing_of_ours_leaks_into_the_child() {
     assert_eq!(report["ignored"], "0000000001001000");
     assert_eq!(report["cwd"], "/");
     let env = report["env"].as_object().unwrap();
-    assert!(env.keys().all(|name| ["PATH", MARKER, "LC_CTYPE"].contains(&name.as_str())), "{env:?}");
+    assert!(env.keys().all(|name| ["PATH", MARKER, ENGINE, "LC_CTYPE"].contains(&name.as_str())), "{env:?}");
 }
 
 #[tokio::test]
@@ -435,6 +435,26 @@ fn a_killed_engine_leaves_nothing_behind() {
     for pid in family.findable() {
         until("the end of all that the engine started", || is_gone(pid));
     }
+}
+
+#[tokio::test]
+async fn a_guardian_spares_whom_the_sessions_next_engine_started() {
+    let marker = marker("next");
+    let mut helper = Helper::start("engine with a guardian", &marker);
+    let guardian: u32 = helper.said("guardian ").split_whitespace().nth(1).unwrap().parse().unwrap();
+    let family = Family::told_by(&helper.said("family "));
+    let tell = |signal| kill(Pid::from_raw(guardian.cast_signed()), signal).unwrap();
+    tell(Signal::SIGSTOP);
+    helper.kill();
+    let spawner = Spawner::start().unwrap();
+    let spec = SpawnSpec { program: "sleep".into(), args: vec!["600".into()], ..python("", &[], &marker) };
+    let Spawned { process, .. } = spawner.spawn(spec).await.unwrap();
+    tell(Signal::SIGCONT);
+    until("the guardian's end", || is_gone(guardian));
+    assert!(family.findable().all(is_gone), "{:?}", family.0);
+    assert!(!is_gone(process.pid()), "the next engine's child was killed");
+    assert_eq!(kill_everything(&process, &marker), []);
+    assert_eq!(bounded("the end", process.exited()).await, Exit::Signal(SignalName(9)));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
+#[path = "common/disk.rs"]
+mod disk;
 #[path = "common/session.rs"]
 mod session;
 
@@ -10,10 +12,9 @@ use childminder::model::proto::Request;
 use childminder::model::{
     CommandId, CommandOutcome, CommandState, EventKind, Exception, ItemIndex, ItemStatus, Stream, WaitFor,
 };
+use disk::{SmallDisk, fill};
 use session::{Ended, Session, block_on, job, quoted};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
-use std::process::Command;
 
 const IDLE: &str = "hold = true\n[agenda]\n[phases]\nsetup = ['import os, sys, time']";
 
@@ -239,38 +240,6 @@ fn an_interpreter_that_ends_at_once_is_told_with_its_last_words() {
 
 // ---- a full disk ------------------------------------------------------------------------------------------------------
 
-/// A file system of its own of three mebibytes; none when we may not mount one.
-struct SmallDisk(Option<tempfile::TempDir>);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs"]).arg(folder.path());
-        mount.output().is_ok_and(|done| done.status.success()).then_some(Self(Some(folder)))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.as_ref().expect("mounted").path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: what an engine still has open on it must not keep it in the way.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).output();
-    }
-}
-
-/// Takes all that is left of the disk.
-fn fill(path: &Path) {
-    use std::io::Write;
-    let mut file = std::fs::File::create(path).expect("a file");
-    for size in [64 << 10, 4 << 10, 1] {
-        while file.write_all(&vec![b'.'; size]).is_ok() {}
-    }
-}
-
 fn waits_for_the_journal(session: &Session) -> bool {
     let waits = block_on(session.handle().look(|inspect| inspect.summary().waits));
     waits.expect("a running session").iter().any(|wait| wait.what == WaitFor::Journal)
@@ -298,12 +267,8 @@ for n in range(16):
 const PRINTED: u64 = 1 << 20;
 
 #[test]
-#[allow(clippy::print_stderr, reason = "what was not run is told")]
 fn a_full_disk_loses_output_and_holds_back_work_until_there_is_room() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("NOT RUN: a full disk (no file system may be mounted here)");
-        return;
-    };
+    let Some(disk) = SmallDisk::mount() else { return };
     let gate = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = gate.local_addr().expect("an address").port().to_string();
     let text = PRINTS.replace("GATE", &port).replace("LONG", &"long ".repeat(2000));

@@ -2,7 +2,7 @@
 //!
 //! The kernel kills the child when the engine dies, but not the child's children. The guardian holds the other end of a
 //! pipe: when it closes and nobody has said *bye*, the engine is gone, and the guardian kills the child's session and
-//! everything that carries the marker.
+//! everything that carries the marker and was started by that engine: another one may have taken the session up by then.
 //!
 //! What must stay true: the guardian is in a session of its own, unmarked, deaf to what ends a terminal's processes,
 //! and holds none of the engine's files; it never kills before the pipe has closed.
@@ -11,7 +11,7 @@ use super::own::Role;
 use super::proc::ProcessId;
 use super::process::Leader;
 use super::sys::{self, Fate};
-use super::tree;
+use super::tree::{self, Family};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, BufRead, Write};
@@ -25,6 +25,10 @@ const FAREWELL_MS: u16 = 500;
 
 /// How long it tries to end what a killed engine left behind.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For how long it must have found nobody before it believes that: a process that is just being forked, or becoming another
+/// program, is not seen to carry anything, and its parent may be dead by then. On a busy machine that takes its time.
+const CALM: Duration = Duration::from_millis(500);
 
 /// The engine's end. Dropping it is the orderly end: the guardian goes and kills nobody.
 #[derive(Debug)]
@@ -42,13 +46,16 @@ impl Guardian {
         command.args(args).arg(marker).env_clear().current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         sys::isolate(&mut command, Fate::OutlivesUs);
+        let own = ProcessId::own().ok_or_else(|| io::Error::other("/proc/self/stat cannot be read"))?;
         let (leader, mut child) = Leader::spawn(&mut command, Role::Guardian)?;
         let pipe = child.stdin.take();
         if let Some(pipe) = &pipe {
             // A guardian that somebody has stopped must not stop the engine.
             fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
-        Ok(Self { leader, pipe })
+        let mut guardian = Self { leader, pipe };
+        guardian.tell(&Word::Engine(own))?;
+        Ok(guardian)
     }
 
     /// Its number, to be recorded.
@@ -95,6 +102,7 @@ impl Drop for Guardian {
 /// What the engine says to it, a line each.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
+    Engine(ProcessId),
     Watch(ProcessId),
     Unwatch,
     Bye,
@@ -103,6 +111,7 @@ enum Word {
 impl Word {
     fn line(&self) -> String {
         match self {
+            Self::Engine(id) => format!("engine {} {}\n", id.pid, id.start_time),
             Self::Watch(id) => format!("watch {} {}\n", id.pid, id.start_time),
             Self::Unwatch => "unwatch\n".into(),
             Self::Bye => "bye\n".into(),
@@ -111,10 +120,12 @@ impl Word {
 
     fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let id = |pid: &str, start_time: &str| {
+            Some(ProcessId { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
+        };
         match words.as_slice() {
-            ["watch", pid, start_time] => {
-                Some(Self::Watch(ProcessId { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? }))
-            }
+            ["engine", pid, start_time] => Some(Self::Engine(id(pid, start_time)?)),
+            ["watch", pid, start_time] => Some(Self::Watch(id(pid, start_time)?)),
             ["unwatch"] => Some(Self::Unwatch),
             ["bye"] => Some(Self::Bye),
             _ => None,
@@ -126,21 +137,25 @@ impl Word {
 pub fn guardian_main(marker: &str) -> i32 {
     match listen(io::stdin().lock()) {
         Verdict::Bye => 0,
-        Verdict::EngineDied(child) => i32::from(!tree::end_members(child, marker, PATIENCE).is_empty()),
+        Verdict::EngineDied { engine, child } => {
+            let family = Family { marker, engine: Some(engine), child };
+            i32::from(!tree::end_members(&family, PATIENCE, CALM).is_empty())
+        }
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Bye,
-    EngineDied(Option<ProcessId>),
+    EngineDied { engine: ProcessId, child: Option<ProcessId> },
 }
 
-fn listen(engine: impl BufRead) -> Verdict {
-    let mut child = None;
+fn listen(pipe: impl BufRead) -> Verdict {
+    let (mut engine, mut child) = (None, None);
     // A line that cannot be read for another reason than the pipe's end is as good as that: there will be no other.
-    for line in engine.split(b'\n').map_while(Result::ok) {
+    for line in pipe.split(b'\n').map_while(Result::ok) {
         match std::str::from_utf8(&line).ok().and_then(Word::parse) {
+            Some(Word::Engine(id)) => engine = Some(id),
             Some(Word::Watch(id)) => child = Some(id),
             Some(Word::Unwatch) => child = None,
             Some(Word::Bye) => return Verdict::Bye,
@@ -148,7 +163,8 @@ fn listen(engine: impl BufRead) -> Verdict {
             None => {}
         }
     }
-    Verdict::EngineDied(child)
+    // One that died before it had said who it is had started nobody.
+    engine.map_or(Verdict::Bye, |engine| Verdict::EngineDied { engine, child })
 }
 
 #[cfg(test)]
@@ -161,12 +177,16 @@ mod tests {
 
     #[test]
     fn only_bye_lets_everybody_live() {
-        let id = ProcessId { pid: 5, start_time: 77 };
-        assert_eq!(heard("watch 5 77\nbye\n"), Verdict::Bye);
-        assert_eq!(heard("watch 5 77\n"), Verdict::EngineDied(Some(id)));
-        assert_eq!(heard("watch 5 77\nunwatch\n"), Verdict::EngineDied(None));
-        assert_eq!(heard(""), Verdict::EngineDied(None));
-        assert_eq!(heard("watch 5 77\nnonsense\n\u{0}\nwatch x y\n"), Verdict::EngineDied(Some(id)));
-        assert_eq!(Word::parse(&Word::Watch(id).line()), Some(Word::Watch(id)));
+        let (engine, id) = (ProcessId { pid: 3, start_time: 66 }, ProcessId { pid: 5, start_time: 77 });
+        let died = |child| Verdict::EngineDied { engine, child };
+        assert_eq!(heard("engine 3 66\nwatch 5 77\nbye\n"), Verdict::Bye);
+        assert_eq!(heard("engine 3 66\nwatch 5 77\n"), died(Some(id)));
+        assert_eq!(heard("engine 3 66\nwatch 5 77\nunwatch\n"), died(None));
+        assert_eq!(heard("engine 3 66\n"), died(None));
+        assert_eq!(heard(""), Verdict::Bye, "nobody was started");
+        assert_eq!(heard("engine 3 66\nwatch 5 77\nnonsense\n\u{0}\nwatch x y\n"), died(Some(id)));
+        for word in [Word::Engine(engine), Word::Watch(id)] {
+            assert_eq!(Word::parse(&word.line()), Some(word));
+        }
     }
 }

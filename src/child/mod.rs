@@ -33,3 +33,6 @@ pub use tree::{
 
 /// The environment variable by which every process of a session is known. Its value is no secret.
 pub const MARKER: &str = "CHILDMINDER_SESSION";
+
+/// The environment variable by which they are told from those of the session's next engine. No secret either.
+pub const ENGINE: &str = "CHILDMINDER_ENGINE";

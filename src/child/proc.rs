@@ -26,6 +26,11 @@ impl ProcessId {
     pub fn now(pid: u32) -> Option<Self> {
         Some(Stat::read(pid)?.id)
     }
+
+    /// As it stands in an environment.
+    pub(super) fn text(self) -> String {
+        format!("{}-{}", self.pid, self.start_time)
+    }
 }
 
 /// The longest environment that is looked through, in bytes; the kernel's own limit is a quarter of the stack's.

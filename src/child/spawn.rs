@@ -3,7 +3,9 @@
 //! What must stay true: every child is spawned from one thread that lives as long as its [`Spawner`], since the kernel
 //! kills the child when the *thread* that spawned it ends. A child that nobody takes delivery of is killed.
 
+use super::ENGINE;
 use super::own::Role;
+use super::proc::ProcessId;
 use super::process::{Leader, Process};
 use super::sys::{self, Fate};
 use nix::errno::Errno;
@@ -29,7 +31,7 @@ pub struct SpawnSpec {
     pub program: PathBuf,
     /// Its arguments, without the program's own name.
     pub args: Vec<OsString>,
-    /// Its complete environment; nothing of ours is added.
+    /// Its complete environment; nothing of ours is added but the [`ENGINE`] that it belongs to.
     pub env: Vec<(OsString, OsString)>,
     /// The folder to start it in.
     pub cwd: PathBuf,
@@ -238,6 +240,7 @@ fn start(spec: &SpawnSpec) -> Result<Newborn, SpawnError> {
         .args(&spec.args)
         .env_clear()
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
+        .envs(ProcessId::own().map(|own| (ENGINE, own.text())))
         .current_dir(&spec.cwd)
         .stdin(if spec.inherit_stdin { Stdio::inherit() } else { Stdio::null() })
         .stdout(Stdio::piped())

@@ -2,11 +2,12 @@
 //!
 //! What must stay true: only those are signalled that belong to the session: they carry its marker in the environment
 //! they were started with, or are in the child's session, or descend from such a process, or were orphaned and adopted by
-//! us while there was one child only. Never us, never the guardian, never a helper of ours (those stay in our session).
+//! us while there was one child only. Never us, never the guardian, never a helper of ours (those stay in our session);
+//! and for an engine that died, nobody whom the session's next engine has started meanwhile.
 
 use super::own::{self, Role};
 use super::process::Process;
-use super::{MARKER, proc, sys};
+use super::{ENGINE, MARKER, proc, sys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -23,6 +24,9 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one round waits for those it killed before it looks again.
 const ROUND: Duration = Duration::from_millis(100);
 
+/// Between two looks around while nobody is found.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How many are killed in one round: each needs a file descriptor meanwhile.
 const AT_ONCE: usize = 64;
 
@@ -38,7 +42,7 @@ pub fn become_subreaper() -> io::Result<()> {
 /// Every living process of the session: those that carry `CHILDMINDER_SESSION=<marker>`, their descendants, and orphans
 /// whom we adopted. A process that ends meanwhile may still be listed.
 pub fn marked(marker: &str) -> Vec<ProcessId> {
-    members(None, marker)
+    members(&Family { marker, engine: None, child: None })
 }
 
 /// Whether a process carries the session's marker. May block, as any look at a process that hangs in the kernel.
@@ -53,7 +57,8 @@ pub fn carries(process: ProcessId, marker: &str) -> bool {
 pub fn kill_everything(process: &Process, marker: &str) -> Vec<ProcessId> {
     // That the group has nobody left to signal is no failure.
     let _ = process.signal_group(Signal::SIGKILL);
-    let left = end_members(Some(process.id()), marker, PATIENCE);
+    let family = Family { marker, engine: None, child: Some(process.id()) };
+    let left = end_members(&family, PATIENCE, Duration::ZERO);
     reap_adopted();
     left
 }
@@ -64,10 +69,11 @@ pub fn kill_everything(process: &Process, marker: &str) -> Vec<ProcessId> {
 /// Blocks for a few milliseconds.
 pub fn stop_everything(process: &Process, marker: &str) -> io::Result<()> {
     process.signal_group(Signal::SIGSTOP)?;
+    let family = Family { marker, engine: None, child: Some(process.id()) };
     let mut stopped = HashSet::new();
     for _ in 0..STOP_ROUNDS {
         // One that was not stopped yet when it was looked for may have begun others.
-        let others: Vec<ProcessId> = members(Some(process.id()), marker);
+        let others: Vec<ProcessId> = members(&family);
         let new: Vec<ProcessId> = others.into_iter().filter(|member| stopped.insert(*member)).collect();
         if new.is_empty() {
             return Ok(());
@@ -83,23 +89,50 @@ pub fn stop_everything(process: &Process, marker: &str) -> io::Result<()> {
 ///
 /// Blocks for a few milliseconds.
 pub fn continue_everything(process: &Process, marker: &str) -> io::Result<()> {
-    for member in members(Some(process.id()), marker) {
+    let family = Family { marker, engine: None, child: Some(process.id()) };
+    for member in members(&family) {
         let _ = signal(member, Signal::SIGCONT);
     }
     process.signal_group(Signal::SIGCONT)
 }
 
-/// Kills until a look around finds nobody, or time is up; returns who is left.
-pub(super) fn end_members(child: Option<ProcessId>, marker: &str, patience: Duration) -> Vec<ProcessId> {
+/// Who belongs together.
+#[derive(Debug)]
+pub(super) struct Family<'a> {
+    /// Of this session.
+    pub(super) marker: &'a str,
+    /// Of this engine alone, when it is given.
+    pub(super) engine: Option<ProcessId>,
+    /// The child, when it is known.
+    pub(super) child: Option<ProcessId>,
+}
+
+impl Family<'_> {
+    /// Whether the process was started with the session's marker, by the engine that is meant.
+    fn carries(&self, pid: u32) -> bool {
+        let ours = proc::variable(pid, MARKER).is_some_and(|value| value == self.marker.as_bytes());
+        let engine = self.engine.filter(|_| ours).map(ProcessId::text);
+        ours && engine.is_none_or(|engine| proc::variable(pid, ENGINE).is_none_or(|value| value == engine.as_bytes()))
+    }
+}
+
+/// Kills until nobody was found for so long, or time is up; returns who is left.
+pub(super) fn end_members(family: &Family<'_>, patience: Duration, calm: Duration) -> Vec<ProcessId> {
     let begun = Instant::now();
+    let mut calm_since = begun;
     loop {
-        let left = members(child, marker);
-        if left.is_empty() || begun.elapsed() >= patience {
+        let left = members(family);
+        if begun.elapsed() >= patience || (left.is_empty() && calm_since.elapsed() >= calm) {
             return left;
+        }
+        if left.is_empty() {
+            std::thread::sleep(PAUSE);
+            continue;
         }
         for some in left.chunks(AT_ONCE) {
             kill_some(some, patience.saturating_sub(begun.elapsed()).min(ROUND));
         }
+        calm_since = Instant::now();
     }
 }
 
@@ -130,8 +163,9 @@ fn signal(member: ProcessId, signal: Signal) -> Option<OwnedFd> {
     Some(pidfd)
 }
 
-/// Who belongs to the session and lives; of the child's own session too, when the child is given.
-fn members(child: Option<ProcessId>, marker: &str) -> Vec<ProcessId> {
+/// Who belongs to it and lives; of the child's own session too, when the child is given.
+fn members(family: &Family<'_>) -> Vec<ProcessId> {
+    let child = family.child;
     let all = proc::all();
     let me = std::process::id();
     let own = own::known();
@@ -144,7 +178,7 @@ fn members(child: Option<ProcessId>, marker: &str) -> Vec<ProcessId> {
     }
     let in_session =
         |stat: &Stat| child.is_some_and(|child| stat.session == child.pid && stat.id.start_time >= child.start_time);
-    let belongs = |stat: &&Stat| in_session(stat) || adopted.has(stat) || carries(stat.id, marker);
+    let belongs = |stat: &&Stat| in_session(stat) || adopted.has(stat) || family.carries(stat.id.pid);
     let spared = |pid: u32| pid == me || guardians.contains(&pid);
     let mut found: HashMap<u32, &Stat> = HashMap::new();
     let mut open: Vec<&Stat> = all.iter().filter(|stat| !spared(stat.id.pid)).filter(belongs).collect();

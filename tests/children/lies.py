@@ -73,9 +73,13 @@ assert receive()["type"] == "welcome"
 if LIE == "no hello":
     stay()
 send({"type": "hello", "pid": os.getpid(), "signals": {}})
+if LIE == "says nothing more":
+    stay()
 command = receive()["id"]
 send({"type": "started", "id": command})
-if LIE == "malformed":
+if LIE == "falls silent":
+    stay()
+elif LIE == "malformed":
     send(b"{]")
 elif LIE == "not text":
     send(b'{"type":"status","text":"\xff\xfe"}')

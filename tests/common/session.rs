@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[path = "aftermath.rs"]
+pub(crate) mod aftermath;
+
 /// How long anything may take here.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -80,18 +83,12 @@ impl Session {
 
     /// Runs a command and gives its outcome.
     pub(crate) fn exec(&self, source: &str) -> CommandOutcome {
-        match self.ask(Request::Exec { source: source.into(), wait: true }) {
-            Ok(Response::Command(detail)) => detail.outcome.expect("an end"),
-            other => panic!("{other:?}\n{}", tail(&self.folder)),
-        }
+        outcome(self.ask(Request::Exec { source: source.into(), wait: true }), &self.folder)
     }
 
     /// Runs a command and gives its value.
     pub(crate) fn value(&self, source: &str) -> String {
-        match self.exec(source) {
-            CommandOutcome::Finished { value: Some(value), cut: None } => value,
-            other => panic!("{source}: {other:?}"),
-        }
+        value(source, self.exec(source))
     }
 
     /// Looks at the fold.
@@ -157,7 +154,8 @@ impl Session {
         let (told, tells) = std::sync::mpsc::channel();
         std::thread::spawn(move || told.send(engine.wait()));
         let code = tells.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no end\n{}", tail(&folder)));
-        Ended { code, data, folder }
+        let runtime = data.path().join("runtime");
+        Ended::new(code, data, folder, &[runtime])
     }
 }
 
@@ -169,6 +167,13 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// One that leaves nothing behind, in these folders neither.
+    #[track_caller]
+    pub(crate) fn new(code: i32, data: Arc<tempfile::TempDir>, folder: Folder, transient: &[PathBuf]) -> Self {
+        aftermath::check(&folder, transient);
+        Self { code, data, folder }
+    }
+
     /// The fold of its journal.
     pub(crate) fn state(&self) -> State {
         store::recover(&self.folder).expect("readable").state
@@ -225,6 +230,24 @@ impl Ended {
     /// The last events, for a failure's message.
     pub(crate) fn tail(&self) -> String {
         tail(&self.folder)
+    }
+}
+
+/// The outcome of a command that was waited for.
+#[track_caller]
+pub(crate) fn outcome(answer: Result<Response, impl std::fmt::Debug>, folder: &Folder) -> CommandOutcome {
+    match answer {
+        Ok(Response::Command(detail)) => detail.outcome.expect("an end"),
+        other => panic!("{other:?}\n{}", tail(folder)),
+    }
+}
+
+/// The value that a command finished with.
+#[track_caller]
+pub(crate) fn value(source: &str, outcome: CommandOutcome) -> String {
+    match outcome {
+        CommandOutcome::Finished { value: Some(value), cut: None } => value,
+        other => panic!("{source}: {other:?}"),
     }
 }
 

@@ -78,6 +78,14 @@ impl Window {
         self.screen.lock().expect("sound").screen().contents()
     }
 
+    /// Whether the terminal is as it was before: its screen, its cursor, and what it says of keys and the mouse.
+    pub(crate) fn is_given_back(&self) -> bool {
+        let screen = self.screen.lock().expect("sound");
+        let screen = screen.screen();
+        let mouse = screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None;
+        !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste() && !mouse
+    }
+
     /// All bytes that the terminal was sent so far.
     pub(crate) fn written(&self) -> Vec<u8> {
         self.written.lock().expect("sound").clone()
