@@ -10,6 +10,8 @@
 //! backend = "blender"                 # a recipe's name, or the path of one; else "python"
 //! cwd = "."                           # relative to the job file's folder; else the engine's own
 //! hold = false                        # init and setup run, the agenda waits for a person
+//! hold_on_failure = false             # the agenda waits when an item has failed, with the child as it is
+//! breakpoints = [{ item = "200" }, { command = "render" }]   # and before these: a regex for commands
 //! restarts = 0                        # how often a dead child is started again
 //! outputs_required = false            # an item without an output path fails
 //!
@@ -30,6 +32,11 @@
 //! teardown = "60s"
 //! kill_grace = "10s"                  # between asking and forcing
 //! waiting = "5s"                      # until an agenda source that says "wait" is asked again ($QB_WAITING_TIMEOUT)
+//!
+//! [on_timeout]                        # "warn", "interrupt", "fail" or "restart", after the diagnosis
+//! command = "fail"
+//! item = "fail"
+//! silence = "fail"
 //!
 //! [retry]                             # of a failed item
 //! times = 1
@@ -59,6 +66,7 @@
 mod agenda;
 mod check;
 pub mod commands;
+pub mod control;
 pub mod demo;
 pub(crate) mod duration;
 mod file;
