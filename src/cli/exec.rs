@@ -73,7 +73,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
         };
         match answer {
             Response::Command(detail) => Ok(detail),
-            _ => Err(Failure::new(LOST, "the engine answered something else than was asked")),
+            _ => Err(target::odd()),
         }
     })?;
     let Some(outcome) = &detail.outcome else {

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Breakpoint, CommandOutcome, Event, EventKind, Exception, HoldReason, ItemIndex, ItemStatus, Job, Micros, Origin,
-    Phase, Rung, RungOutcome, Scene, SessionPhase, Step, StopMode,
+    Phase, Rung, RungOutcome, Scene, SessionPhase, Step, StopMode, WaitFor,
 };
 use crate::store::plain_safe;
 use jiff::Timestamp;
@@ -147,12 +147,30 @@ fn child(kind: &EventKind) -> Option<String> {
         EventKind::Diagnosed { diagnosis, .. } => format!("why: {}", safe(&diagnosis.verdict.sentence)),
         EventKind::PeerRefused(peer) => format!("stranger {} refused: {}", safe(&peer.address), safe(&peer.reason)),
         EventKind::TimedOut { what, action } => {
-            let what = serde_json::to_string(what).unwrap_or_default();
-            format!("time-out ({}): {}", what.trim_matches('"'), safe(action))
+            format!("time-out ({}): {}", awaited(*what), safe(action))
         }
         EventKind::OutputLost { bytes, reason, .. } => format!("{bytes} bytes of output lost: {}", safe(reason)),
         _ => return None,
     })
+}
+
+/// What was waited for, as the journal calls it.
+fn awaited(what: WaitFor) -> &'static str {
+    match what {
+        WaitFor::Startup => "startup",
+        WaitFor::Command => "command",
+        WaitFor::Item => "item",
+        WaitFor::Silence => "silence",
+        WaitFor::Teardown => "teardown",
+        WaitFor::KillGrace => "kill_grace",
+        WaitFor::Retry => "retry",
+        WaitFor::AgendaSource => "agenda_source",
+        WaitFor::Release => "release",
+        WaitFor::Journal => "journal",
+        WaitFor::Answer => "answer",
+        WaitFor::Diagnosis => "diagnosis",
+        WaitFor::Rung(rung) => rung.word(),
+    }
 }
 
 fn command(kind: &EventKind) -> Option<String> {
@@ -180,7 +198,7 @@ fn command(kind: &EventKind) -> Option<String> {
         EventKind::InterruptRequested { id, by, rung } => {
             format!("{} of command {id}{}", rung.word(), whom(by.as_ref()))
         }
-        EventKind::RungEnded { rung, result, scene, reason, .. } => rung_ended(*rung, *result, *scene, reason),
+        EventKind::RungEnded { rung, result, scene, reason, .. } => rung_ended(*rung, *result, None, *scene, reason),
         EventKind::InterruptAnswered { id, ok: false, reason } => {
             format!("command {id} was not interrupted: {}", safe(reason))
         }
@@ -231,7 +249,8 @@ fn held(why: &HoldReason, commands: bool, by: Option<&Origin>, job: &Job) -> Str
     format!("agenda held{why}{}", whom(by))
 }
 
-fn rung_ended(rung: Rung, result: RungOutcome, scene: Scene, reason: &str) -> String {
+/// What became of one way out of a command, and how long it took where that is known.
+pub(super) fn rung_ended(rung: Rung, result: RungOutcome, took: Option<Micros>, scene: Scene, reason: &str) -> String {
     let result = match result {
         RungOutcome::Worked => "has ended the command",
         RungOutcome::InVain => "was in vain",
@@ -242,8 +261,9 @@ fn rung_ended(rung: Rung, result: RungOutcome, scene: Scene, reason: &str) -> St
         Scene::Survived => "what is loaded is still there",
         Scene::Lost => "what was loaded is lost",
     };
+    let took = took.map(|took| format!(" after {}", super::out::length(took))).unwrap_or_default();
     let reason = if reason.is_empty() { String::new() } else { format!(": {}", safe(reason)) };
-    format!("{} {result}{reason}; {scene}", rung.word())
+    format!("{} {result}{took}{reason}; {scene}", rung.word())
 }
 
 fn raised(exception: &Exception) -> String {

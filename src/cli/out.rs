@@ -53,6 +53,12 @@ impl Out {
         text.split('\n').try_for_each(|line| writeln!(self.to, "{}", plain_safe(line.as_bytes())))
     }
 
+    /// The same in a tone.
+    pub(super) fn toned_line(&mut self, text: &str, tone: Tone) -> io::Result<()> {
+        let line = self.toned(&plain_safe(text.as_bytes()), tone);
+        writeln!(self.to, "{line}")
+    }
+
     /// A line of the child's, made safe; its colours are kept where ours are.
     pub(super) fn childs_line(&mut self, line: &[u8]) -> io::Result<()> {
         let safe = if self.colour { make_safe(line) } else { plain_safe(line) };
