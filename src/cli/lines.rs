@@ -306,9 +306,9 @@ mod tests {
         assert_eq!(said(ended).as_deref(), Some("00:00:01.000 command 3 finished in 1ms: 42"));
     }
 
-    fn origin() -> Option<Origin> {
+    fn whose() -> Origin {
         let (user, host, client) = ("ann".into(), "desk".into(), "tui".into());
-        Some(Origin { uid: 1000, user, host, client, request: String::new() })
+        Origin { uid: 1000, user, host, client, request: String::new() }
     }
 
     /// What is said behind the time.
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn why_and_where_the_agenda_is_held_is_told() {
         let held = |why, commands, by| words_of(EventKind::Held { by, why, commands });
-        assert_eq!(held(HoldReason::Asked, false, origin()), "agenda held by ann@desk (tui)");
+        assert_eq!(held(HoldReason::Asked, false, Some(whose())), "agenda held by ann@desk (tui)");
         assert_eq!(held(HoldReason::Asked, true, None), "agenda held before the next command");
         assert_eq!(held(HoldReason::Failure(ItemIndex(2)), false, None), "agenda held: item 2 failed");
         let at = HoldReason::Breakpoint(Breakpoint::Item("hero".into()));
@@ -328,7 +328,7 @@ mod tests {
         let at = HoldReason::Breakpoint(Breakpoint::Command("render".into()));
         assert_eq!(held(at, true, None), "agenda held before a command with render");
         assert_eq!(held(HoldReason::Stepped, false, None), "agenda held after one step");
-        let stepped = |step| words_of(EventKind::Stepped { step, item: None, by: origin() });
+        let stepped = |step| words_of(EventKind::Stepped { step, item: None, by: Some(whose()) });
         assert_eq!(stepped(Step::Command), "one command is let go on by ann@desk (tui)");
         assert_eq!(stepped(Step::Item), "one item is let go on by ann@desk (tui)");
         let stops = Stops { on_failure: true, breakpoints: vec![Breakpoint::Item("hero".into())] };
@@ -344,7 +344,7 @@ mod tests {
         let passed = |what| words_of(EventKind::TimedOut { what, action: "the item fails".into() });
         assert_eq!(passed(WaitFor::Silence), "time-out (silence): the item fails");
         assert_eq!(passed(WaitFor::Rung(Rung::Async)), "time-out (async): the item fails");
-        let limits = words_of(EventKind::TimeoutsChanged { timeouts: Timeouts::default(), by: origin() });
+        let limits = words_of(EventKind::TimeoutsChanged { timeouts: Timeouts::default(), by: Some(whose()) });
         assert_eq!(limits, "time-outs changed by ann@desk (tui)");
         let json = r#"{"verdict": {"doing": "sleeping", "at": {"file": "a.py", "line": 3}, "confidence": "sure",
             "sentence": "It sleeps\u001b[2J at a.py:3."}, "trigger": {"timed_out": "silence"}, "stacks": {}, "processes": [],
@@ -368,7 +368,7 @@ mod tests {
         );
         let asked = EventKind::InterruptRequested { id: CommandId(3), by: None, rung: Rung::Async };
         assert_eq!(words_of(asked), "async of command 3");
-        assert_eq!(words_of(EventKind::ChildPaused { by: origin() }), "child paused by ann@desk (tui)");
+        assert_eq!(words_of(EventKind::ChildPaused { by: Some(whose()) }), "child paused by ann@desk (tui)");
         assert_eq!(words_of(EventKind::ChildContinued { by: None }), "child goes on");
         assert_eq!(words_of(EventKind::RestartRequested { by: None }), "another child is wanted");
     }

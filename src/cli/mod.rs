@@ -24,6 +24,7 @@ mod names;
 mod out;
 mod pause;
 mod prune;
+mod record;
 mod replay;
 mod restart;
 mod run;
@@ -70,6 +71,7 @@ enum Command {
     Exec(exec::Args),
     Names(names::Args),
     Agenda(agenda::Args),
+    Record(record::Args),
     Log(log::Args),
     Replay(replay::Args),
     Export(export::Args),
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(*args),
         Command::Attach(args) => attach::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Log(args) => log::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Export(args) => export::run(&args),

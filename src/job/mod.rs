@@ -76,6 +76,7 @@ mod python;
 pub mod ranges;
 mod read_json;
 mod read_toml;
+pub mod record;
 pub(crate) mod source;
 pub mod template;
 pub(crate) mod tree;
@@ -100,13 +101,17 @@ const MOST_BYTES: u64 = 64 << 20;
 /// Reads and checks a job file. `sets` are `--set KEY=VALUE`, which win over the file: backend settings if the backend
 /// has one of that name, else parameters.
 pub fn read(path: &Path, sets: &[(String, String)]) -> Result<Job, JobErrors> {
+    read_text(path, &text_of(path, MOST_BYTES)?, sets)
+}
+
+/// Reads and checks what a file at this path says, or would say.
+pub(crate) fn read_text(path: &Path, text: &str, sets: &[(String, String)]) -> Result<Job, JobErrors> {
     let shown = path.display().to_string();
-    let text = text_of(path, MOST_BYTES)?;
     let whole = |what: String| JobErrors::whole(shown.clone(), what);
     let path = std::path::absolute(path).map_err(|error| whole(format!("cannot be found: {error}")))?;
     let base = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let source = Source::file(shown, &text, format_of(&path, &text));
+    let source = Source::file(shown, text, format_of(&path, text));
     walk(source, sets, base, &name, parse)
 }
 
