@@ -1,9 +1,9 @@
 //! `interrupt`: out of a running command, mildest way first.
 
 use super::exit::{FAILED, Failure, LOST, OK, TIMED_OUT, USAGE};
-use super::out::{Out, length};
+use super::out::{Out, complain, length};
 use super::{lines, target};
-use crate::api::Client;
+use crate::api::{ApiError, Client};
 use crate::model::proto::{Request, Response, ServerFrame, Summary};
 use crate::model::{CommandId, Event, EventKind, Micros, Rung, RungOutcome, Scene, Seq};
 use crate::store::Purpose;
@@ -84,8 +84,12 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
 
 async fn ask(client: &Client, request: Request) -> Result<(), Failure> {
     let Response::Done { said } = client.ask(request).await? else { return Err(target::odd()) };
+    tell(&said)
+}
+
+fn tell(said: &str) -> Result<(), Failure> {
     let mut out = Out::stdout();
-    out.line(if said.is_empty() { "the command is asked to end" } else { &said })?;
+    out.line(if said.is_empty() { "the command is asked to end" } else { said })?;
     Ok(out.flush()?)
 }
 
@@ -98,29 +102,39 @@ fn timed_out(limit: Duration) -> Failure {
 async fn follow(client: &Client, request: Request, to: Rung) -> Result<u8, Failure> {
     // Subscribed to before anything happens, so that nothing is missed.
     let (before, mut frames) = client.subscribe(true, None).await?;
-    let mut ladder = Ladder::new(before.running.map(|running| running.id), to);
-    let mut out = Out::stdout();
+    let mut ladder = Ladder::new(&before, to);
     // Answers come through the same connection as what happens meanwhile, so both are taken at once.
     let asked = async {
-        ask(client, request).await?;
+        let answer = client.ask(request).await;
         match client.ask(Request::Summary).await? {
-            Response::Summary(now) => Ok(now),
+            Response::Summary(now) => Ok::<_, Failure>((answer, now)),
             _ => Err(target::odd()),
         }
     };
     tokio::pin!(asked);
-    let mut is_asked = false;
+    let (mut is_asked, mut refusal) = (false, None);
     loop {
         if let Some(code) = ladder.code().filter(|_| is_asked) {
-            return Ok(code);
+            // What was refused before anything was tried is no way that was in vain.
+            return refusal.filter(|_| !ladder.tried).map_or(Ok(code), Err);
         }
         tokio::select! {
-            now = &mut asked, if !is_asked => {
+            asked = &mut asked, if !is_asked => {
                 is_asked = true;
-                ladder.begun(&*now?);
+                let (answer, now) = asked?;
+                ladder.begun(&now);
+                match answer {
+                    Ok(Response::Done { said }) => tell(&said)?,
+                    Ok(_) => return Err(target::odd()),
+                    // It goes on, though there is nothing good to be told of it yet.
+                    Err(error @ ApiError::Refused(_)) if now.ladder.is_some() => complain(&error.to_string()),
+                    Err(error @ ApiError::Refused(_)) => refusal = Some(Failure::from(error)),
+                    Err(error) => return Err(error.into()),
+                }
             }
             frame = frames.recv() => {
                 let Some(frame) = frame else { return ladder.cut_short() };
+                let mut out = Out::stdout();
                 for line in ladder.take(&frame) {
                     out.line(&line)?;
                 }
@@ -131,6 +145,7 @@ async fn follow(client: &Client, request: Request, to: Rung) -> Result<u8, Failu
 }
 
 /// What is known of a ladder while it is being climbed.
+#[expect(clippy::struct_excessive_bools, reason = "each becomes true by itself, in any order")]
 struct Ladder {
     /// The command that is to end.
     command: Option<CommandId>,
@@ -143,6 +158,8 @@ struct Ladder {
     seen: Seq,
     /// When the way that is being tried was begun.
     since: Option<Micros>,
+    /// Whether any way was tried.
+    tried: bool,
     /// Whether the command has ended.
     ended: bool,
     /// Whether the child has.
@@ -152,12 +169,14 @@ struct Ladder {
 }
 
 impl Ladder {
-    fn new(command: Option<CommandId>, to: Rung) -> Self {
-        let (ended, lost, done) = (false, false, false);
-        Self { command, to, floor: None, over: None, seen: Seq(0), since: None, ended, lost, done }
+    /// As the session was before it was asked for.
+    fn new(before: &Summary, to: Rung) -> Self {
+        let command = before.running.as_ref().map(|running| running.id);
+        let (tried, ended, lost, done) = (false, false, false, false);
+        Self { command, to, floor: None, over: None, seen: before.seq, since: None, tried, ended, lost, done }
     }
 
-    /// The engine has taken it.
+    /// The engine has answered.
     fn begun(&mut self, now: &Summary) {
         self.floor = Some(now.seq);
         self.pulse(now);
@@ -190,6 +209,7 @@ impl Ladder {
         match &event.kind {
             EventKind::InterruptRequested { .. } | EventKind::ChildSignalled { .. } => {
                 self.since = Some(event.wall);
+                self.tried = true;
             }
             EventKind::CommandEnded { id, .. } => self.ended |= Some(*id) == self.command,
             EventKind::ChildExited { .. } => self.lost = true,
@@ -197,7 +217,8 @@ impl Ladder {
                 self.command = self.command.or(*id);
                 self.ended |= *result == RungOutcome::Worked;
                 self.lost |= *scene == Scene::Lost;
-                self.done |= self.ended || *rung >= self.to;
+                // One that was refused may have come too late: then the command ends by itself.
+                self.done |= self.ended || (*rung >= self.to && *result != RungOutcome::Refused);
                 // One that was not tried took no time.
                 let took = self.since.take().filter(|_| *result != RungOutcome::Skipped);
                 let took = took.map(|since| event.wall.since(since));
@@ -235,7 +256,8 @@ impl Ladder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CommandOutcome, LadderView, Marks};
+    use crate::model::proto::RunningView;
+    use crate::model::{CommandOutcome, CommandState, LadderView, Marks, Phase};
 
     fn event(seq: u64, seconds: u64, kind: EventKind) -> Event {
         let wall = Micros(seconds * 1_000_000);
@@ -255,6 +277,12 @@ mod tests {
         EventKind::CommandEnded { id: CommandId(id), outcome, took: Micros(1), to: Marks::default() }
     }
 
+    fn climbing(to: Rung) -> Ladder {
+        let (phase, state, head) = (Phase::Item, CommandState::Started, String::new());
+        let running = RunningView { id: CommandId(3), phase, state, since: Micros(0), head };
+        Ladder::new(&Summary { seq: Seq(1), running: Some(running), ..Summary::default() }, to)
+    }
+
     fn climb(ladder: &mut Ladder, kinds: Vec<(u64, EventKind)>) -> Vec<String> {
         let events = (ladder.seen.0 + 1..).zip(kinds).map(|(seq, (at, kind))| event(seq, at, kind)).collect();
         ladder.take(&ServerFrame::Events { events })
@@ -262,7 +290,7 @@ mod tests {
 
     #[test]
     fn each_way_is_told_of_with_the_time_it_took() {
-        let mut ladder = Ladder::new(Some(CommandId(3)), Rung::Async);
+        let mut ladder = climbing(Rung::Async);
         let said = climb(
             &mut ladder,
             vec![
@@ -283,18 +311,28 @@ mod tests {
 
     #[test]
     fn a_child_that_is_lost_and_a_command_that_goes_on_are_told_apart() {
-        let mut ladder = Ladder::new(Some(CommandId(3)), Rung::Kill);
+        let mut ladder = climbing(Rung::Kill);
         climb(&mut ladder, vec![(1, rung_ended(Rung::Kill, RungOutcome::Worked, Scene::Lost))]);
         assert_eq!(ladder.code(), Some(LOST));
-        let mut ladder = Ladder::new(Some(CommandId(3)), Rung::Interrupt);
+        let mut ladder = climbing(Rung::Interrupt);
         let refused = rung_ended(Rung::Interrupt, RungOutcome::Refused, Scene::Survived);
         climb(&mut ladder, vec![(1, refused)]);
+        assert_eq!(ladder.code(), None, "it may just be ending by itself");
+        ladder.begun(&Summary { seq: Seq(2), ..Summary::default() });
         assert_eq!(ladder.code(), Some(FAILED));
     }
 
     #[test]
+    fn what_is_refused_at_once_is_over_though_nothing_happens() {
+        let mut ladder = climbing(Rung::Kill);
+        assert_eq!(ladder.code(), None);
+        ladder.begun(&Summary { seq: Seq(1), ..Summary::default() });
+        assert_eq!((ladder.code(), ladder.tried), (Some(FAILED), false));
+    }
+
+    #[test]
     fn a_ladder_that_nobody_is_on_any_more_is_over_when_all_of_it_was_seen() {
-        let mut ladder = Ladder::new(Some(CommandId(3)), Rung::Kill);
+        let mut ladder = climbing(Rung::Kill);
         let now = |seq, busy: bool| {
             let (since, until) = (Micros(0), Micros(1));
             let ladder = busy.then_some(LadderView { rung: Rung::Interrupt, to: Rung::Kill, since, until });
@@ -305,7 +343,7 @@ mod tests {
         ladder.begun(&now(2, true));
         climb(&mut ladder, vec![(0, asked(Rung::Interrupt)), (0, ended(2))]);
         assert_eq!(ladder.code(), None, "another command's end");
-        ladder.take(&ServerFrame::Pulse { summary: Box::new(now(4, false)) });
+        ladder.take(&ServerFrame::Pulse { summary: Box::new(now(5, false)) });
         assert_eq!(ladder.code(), None, "events are still on their way");
         climb(&mut ladder, vec![(1, rung_ended(Rung::Interrupt, RungOutcome::InVain, Scene::Survived))]);
         climb(&mut ladder, vec![(1, EventKind::Note { text: "given up".into() })]);
