@@ -8,6 +8,8 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A user with no sessions yet.
 pub(crate) struct Home(tempfile::TempDir);
@@ -74,20 +76,33 @@ impl Home {
     }
 }
 
+/// How long a session of a test may take.
+const PATIENCE: Duration = Duration::from_mins(3);
+
 /// Ended, at the latest, when its test is over.
 pub(crate) struct Headless {
     child: Child,
     lines: std::cell::RefCell<BufReader<ChildStdout>>,
+    /// Closed before the child is waited for: nobody kills what may have its pid later.
+    watched: Option<mpsc::Sender<()>>,
 }
 
 impl Headless {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let lines = std::cell::RefCell::new(BufReader::new(child.stdout.take().expect("a pipe")));
-        Self { child, lines }
+        let (watched, over) = mpsc::channel();
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        std::thread::spawn(move || {
+            if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // Whoever reads its lines sees them end.
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        Self { child, lines, watched: Some(watched) }
     }
 
-    /// Reads up to a line that contains this. The harness bounds the wait: the session has time-outs of its own.
+    /// Reads up to a line that contains this.
     pub(crate) fn until(&self, wanted: &str) -> Vec<String> {
         let mut seen = Vec::new();
         for line in self.lines.borrow_mut().by_ref().lines() {
@@ -106,12 +121,14 @@ impl Headless {
     pub(crate) fn code(mut self) -> Option<i32> {
         let mut rest = String::new();
         self.lines.borrow_mut().read_to_string(&mut rest).expect("text");
+        self.watched = None;
         self.child.wait().expect("it ends").code()
     }
 }
 
 impl Drop for Headless {
     fn drop(&mut self) {
+        self.watched = None;
         // It has ended already, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
