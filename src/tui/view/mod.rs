@@ -1,5 +1,6 @@
 //! How the model looks. Nothing here changes it, asks for anything or knows a clock.
 
+mod edit;
 mod header;
 mod keybar;
 mod lists;
@@ -7,6 +8,8 @@ mod output;
 mod overlays;
 mod prompt;
 mod time_line;
+mod timeouts;
+mod way_out;
 
 pub(super) use time_line::time_bar;
 
