@@ -8,7 +8,7 @@ use super::{text, time};
 use crate::model::diagnosis::{Confidence, Trigger};
 use crate::model::proto::Summary;
 use crate::model::state::Hold;
-use crate::model::{Breakpoint, CommandId, DiagnosisHead, HoldReason, Micros, Rung, RungView, WaitFor};
+use crate::model::{Breakpoint, ChildState, CommandId, DiagnosisHead, HoldReason, Micros, Rung, RungView, WaitFor};
 
 /// Cells that a name or a pattern of somebody else's takes at most in a row of alerts.
 const SHOWN: usize = 60;
@@ -23,10 +23,12 @@ pub(super) struct Steering {
 }
 
 impl Steering {
-    /// A pulse came.
-    pub(super) fn learn(&mut self, before: Option<&Summary>, now: &Summary) {
-        self.learn_rungs(before.filter(|before| before.seq <= now.seq), now);
+    /// A pulse came; what is to be said of it.
+    pub(super) fn learn(&mut self, before: Option<&Summary>, now: &Summary) -> Option<String> {
         self.learn_diagnosis(before, now);
+        let before = before.filter(|before| before.seq <= now.seq);
+        self.learn_rungs(before, now);
+        before.and_then(|before| became(before, now))
     }
 
     fn learn_rungs(&mut self, before: Option<&Summary>, now: &Summary) {
@@ -75,6 +77,31 @@ impl Steering {
     pub(super) fn was_in_vain(&self, rung: Rung) -> bool {
         self.in_vain.as_ref().is_some_and(|(_, rungs)| rungs.contains(&rung))
     }
+}
+
+/// What became of the ladder that somebody was on.
+fn became(before: &Summary, now: &Summary) -> Option<String> {
+    // How the session ended is told by itself.
+    before.ladder.as_ref().filter(|_| now.ladder.is_none() && now.ended.is_none())?;
+    let id = before.running.as_ref()?.id;
+    if now.running.as_ref().is_some_and(|running| running.id == id) {
+        return Some(format!("command {id} still runs; I shows what else can be tried"));
+    }
+    let generation = |summary: &Summary| match summary.child {
+        ChildState::Connected { generation, .. } => Some(generation),
+        ChildState::None | ChildState::Starting { .. } | ChildState::Exited { .. } => None,
+    };
+    let same = generation(now).is_some() && generation(before) == generation(now);
+    let scene = if same { "what is loaded stays" } else { "what was loaded is lost" };
+    Some(format!("command {id} has ended: {scene}"))
+}
+
+/// Where the agenda stops by itself, for its border.
+pub(super) fn stops(model: &Model) -> Vec<String> {
+    let Some(summary) = &model.summary else { return Vec::new() };
+    let many = summary.stops.breakpoints.len();
+    let breakpoints = (many > 0).then(|| format!("● {many}"));
+    breakpoints.into_iter().chain(summary.stops.on_failure.then(|| "holds on failure".into())).collect()
 }
 
 /// What a last diagnosis says of the command that still runs, in a word.

@@ -4,16 +4,18 @@ use super::fake::at;
 use super::harness::Window;
 use super::looks::{SIZES, look};
 use crate::api::Link;
+use crate::api::replay::{Extent, Playback, Speed};
 use crate::model::proto::Request;
 use crate::model::state::Hold;
 use crate::model::{
-    Breakpoint, Change, CommandId, HoldReason, ItemIndex, LadderView, Limit, LimitChange, Micros, Origin, Pause,
-    Policy, Rung, Step, Stops, Wait, WaitFor,
+    Breakpoint, Change, ChildState, CommandId, Generation, HoldReason, ItemIndex, LadderView, Limit, LimitChange,
+    Micros, Origin, Pause, Policy, Rung, Seq, Step, Stops, Wait, WaitFor,
 };
 use crate::tui::layout::Pane;
 use crate::tui::msg::{Effect, Msg, Purpose};
 use crate::tui::update::update;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use std::sync::Arc;
 
 fn interrupt(from: Rung, to: Rung, restart: bool) -> Request {
     Request::Interrupt { command: Some(CommandId(14)), from, to, restart }
@@ -90,6 +92,33 @@ fn where_nobody_can_be_asked_the_last_diagnosis_is_shown() {
     window.sees("look 2.");
     window.keys("R");
     window.sees("this window only looks");
+    assert!(window.session.verbs().is_empty());
+}
+
+#[test]
+fn a_recording_shows_what_was_found_out_by_then_and_its_keys_step_through_time() {
+    let mut window = Window::open(80, 24);
+    window.session.time_out();
+    let playback = Playback {
+        summary: *window.session.summary(),
+        extent: Extent { first: at(-60.0), last: at(90.0), seq: Seq(200) },
+        playing: false,
+        speed: Speed::default(),
+        shortens: false,
+        said: None,
+        seeking: None,
+        marks: Arc::default(),
+        notes: Arc::from([]),
+    };
+    window.session.lose(Link::Recorded(Box::new(playback)));
+    window.settle(Vec::new());
+    window.sees("silence time-out:");
+    window.keys(". > w");
+    window.sees("look 1.");
+    window.keys("R");
+    window.sees("this is a recording: nothing can be changed in it");
+    window.keys("esc I");
+    window.sees("this is a recording: nothing can be changed in it");
     assert!(window.session.verbs().is_empty());
 }
 
@@ -172,6 +201,31 @@ fn the_ladder_tells_its_clock_and_what_was_in_vain() {
     window.misses("✗ interrupt");
     window.keys("1");
     window.sees("no command runs; r restarts the child");
+}
+
+#[test]
+fn what_became_of_the_ladder_is_said() {
+    let mut window = Window::open(80, 24);
+    climb(&mut window, Rung::Interrupt);
+    window.session.change(|summary| summary.ladder = None);
+    window.settle(Vec::new());
+    window.sees("command 14 still runs; I shows what else can be tried");
+    climb(&mut window, Rung::Async);
+    window.session.change(|summary| {
+        summary.ladder = None;
+        summary.running = None;
+    });
+    window.settle(Vec::new());
+    window.sees("command 14 has ended: what is loaded stays");
+    let mut window = Window::open(80, 24);
+    climb(&mut window, Rung::Kill);
+    window.session.change(|summary| {
+        summary.ladder = None;
+        summary.running = None;
+        summary.child = ChildState::Starting { generation: Generation(2), pid: None, since: at(62.0) };
+    });
+    window.settle(Vec::new());
+    window.sees("command 14 has ended: what was loaded is lost");
 }
 
 #[test]
@@ -269,6 +323,7 @@ fn holding_on_failure_is_switched() {
     let mut window = Window::open(80, 24);
     window.keys("F");
     window.sees("the agenda will wait whenever an item has failed");
+    window.sees("holds on failure · following");
     window.keys("F");
     let stops = |on_failure| Request::SetStops { stops: Stops { on_failure, ..Stops::default() } };
     assert_eq!(window.session.verbs(), [stops(true), stops(false)]);
@@ -282,6 +337,7 @@ fn breakpoints_are_set_marked_and_dropped() {
     window.sees("● frame 0014");
     window.keys("2 D");
     window.sees("● render(scene,");
+    window.sees("─ ● 2 ╯");
     let item = Breakpoint::Item("frame 0014".into());
     let command = Breakpoint::Command("render\\(scene, 13\\)".into());
     let stops = |breakpoints| Request::SetStops { stops: Stops { breakpoints, on_failure: false } };

@@ -55,7 +55,9 @@ fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
     if let Some(summary) = link.summary() {
         let before = model.summary.take().filter(|_| matches!(model.link, Link::Live(_) | Link::Recorded(_)));
         stir(model, before.as_deref(), summary);
-        model.steering.learn(before.as_deref(), summary);
+        if let Some(said) = model.steering.learn(before.as_deref(), summary) {
+            model.say(said);
+        }
         if let (Link::Recorded(_), Some(before)) = (&link, &before) {
             travel::moved(model, before, summary);
         }
