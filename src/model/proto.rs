@@ -632,6 +632,9 @@ pub struct ItemView {
     /// Wall time of its next try, when it is retrying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Micros>,
+    /// Whether an operator changed its commands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
 }
 
 /// All of an item.

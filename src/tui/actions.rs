@@ -1,6 +1,8 @@
 //! The one table of what a key can do: dispatch, the key bar, help, the palette and the README's key table all come
 //! from it, so they cannot disagree.
 
+mod steer;
+
 use std::fmt::Write as _;
 
 /// Where a key is pressed.
@@ -24,6 +26,8 @@ pub(super) enum Context {
     Prompt,
     /// All of one command, item or exception.
     Detail,
+    /// What was found out about a child: details of their own kind.
+    Why,
     /// Any pane of a recording. In the prompt only keys that write nothing.
     Replay,
     /// Any pane. In the prompt only keys that write nothing.
@@ -43,6 +47,7 @@ impl Context {
             Self::Log => "Log",
             Self::Prompt => "Prompt",
             Self::Detail => "Details",
+            Self::Why => "Why",
             Self::Replay => "Replay",
             Self::Anywhere => "Anywhere",
         }
@@ -66,7 +71,7 @@ pub(super) enum Action {
     Prompt,
     Zoom,
     Hold,
-    Interrupt,
+    WayOut,
     Mouse,
     Suspend,
     Redraw,
@@ -133,6 +138,22 @@ pub(super) enum Action {
     TimeStart,
     TimeEnd,
     Shorten,
+    Why,
+    AskAgain,
+    Older,
+    Newer,
+    Pause,
+    Break,
+    StepCommand,
+    StepItem,
+    TryNow,
+    OnFailure,
+    Breakpoint,
+    NoBreakpoints,
+    Edit,
+    Timeouts,
+    Restart,
+    Side,
 }
 
 /// One line of the table.
@@ -176,7 +197,7 @@ const fn write(
     Info { writes: true, ..info(action, name, contexts, keys, bar, doc) }
 }
 
-use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Replay, Selection};
+use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Replay, Selection, Why};
 
 const SCROLLED: &[Context] = &[List, Output, Log, Detail];
 
@@ -217,6 +238,11 @@ pub(super) const TABLE: &[Info] = &[
         "",
         "Leave out time in which nothing happened while playing, or play all of it",
     ),
+    steer::ASK_AGAIN,
+    steer::OLDER,
+    steer::NEWER,
+    steer::WHY,
+    steer::WAY_OUT,
     write(
         Action::Retry,
         "retry",
@@ -242,6 +268,9 @@ pub(super) const TABLE: &[Info] = &[
         "",
         "Mark the item complete though it did not run (asks first)",
     ),
+    steer::EDIT,
+    steer::BREAKPOINT,
+    steer::NO_BREAKPOINTS,
     info(Action::Open, "open", &[List], &["enter"], "open", "Show all of the selected row"),
     info(
         Action::ShowOutput,
@@ -327,7 +356,7 @@ pub(super) const TABLE: &[Info] = &[
         "follow",
         "Follow what is new, or freeze what is seen; scrolling back freezes it too",
     ),
-    info(Action::Wrap, "wrap", &[Output, Detail], &["w"], "wrap", "Wrap long lines, or cut them and scroll sideways"),
+    info(Action::Wrap, "wrap", &[Output, Detail], &["W"], "wrap", "Wrap long lines, or cut them and scroll sideways"),
     info(Action::Times, "time stamps", &[Output], &["t"], "times", "Show when each line was read"),
     info(Action::Search, "search", &[List], &["/"], "search", "Find a row that contains a text"),
     info(Action::SearchNext, "next match", &[List], &["n"], "", "The next row that contains it"),
@@ -357,6 +386,7 @@ pub(super) const TABLE: &[Info] = &[
         "run as it is",
         "Run it in the child without asking whether it is complete",
     ),
+    steer::SIDE,
     info(
         Action::CompleteWord,
         "complete",
@@ -395,7 +425,7 @@ pub(super) const TABLE: &[Info] = &[
         &[Prompt],
         &["ctrl-c"],
         "",
-        "Clear the prompt; when it is empty, interrupt the running command (asks first)",
+        "Clear the prompt; when it is empty, show the ways to end the running command",
     ),
     info(Action::Close, "close", &[Detail], &["esc", "q", "enter"], "close", "Back to the list"),
     info(Action::Prompt, "prompt", &[Anywhere], &["i", "6"], "inject", "Type a command to inject into the child"),
@@ -407,14 +437,14 @@ pub(super) const TABLE: &[Info] = &[
         "hold",
         "Make the agenda wait, or let it go on; the running item ends first",
     ),
-    write(
-        Action::Interrupt,
-        "interrupt",
-        &[Anywhere],
-        &["I"],
-        "interrupt",
-        "Raise KeyboardInterrupt in the running command (asks first)",
-    ),
+    steer::PAUSE,
+    steer::BREAK,
+    steer::STEP_COMMAND,
+    steer::STEP_ITEM,
+    steer::TRY_NOW,
+    steer::ON_FAILURE,
+    steer::TIMEOUTS,
+    steer::RESTART,
     info(Action::Zoom, "zoom", &[Anywhere], &["z"], "zoom", "Give the focused pane all the room, or give it back"),
     info(Action::Help, "help", &[Anywhere], &["?", "f1"], "help", "All keys; type to search"),
     info(Action::Palette, "palette", &[Anywhere], &[":", "ctrl-p"], "", "What can be done here, by name"),
@@ -476,7 +506,7 @@ pub(super) fn find(action: Action) -> Option<&'static Info> {
 /// The key table of the README, in Markdown.
 pub fn key_table_markdown() -> String {
     let mut table = String::from("| where | keys | what |\n|---|---|---|\n");
-    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Detail, Prompt, Replay] {
+    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Detail, Why, Prompt, Replay] {
         for info in TABLE.iter().filter(|info| info.contexts.first() == Some(&context)) {
             let mut places = String::new();
             for (at, place) in info.contexts.iter().enumerate() {

@@ -46,7 +46,7 @@ pub(super) fn shown(key: &str) -> String {
         "down" => "↓".into(),
         "left" => "←".into(),
         "right" => "→".into(),
-        "space" | "enter" | "tab" | "esc" | "home" | "end" | "f1" | "f5" => shown_upper(key),
+        "space" | "enter" | "tab" | "esc" | "home" | "end" | "f1" | "f2" | "f5" | "f6" => shown_upper(key),
         other => other.into(),
     }
 }
@@ -84,7 +84,9 @@ pub(super) fn parse(key: &str) -> Option<(KeyCode, KeyModifiers)> {
         "home" => KeyCode::Home,
         "end" => KeyCode::End,
         "f1" => KeyCode::F(1),
+        "f2" => KeyCode::F(2),
         "f5" => KeyCode::F(5),
+        "f6" => KeyCode::F(6),
         "backspace" => KeyCode::Backspace,
         other => {
             let mut chars = other.chars();

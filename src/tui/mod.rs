@@ -24,6 +24,7 @@ mod overlay;
 mod panes;
 mod save;
 mod scroll;
+mod steering;
 mod terminal;
 #[cfg(test)]
 mod tests;

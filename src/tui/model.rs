@@ -8,13 +8,14 @@ use super::panes::list::ListPane;
 use super::panes::log::LogPane;
 use super::panes::output::{Look, OutputPane};
 use super::panes::prompt::PromptPane;
+use super::steering::{self, Steering};
 use super::text;
 use super::theme::Theme;
 use crate::api::Link;
 use crate::api::replay::Playback;
 use crate::model::proto::{CommandView, ItemView, Summary};
 use crate::model::state::ExceptionGroup;
-use crate::model::{ChildState, Micros, Rung, UsagePoint, Wait, WaitFor};
+use crate::model::{ChildState, ItemIndex, Micros, Rung, UsagePoint, Wait, WaitFor};
 use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
 
@@ -74,6 +75,8 @@ pub(super) struct Model {
     pub(super) log: LogPane,
     /// The prompt.
     pub(super) prompt: PromptPane,
+    /// What was heard of steering.
+    pub(super) steering: Steering,
 }
 
 impl Model {
@@ -103,6 +106,7 @@ impl Model {
             output: OutputPane::default(),
             log: LogPane::default(),
             prompt: PromptPane::default(),
+            steering: Steering::default(),
         }
     }
 
@@ -158,6 +162,18 @@ impl Model {
         }
     }
 
+    /// An item's name, made safe; its number where the row is not known here.
+    pub(super) fn item_name(&self, item: ItemIndex) -> String {
+        let known = self.agenda.row(item.0).map(|row| row.name.as_str());
+        known.map_or_else(|| format!("item #{}", item.0 + 1), |name| text::one_line(name).into_owned())
+    }
+
+    /// Whether there is a child, whatever it does.
+    pub(super) fn has_child(&self) -> bool {
+        let child = self.summary.as_ref().map(|summary| &summary.child);
+        matches!(child, Some(ChildState::Starting { .. } | ChildState::Connected { .. }))
+    }
+
     /// Whether the session has ended.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.link, Link::Over { .. }) || self.summary.as_ref().is_some_and(|summary| summary.ended.is_some())
@@ -186,8 +202,7 @@ impl Model {
     /// What the process tree uses, while there is one that is known to be there.
     pub(super) fn usage(&self) -> Option<&UsagePoint> {
         let summary = self.summary.as_ref().filter(|_| !self.is_over())?;
-        let alive = matches!(summary.child, ChildState::Starting { .. } | ChildState::Connected { .. });
-        summary.usage.as_ref().filter(|_| alive)
+        summary.usage.as_ref().filter(|_| self.has_child())
     }
 
     /// Whether a length of time is seen that grows.
@@ -199,7 +214,9 @@ impl Model {
         summary.running.is_some()
             || summary.item.is_some()
             || summary.waits.iter().any(|wait| wait.until.is_some())
+            || summary.ladder.is_some()
             || matches!(summary.child, ChildState::Starting { .. })
+            || matches!(&self.overlay, Some(Overlay::Detail(detail)) if detail.what.is_why())
             || self.prompt.is_waiting()
             || (self.output.seek.is_owed() && self.room(Pane::Output).is_some())
     }
@@ -234,11 +251,7 @@ impl Model {
             };
             alerts.push(Alert::warn(how));
         }
-        if let Some(hold) = &summary.held {
-            let by = hold.by.as_ref().map_or_else(|| "the job".into(), |by| text::one_line(&by.user));
-            let since = super::time::clock(hold.since, &self.zone);
-            alerts.push(Alert::warn(format!("held by {by} since {since} · space releases")));
-        }
+        alerts.extend(steering::alerts(self, summary));
         if let Some(reason) = &summary.not_keeping {
             alerts.push(Alert { said: format!("output is not kept: {}", text::one_line(reason)), kind: Kind::Bad });
         }
@@ -251,7 +264,9 @@ impl Model {
         }
         for wait in &summary.waits {
             let waited = now.since(wait.since);
-            if !is_worth_a_word(wait, waited) {
+            // The ladder has a row of its own.
+            let told = summary.ladder.is_some() && matches!(wait.what, WaitFor::Rung(_));
+            if told || !is_worth_a_word(wait, waited) {
                 continue;
             }
             let since = text::elapsed(waited);
@@ -262,7 +277,11 @@ impl Model {
             });
         }
         // What is lost must not be pushed out of the row by what is only going on.
-        alerts.sort_by_key(|alert| alert.kind != Kind::Bad);
+        alerts.sort_by_key(|alert| match alert.kind {
+            Kind::Bad => 0,
+            Kind::Loud => 1,
+            Kind::Good | Kind::Plain | Kind::Warn => 2,
+        });
         alerts
     }
 
@@ -351,6 +370,8 @@ pub(super) enum Kind {
     Plain,
     /// Somebody asked for it, or should look.
     Warn,
+    /// Nothing goes on, because somebody wants it so.
+    Loud,
     /// Something is lost.
     Bad,
 }

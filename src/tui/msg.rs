@@ -78,6 +78,18 @@ pub(super) enum Purpose {
     Complete(String),
     /// An item to whose beginning a recording is to go.
     GoTo,
+    /// A diagnosis that is made now.
+    Why,
+    /// A saved diagnosis, by its place.
+    Diagnosis(u32),
+    /// The last diagnoses, to know the place of the one that was just made.
+    Diagnoses,
+    /// An item whose commands are to be edited.
+    Edit(String),
+    /// Whether an item's commands are changed.
+    Edited(String),
+    /// Whether time-outs are changed.
+    Timeouts,
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }

@@ -4,7 +4,9 @@ use super::actions::{Action, Context, Info};
 use super::keymap;
 use super::msg::Effect;
 use super::panes::detail::Detail;
+use super::panes::edit::EditPane;
 use super::panes::output::entry::Entry;
+use super::panes::timeouts::TimeoutsForm;
 use crate::model::proto::List;
 
 /// What stands over the panes.
@@ -25,6 +27,15 @@ pub(super) enum Overlay {
     },
     /// What is typed below the output.
     Entry(Box<Entry>),
+    /// The ways to end the running command.
+    WayOut {
+        /// The selected row.
+        selected: usize,
+    },
+    /// The time-outs.
+    Timeouts(Box<TimeoutsForm>),
+    /// An item's commands, being edited.
+    Edit(Box<EditPane>),
     /// The place of a recording to go to.
     GoTo {
         /// What was typed.

@@ -51,6 +51,8 @@ pub(super) struct View {
     pub(super) height: usize,
     /// Whether long lines are wrapped; else they are cut.
     pub(super) wrap: bool,
+    /// Whether they are wrapped between words: sentences are, what a program wrote is not.
+    pub(super) words: bool,
     /// The first cell seen of lines that are not wrapped.
     pub(super) left: usize,
 }
@@ -58,8 +60,12 @@ pub(super) struct View {
 impl View {
     /// Rows that a line takes.
     pub(super) fn rows(self, lines: &(impl Lines + ?Sized), at: usize) -> usize {
-        let rows = if self.wrap { wrap(&lines.line(at), self.room(&lines.margin(at))).len() } else { 1 };
+        let rows = if self.wrap { self.wrapped(&lines.line(at), self.room(&lines.margin(at))).len() } else { 1 };
         rows + usize::from(lines.rule(at).is_some())
+    }
+
+    fn wrapped(self, line: &Line<'static>, room: usize) -> Vec<Line<'static>> {
+        if self.words { wrap_words(line, room) } else { wrap(line, room) }
     }
 
     /// Cells that a margin leaves; one that leaves too little is not shown.
@@ -133,7 +139,7 @@ impl View {
                 }
                 skip = skip.saturating_sub(1);
             }
-            let rows = if self.wrap { wrap(&line, room) } else { vec![cut(&line, self.left, room)] };
+            let rows = if self.wrap { self.wrapped(&line, room) } else { vec![cut(&line, self.left, room)] };
             for (row, mut body) in rows.into_iter().enumerate().skip(skip) {
                 if room < self.width {
                     let margin =
@@ -173,6 +179,44 @@ pub(super) fn wrap(line: &Line<'static>, width: usize) -> Vec<Line<'static>> {
         push(&mut rows, &mut run, span);
     }
     rows
+}
+
+/// The same, broken between words where a row has any.
+fn wrap_words(line: &Line<'static>, width: usize) -> Vec<Line<'static>> {
+    let width = width.max(1);
+    if line.width() <= width {
+        return vec![line.clone()];
+    }
+    let cells: Vec<(&str, &Span<'static>)> =
+        line.spans.iter().flat_map(|span| span.content.graphemes(true).map(move |cell| (cell, span))).collect();
+    let mut rows = Vec::new();
+    let (mut from, mut at, mut used) = (0, 0, 0);
+    while at < cells.len() {
+        let wide = text::width(cells[at].0);
+        if used + wide <= width || at == from {
+            used += wide;
+            at += 1;
+            continue;
+        }
+        let word = cells[from..at].iter().position(|(cell, _)| *cell != " ").unwrap_or(0);
+        let blank = cells[from..=at].iter().rposition(|(cell, _)| *cell == " ").filter(|blank| *blank > word);
+        let end = blank.map_or(at, |blank| from + blank);
+        rows.push(row(&cells[from..end], line.style));
+        // The blank in whose place the row ends is not seen.
+        from = end + usize::from(blank.is_some());
+        (at, used) = (from, 0);
+    }
+    rows.push(row(&cells[from..], line.style));
+    rows
+}
+
+fn row(cells: &[(&str, &Span<'static>)], style: ratatui::style::Style) -> Line<'static> {
+    let mut row = Line { style, ..Line::default() };
+    for run in cells.chunk_by(|one, other| std::ptr::eq(one.1, other.1)) {
+        let text: String = run.iter().map(|(cell, _)| *cell).collect();
+        row.spans.extend(run.first().map(|(_, span)| Span::styled(text, span.style)));
+    }
+    row
 }
 
 fn push(rows: &mut [Line<'static>], run: &mut String, span: &Span<'static>) {
@@ -230,7 +274,25 @@ mod tests {
         assert_eq!(plain(&cut(&line, 6, 6)), "world");
     }
 
+    #[test]
+    fn sentences_are_broken_between_words() {
+        let rows =
+            |text: &str, width| wrap_words(&Line::from(text.to_owned()), width).iter().map(plain).collect::<Vec<_>>();
+        assert_eq!(rows("if it should have ended", 9), ["if it", "should", "have", "ended"]);
+        assert_eq!(rows("a /very/long/path b", 6), ["a", "/very/", "long/p", "ath b"]);
+        assert_eq!(rows("    indented", 8), ["    inde", "nted"]);
+        assert_eq!(rows("ends here now", 9), ["ends here", "now"]);
+    }
+
     proptest! {
+        #[test]
+        fn words_are_kept_whatever_the_width(text in "[a-z日 ]{0,80}", width in 2usize..20) {
+            let rows = wrap_words(&Line::from(text.clone()), width);
+            let solid = |text: &str| text.replace(' ', "");
+            prop_assert_eq!(solid(&rows.iter().map(plain).collect::<String>()), solid(&text));
+            prop_assert!(rows.iter().all(|row| row.width() <= width));
+        }
+
         #[test]
         fn wrapping_loses_nothing(text in "\\PC{0,80}", width in 1usize..20) {
             let text = super::super::text::one_line(&text).into_owned();
@@ -246,7 +308,7 @@ mod tests {
             texts in proptest::collection::vec("[a-z]{0,40}", 1..20), width in 1usize..15, height in 1usize..10, steps in 0usize..40,
         ) {
             let lines = lines(&texts);
-            let view = View { width, height, wrap: true, left: 0 };
+            let view = View { width, height, wrap: true, words: false, left: 0 };
             let all: Vec<String> = lines.iter().flat_map(|line| wrap(line, width)).map(|row| plain(&row)).collect();
             let place = view.down(lines.as_slice(), Place::default(), steps);
             let first = steps.min(all.len().saturating_sub(height));

@@ -44,6 +44,11 @@ pub(super) fn for_clipboard(text: &str) -> String {
     text.chars().filter(|c| matches!(c, '\n' | '\t') || !is_hostile(*c)).collect()
 }
 
+/// Into an editor: line ends of any kind begin new lines, and nothing else that is not text comes in.
+pub(super) fn for_pasting(text: &str) -> String {
+    for_clipboard(&text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', "    "))
+}
+
 /// At most so many bytes of the text, and whether that is less than all.
 pub(super) fn cut_bytes(text: &str, most: usize) -> (&str, bool) {
     if text.len() <= most { (text, false) } else { (&text[..text.floor_char_boundary(most)], true) }

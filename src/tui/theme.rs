@@ -77,6 +77,11 @@ impl Theme {
         style.add_modifier(Modifier::REVERSED | Modifier::BOLD)
     }
 
+    /// What must not be missed though nothing went wrong.
+    pub(super) fn loud(self) -> Style {
+        self.warn().add_modifier(Modifier::REVERSED | Modifier::BOLD)
+    }
+
     /// The selected row: one calm bar, whatever colours its cells had.
     #[expect(clippy::unused_self, reason = "asked like the other styles")]
     pub(super) fn selected(self) -> Style {

@@ -20,9 +20,9 @@ pub(super) async fn page(session: &Session, window: Window) -> Result<Response, 
         let agenda = &handle.job().agenda;
         let rows = copied
             .into_iter()
-            .map(|(item, row, again)| {
+            .map(|(item, row, again, edited)| {
                 let name = agenda.name(item).map_or_else(|| item.to_string(), std::borrow::Cow::into_owned);
-                ItemView { item, name, row, again }
+                ItemView { item, name, row, again, edited }
             })
             .collect();
         Ok(Response::Agenda(Page { from, total, rows }))
@@ -42,7 +42,7 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
         .handle
         .look(move |inspect| {
             let state = inspect.state();
-            let (_, row, again) = copy(state, item)?;
+            let (_, row, again, _) = copy(state, item)?;
             let running = state.running_item.as_ref().filter(|running| running.item == item);
             Some((row, again, running.map(|running| running.result.clone()), state.edits.get(&item).cloned()))
         })
@@ -60,12 +60,12 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
         };
         let changed = edited.is_some();
         let commands = edited.map_or_else(|| expand(&spec).map_err(failed), Ok)?;
-        let view = ItemView { item, name: spec.name, row, again };
+        let view = ItemView { item, name: spec.name, row, again, edited: changed };
         Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, edited: changed, data: spec.data })))
     })
     .await
 }
 
-fn copy(state: &State, item: ItemIndex) -> Option<(ItemIndex, ItemRow, Option<Micros>)> {
-    Some((item, state.item(item)?, state.retry_at.get(&item).copied()))
+fn copy(state: &State, item: ItemIndex) -> Option<(ItemIndex, ItemRow, Option<Micros>, bool)> {
+    Some((item, state.item(item)?, state.retry_at.get(&item).copied(), state.edits.contains_key(&item)))
 }

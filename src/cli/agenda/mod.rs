@@ -269,7 +269,7 @@ fn recorded(folder: &Folder, mut listing: Listing<'_>) -> Result<(), Failure> {
     listing.begin(&head)?;
     let mut items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {
         let name = job.agenda.name(item).map_or_else(|| item.to_string(), Cow::into_owned);
-        ItemView { item, name, row, again: state.retry_at.get(&item).copied() }
+        ItemView { item, name, row, again: state.retry_at.get(&item).copied(), edited: state.edits.contains_key(&item) }
     });
     loop {
         let page: Vec<ItemView> = items.by_ref().take(PAGE_LIMIT as usize).collect();

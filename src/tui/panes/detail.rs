@@ -1,9 +1,9 @@
-//! All of one command, item or exception, over the panes. What is told is made into lines once; only those seen are
+//! All of one command, item, exception or diagnosis, over the panes. What is told is made into lines once; only those seen are
 //! wrapped.
 
 use crate::model::proto::{CommandDetail, ItemDetail, OutputPage};
 use crate::model::state::ExceptionGroup;
-use crate::model::{CommandId, CommandOutcome, Exception, Frame};
+use crate::model::{CommandId, CommandOutcome, Diagnosis, Exception, Frame, Micros};
 use crate::tui::scroll::{Lines as _, Place, View};
 use crate::tui::theme::Theme;
 use crate::tui::{ansi, text, time};
@@ -27,6 +27,17 @@ pub(in crate::tui) enum What {
     Exception(u32),
     /// An item, by its name.
     Item(String),
+    /// What the child does now: a diagnosis that is made for this.
+    Why,
+    /// A saved diagnosis, by its place.
+    Diagnosis(u32),
+}
+
+impl What {
+    /// Whether it is about what the child did or does.
+    pub(in crate::tui) fn is_why(&self) -> bool {
+        matches!(self, Self::Why | Self::Diagnosis(_))
+    }
 }
 
 /// The overlay.
@@ -50,6 +61,12 @@ pub(in crate::tui) struct Detail {
     pub(in crate::tui) live: bool,
     /// Whether it is to be asked for.
     pub(in crate::tui) stale: bool,
+    /// Wall time since when a diagnosis is being made.
+    pub(in crate::tui) looking: Option<Micros>,
+    /// The place of the diagnosis that is shown, once known.
+    pub(in crate::tui) saved: Option<u32>,
+    /// What is shown, if it is one.
+    pub(in crate::tui) diagnosis: Option<Box<Diagnosis>>,
     told: Option<Box<CommandDetail>>,
     output: Option<OutputPage>,
 }
@@ -61,8 +78,14 @@ impl Detail {
             What::Command(id) => format!("command {id}"),
             What::Exception(place) => format!("exception {}", place + 1),
             What::Item(name) => format!("item {}", text::one_line(name)),
+            What::Why => "why".into(),
+            What::Diagnosis(place) => format!("why: diagnosis {}", place + 1),
         };
         Self {
+            live: !what.is_why(),
+            saved: if let What::Diagnosis(place) = what { Some(place) } else { None },
+            looking: None,
+            diagnosis: None,
             command: if let What::Command(id) = what { Some(id) } else { None },
             what,
             title,
@@ -70,7 +93,6 @@ impl Detail {
             place: Place::default(),
             wrap: true,
             left: 0,
-            live: true,
             stale: true,
             told: None,
             output: None,
@@ -79,7 +101,13 @@ impl Detail {
 
     /// How the lines are laid into a room of this size.
     pub(in crate::tui) fn view(&self, room: (u16, u16)) -> View {
-        View { width: usize::from(room.0), height: usize::from(room.1), wrap: self.wrap, left: self.left }
+        View {
+            width: usize::from(room.0),
+            height: usize::from(room.1),
+            wrap: self.wrap,
+            words: self.what.is_why(),
+            left: self.left,
+        }
     }
 
     /// Scrolls by rows: negative is up.
@@ -167,6 +195,22 @@ impl Detail {
         self.lines = told.lines;
     }
 
+    /// A diagnosis came.
+    pub(in crate::tui) fn take_diagnosis(&mut self, diagnosis: Box<Diagnosis>) {
+        self.looking = None;
+        self.command = diagnosis.session.command;
+        self.title = format!("why: {}", diagnosis.verdict.doing.word());
+        self.place = Place::default();
+        self.diagnosis = Some(diagnosis);
+    }
+
+    /// A diagnosis says how long ago it was made: time has passed.
+    pub(in crate::tui) fn tell_diagnosis(&mut self, now: Micros, theme: Theme, zone: &TimeZone) {
+        if let Some(diagnosis) = &self.diagnosis {
+            self.lines = super::why::lines(diagnosis, now, theme, zone);
+        }
+    }
+
     fn tell_command(&mut self, theme: Theme, zone: &TimeZone) {
         let Some(detail) = &self.told else { return };
         let mut told = Told::new(theme);
@@ -216,13 +260,14 @@ impl Detail {
     }
 }
 
-struct Told {
-    theme: Theme,
-    lines: Vec<Line<'static>>,
+/// Lines that are being made, with what they have in common.
+pub(super) struct Told {
+    pub(super) theme: Theme,
+    pub(super) lines: Vec<Line<'static>>,
 }
 
 impl Told {
-    fn new(theme: Theme) -> Self {
+    pub(super) fn new(theme: Theme) -> Self {
         Self { theme, lines: Vec::new() }
     }
 
@@ -247,16 +292,16 @@ impl Told {
         ]));
     }
 
-    fn heading(&mut self, name: &str) {
+    pub(super) fn heading(&mut self, name: &str) {
         self.blank();
         self.push(Line::styled(name.to_owned(), self.theme.accent()));
     }
 
-    fn note(&mut self, note: &str) {
+    pub(super) fn note(&mut self, note: &str) {
         self.push(Line::styled(note.to_owned(), self.theme.dim()));
     }
 
-    fn text(&mut self, said: &str, style: Style) {
+    pub(super) fn text(&mut self, said: &str, style: Style) {
         for line in text::many_lines(said) {
             self.push(Line::styled(line, style));
         }

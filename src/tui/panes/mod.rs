@@ -1,8 +1,11 @@
 //! What each pane remembers. A pane holds a window of the session's data and never more.
 
 pub(super) mod detail;
+pub(super) mod edit;
 pub(super) mod fetch;
 pub(super) mod list;
 pub(super) mod log;
 pub(super) mod output;
 pub(super) mod prompt;
+pub(super) mod timeouts;
+mod why;

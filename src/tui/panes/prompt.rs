@@ -36,6 +36,8 @@ pub(in crate::tui) struct Injected {
     pub(in crate::tui) number: u64,
     /// What was typed.
     pub(in crate::tui) source: String,
+    /// Whether it is run beside the main thread.
+    pub(in crate::tui) beside: bool,
     /// What became of it.
     pub(in crate::tui) fate: Fate,
     /// Its number in the session, once known.
@@ -91,13 +93,31 @@ impl Default for PromptPane {
     }
 }
 
-fn editor(content: &str) -> TextArea<'static> {
+/// An editor of Python that holds this text, its cursor at the end.
+pub(super) fn editor(content: &str) -> TextArea<'static> {
     let mut editor = TextArea::new(content.split('\n').map(str::to_owned).collect());
     editor.set_cursor_line_style(ratatui::style::Style::new());
     editor.set_tab_length(4);
     editor.move_cursor(CursorMove::Bottom);
     editor.move_cursor(CursorMove::End);
     editor
+}
+
+/// The line before the cursor.
+fn line(editor: &TextArea<'_>) -> String {
+    let cursor = editor.cursor();
+    editor.lines().get(cursor.0).map(|line| line.chars().take(cursor.1).collect()).unwrap_or_default()
+}
+
+/// Begins a new line, indented like this one, and deeper after a colon.
+pub(in crate::tui) fn newline(editor: &mut TextArea<'_>) {
+    let line = line(editor);
+    let mut indent: String = line.chars().take_while(|c| *c == ' ').collect();
+    if line.trim_end().ends_with(':') {
+        indent.push_str("    ");
+    }
+    editor.insert_newline();
+    editor.insert_str(indent);
 }
 
 impl PromptPane {
@@ -118,28 +138,20 @@ impl PromptPane {
         self.recalled = None;
     }
 
-    /// Inserts a text; line ends of any kind begin new lines, and nothing else that is not text comes in.
+    /// Inserts a text.
     pub(in crate::tui) fn insert(&mut self, pasted: &str) {
-        let pasted = pasted.replace("\r\n", "\n").replace('\r', "\n").replace('\t', "    ");
-        self.editor.insert_str(text::for_clipboard(&pasted));
+        self.editor.insert_str(text::for_pasting(pasted));
         self.completion = None;
     }
 
-    /// Begins a new line, indented like this one, and deeper after a colon.
+    /// Begins a new line.
     pub(in crate::tui) fn newline(&mut self) {
-        let line = self.line();
-        let mut indent: String = line.chars().take_while(|c| *c == ' ').collect();
-        if line.trim_end().ends_with(':') {
-            indent.push_str("    ");
-        }
-        self.editor.insert_newline();
-        self.editor.insert_str(indent);
+        newline(&mut self.editor);
     }
 
     /// The line before the cursor.
     pub(in crate::tui) fn line(&self) -> String {
-        let cursor = self.editor.cursor();
-        self.editor.lines().get(cursor.0).map(|line| line.chars().take(cursor.1).collect()).unwrap_or_default()
+        line(&self.editor)
     }
 
     /// Something happened while the child is asked: it waits its turn. Beyond a bound it is dropped.
@@ -150,13 +162,14 @@ impl PromptPane {
     }
 
     /// Puts a command into the transcript, and the history; its number in this window.
-    pub(in crate::tui) fn injected(&mut self, source: String) -> u64 {
+    pub(in crate::tui) fn injected(&mut self, source: String, beside: bool) -> u64 {
         self.numbers += 1;
         if self.transcript.len() == TRANSCRIPT {
             self.transcript.pop_front();
         }
         self.learn(vec![source.clone()]);
-        self.transcript.push_back(Injected { number: self.numbers, source, fate: Fate::Waiting, command: None });
+        let entry = Injected { number: self.numbers, source, beside, fate: Fate::Waiting, command: None };
+        self.transcript.push_back(entry);
         self.numbers
     }
 

@@ -6,6 +6,8 @@
     reason = "the numbers are small and made here"
 )]
 
+mod steer;
+
 use crate::api::{ApiError, Link, SessionView};
 use crate::model::child::Application;
 use crate::model::proto::{
@@ -18,7 +20,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// 2026-11-23 21:00:00 UTC.
@@ -40,6 +42,8 @@ struct World {
     commands: Vec<CommandDetail>,
     groups: Vec<(ExceptionGroup, Exception)>,
     lines: Vec<OutputLine>,
+    diagnoses: Vec<(DiagnosisHead, Diagnosis)>,
+    edits: BTreeMap<String, Vec<String>>,
     summary: Summary,
 }
 
@@ -50,6 +54,8 @@ impl Fake {
             commands: (1..=14).map(command).collect(),
             groups: vec![group(0), group(1)],
             lines: (0..200).map(line).collect(),
+            diagnoses: Vec::new(),
+            edits: BTreeMap::new(),
             summary: Summary::default(),
         };
         world.summary = summary(&world);
@@ -83,23 +89,27 @@ impl Fake {
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Summary)) {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world();
         change(&mut world.summary);
         self.publish(&mut world);
     }
 
     /// The newest pulse.
     pub(super) fn summary(&self) -> Box<Summary> {
-        let world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = self.world();
         Box::new(world.summary.clone())
     }
 
     pub(super) fn print(&self, text: &str) {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world();
         let mut next = line(world.lines.len() as u64);
         next.text = text.into();
         world.lines.push(next);
         self.publish(&mut world);
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish(&self, world: &mut World) {
@@ -133,7 +143,10 @@ impl Fake {
     }
 
     fn answer(&self, request: Request) -> Result<Response, ApiError> {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world();
+        if let Some(answer) = self.steer(&mut world, &request) {
+            return answer;
+        }
         Ok(match request {
             Request::Agenda(window) => Response::Agenda(page(&world.items, window)),
             Request::Commands(window) => {
@@ -169,7 +182,8 @@ impl Fake {
                 Response::Completions { start: 4, matches: vec!["data".into(), "data_add".into()] }
             }
             Request::Check { source } => check(&source),
-            Request::Exec { source, .. } => exec(&mut world, source),
+            Request::Exec { source, .. } => exec(&mut world, source, Phase::Operator),
+            Request::Side { source, .. } => exec(&mut world, source, Phase::Side),
             Request::Hold => {
                 world.summary.held = Some(Hold {
                     by: Some(Origin { user: "ann".into(), ..Origin::default() }),
@@ -225,7 +239,7 @@ fn item(place: u32) -> ItemView {
     };
     let started = (attempt > 0).then(|| if place == 12 { at(2.0) } else { at(-60.0 + f64::from(place) * 5.0) });
     let row = ItemRow { status, attempt, progress, started, took: Micros(took), ..ItemRow::default() };
-    ItemView { item: ItemIndex(place), name: format!("frame {:04}", place + 1), row, again: None }
+    ItemView { item: ItemIndex(place), name: format!("frame {:04}", place + 1), row, again: None, edited: false }
 }
 
 fn item_detail(world: &World, name: &str) -> Response {
@@ -238,8 +252,12 @@ fn item_detail(world: &World, name: &str) -> Response {
             values: BTreeMap::from([("samples".into(), serde_json::json!(64))]),
             ..ResultPackage::default()
         },
-        edited: false,
-        commands: vec!["scene.frame = 12\nrender(scene)".into()],
+        edited: world.edits.contains_key(name),
+        commands: world
+            .edits
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| vec!["scene.frame = 12".into(), "render(scene)".into()]),
         data: BTreeMap::new(),
     }))
 }
@@ -504,10 +522,10 @@ fn check(source: &str) -> Response {
     Response::Checked { state, message }
 }
 
-fn exec(world: &mut World, source: String) -> Response {
+fn exec(world: &mut World, source: String, phase: Phase) -> Response {
     let id = world.commands.len() as u64 + 1;
     let mut detail = command(id);
-    detail.view.row.phase = Phase::Operator;
+    detail.view.row.phase = phase;
     detail.view.row.state = CommandState::Finished;
     detail.view.item_name = None;
     detail.view.by = Some(Origin { user: "ann".into(), host: "box".into(), client: "tui".into(), ..Origin::default() });
@@ -520,6 +538,11 @@ fn exec(world: &mut World, source: String) -> Response {
     detail.source = source;
     world.commands.push(detail.clone());
     Response::Command(Box::new(detail))
+}
+
+fn rungs() -> Vec<RungView> {
+    let skipped = |rung| (rung == Rung::Cancel).then(|| "the backend knows no way of the host's own".to_owned());
+    Rung::ALL.map(|rung| RungView { rung, skipped: skipped(rung) }).to_vec()
 }
 
 fn end(lines: &[OutputLine]) -> u64 {
@@ -568,6 +591,7 @@ fn summary(world: &World) -> Summary {
         exceptions: 2,
         raised: 13,
         usage: Some(UsagePoint { cpu: 98.4, memory: 1_288_490_188, processes: 1, threads: 3, ..UsagePoint::default() }),
+        rungs: rungs(),
         clients: 1,
         output: Marks { stdout: end(&world.lines), stderr: end(&world.lines) },
         ..Summary::default()

@@ -15,7 +15,8 @@ fn keys_that_can_do_nothing_here_are_not_listed() {
     window.keys("?");
     window.types("start of the recording");
     window.sees("nothing matches");
-    window.keys("esc : e n d");
+    window.keys("esc :");
+    window.types("end the session");
     window.sees("End the session");
     let mut looks = Window::with(160, 50, true, true);
     looks.keys("? e n d");
@@ -192,8 +193,8 @@ fn stopping_asks_how() {
 fn an_interrupt_names_the_command_that_was_seen() {
     let mut window = Window::open(80, 24);
     window.keys("i ctrl-c");
-    window.sees("Interrupt command 14?");
-    window.keys("y");
+    window.sees("The way out of command 14");
+    window.keys("enter");
     assert_eq!(
         window.session.verbs(),
         [Request::Interrupt {
@@ -285,7 +286,7 @@ fn output_is_shown_from_its_item_and_by_stream() {
 #[test]
 fn lines_that_are_not_wrapped_are_scrolled_sideways() {
     let mut window = Window::open(80, 24);
-    window.keys("3 w");
+    window.keys("3 W");
     window.misses("it is scaled");
     window.keys(&["right"; 8].join(" "));
     window.sees("it is scaled");

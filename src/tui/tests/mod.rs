@@ -7,3 +7,4 @@ mod looks;
 mod output;
 mod properties;
 mod real;
+mod steer;

@@ -3,6 +3,8 @@
 use super::fake::{Fake, at};
 use crate::api::{Link, SessionView as _};
 use crate::model::proto::{Page, Request, Response, Window};
+use crate::model::state::Hold;
+use crate::model::{Breakpoint, HoldReason, ItemIndex, LadderView, Pause, Rung};
 use crate::tui::model::Model;
 use crate::tui::msg::{Effect, Msg};
 use crate::tui::save::SaveError;
@@ -28,15 +30,64 @@ enum Step {
     Taken(usize, bool),
     Pulse,
     More,
+    /// Something that steering or a diagnosis changes.
+    Steered(Steered),
     Lost,
     Over,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Steered {
+    TimedOut,
+    OnLadder(Rung),
+    Idle,
+    Failed(u32),
+    Broken,
+    Paused(bool),
+}
+
+fn steered() -> impl Strategy<Value = Steered> {
+    prop_oneof![
+        Just(Steered::TimedOut),
+        proptest::sample::select(Rung::ALL.to_vec()).prop_map(Steered::OnLadder),
+        Just(Steered::Idle),
+        (0u32..50).prop_map(Steered::Failed),
+        Just(Steered::Broken),
+        any::<bool>().prop_map(Steered::Paused),
+    ]
+}
+
+fn change(session: &Fake, steered: Steered) {
+    let hold = |why| Some(Hold { why, commands: true, ..Hold::default() });
+    match steered {
+        Steered::TimedOut => session.time_out(),
+        Steered::OnLadder(rung) => session.change(|summary| {
+            summary.ladder = Some(LadderView { rung, to: Rung::Kill, since: at(59.0), until: at(69.0) });
+        }),
+        Steered::Idle => session.change(|summary| {
+            summary.running = None;
+            summary.ladder = None;
+            summary.rungs.clear();
+        }),
+        Steered::Failed(item) => session.change(|summary| summary.held = hold(HoldReason::Failure(ItemIndex(item)))),
+        Steered::Broken => session.change(|summary| {
+            let breakpoint = Breakpoint::Command("\u{1b}[2J".into());
+            summary.stops.breakpoints = vec![breakpoint.clone(), Breakpoint::Item("frame 0001".into())];
+            summary.held = hold(HoldReason::Breakpoint(breakpoint));
+        }),
+        Steered::Paused(paused) => session.change(|summary| {
+            summary.paused = paused.then(|| Pause { by: None, since: at(60.0) });
+        }),
+    }
 }
 
 fn key() -> impl Strategy<Value = Event> {
     let code = prop_oneof![
         any::<char>().prop_map(KeyCode::Char),
-        proptest::sample::select(" dqSKIrbcoyfwtszhi?:/nN%0123456gGjk&\\!vePEpx[]".chars().collect::<Vec<_>>())
-            .prop_map(KeyCode::Char),
+        proptest::sample::select(
+            " dqSKIrbcoyfwtszhi?:/nN%0123456gGjk&\\!vePEpx[]WRTZBXFDeLam.>#-".chars().collect::<Vec<_>>()
+        )
+        .prop_map(KeyCode::Char),
         proptest::sample::select(vec![
             KeyCode::Enter,
             KeyCode::Esc,
@@ -53,7 +104,9 @@ fn key() -> impl Strategy<Value = Event> {
             KeyCode::Backspace,
             KeyCode::Delete,
             KeyCode::F(1),
+            KeyCode::F(2),
             KeyCode::F(5),
+            KeyCode::F(6),
         ]),
     ];
     let modifiers = proptest::sample::select(vec![
@@ -85,6 +138,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), any::<bool>()).prop_map(|(at, well)| Step::Taken(at, well)),
         2 => Just(Step::Pulse),
         1 => Just(Step::More),
+        2 => steered().prop_map(Step::Steered),
         1 => Just(Step::Lost),
         1 => Just(Step::Over),
     ]
@@ -125,6 +179,10 @@ proptest! {
                 Step::Taken(which, well) => taken(taking.swap_remove(which % taking.len()), well),
                 Step::More => {
                     session.print("Error: one more");
+                    Msg::Link(Box::new(session.pulses().borrow().clone()))
+                }
+                Step::Steered(steered) => {
+                    change(&session, steered);
                     Msg::Link(Box::new(session.pulses().borrow().clone()))
                 }
                 Step::Pulse => Msg::Link(Box::new(session.pulses().borrow().clone())),

@@ -1,6 +1,6 @@
 //! What came back from the session.
 
-use super::{input, output, travel};
+use super::{edit, input, output, timeouts, travel, why};
 use crate::model::proto::{Completeness, ItemVerb, List, Page, Request, Response};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -50,6 +50,12 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
         Purpose::GoTo => return travel::found_item(model, answer),
         Purpose::Exec(number) => injected(model, number, answer),
         Purpose::Complete(head) => completions(model, &head, answer),
+        Purpose::Why => return why::answered(model, &What::Why, answer),
+        Purpose::Diagnosis(place) => return why::answered(model, &What::Diagnosis(place), answer),
+        Purpose::Diagnoses => why::placed(model, answer),
+        Purpose::Edit(name) => edit::loaded(model, &name, answer),
+        Purpose::Edited(name) => edit::saved(model, &name, answer),
+        Purpose::Timeouts => timeouts::answered(model, answer),
         Purpose::Verb(done) => match answer {
             Ok(Response::Done { said }) if !said.is_empty() => model.say(said),
             Ok(_) => model.say(done),
@@ -137,9 +143,15 @@ fn checked(model: &mut Model, source: &str, answer: Result<Response, String>) ->
 /// Injects what stands in the prompt.
 pub(super) fn submit(model: &mut Model) -> Vec<Effect> {
     let source = model.prompt.text();
+    inject(model, source, |source| Request::Exec { source, wait: true })
+}
+
+/// Has what was typed run, and keeps it.
+pub(super) fn inject(model: &mut Model, source: String, request: impl FnOnce(String) -> Request) -> Vec<Effect> {
     model.prompt.clear();
-    let number = model.prompt.injected(source.clone());
-    let mut effects = vec![Effect::Ask(Purpose::Exec(number), Request::Exec { source: source.clone(), wait: true })];
+    let request = request(source.clone());
+    let number = model.prompt.injected(source.clone(), matches!(request, Request::Side { .. }));
+    let mut effects = vec![Effect::Ask(Purpose::Exec(number), request)];
     if let Some(application) = model.prompt.application.clone() {
         effects.push(Effect::Remember { application, source });
     }
@@ -207,7 +219,13 @@ pub(super) fn done(request: &Request) -> &'static str {
     match request {
         Request::Hold => "the agenda is held",
         Request::Release => "the agenda goes on",
-        Request::Interrupt { .. } => "interrupt sent",
+        Request::Interrupt { .. } => "on the way out",
+        Request::Pause => "the child stands still",
+        Request::Continue => "the child goes on",
+        Request::Break => "the agenda will wait before the next command",
+        Request::Step { item: Some(_), .. } => "it is tried again",
+        Request::Step { .. } => "one step",
+        Request::Restart { .. } => "another child is launched",
         Request::Stop { .. } => "the session will stop",
         Request::Items { verb, .. } => match verb {
             ItemVerb::Retry => "will be run again",

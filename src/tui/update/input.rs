@@ -1,7 +1,7 @@
 //! Keys, pastes and the mouse.
 
 use super::perform::{self, perform};
-use super::{answers, output, travel, update};
+use super::{answers, edit, ladder, output, side, timeouts, travel, update};
 use crate::tui::actions::{Action, Context};
 use crate::tui::keymap;
 use crate::tui::layout::{Class, Pane};
@@ -44,6 +44,7 @@ pub(super) fn replay(model: &mut Model) -> Vec<Effect> {
 /// Where a key is pressed now, the most special place first.
 pub(in crate::tui) fn contexts(model: &Model) -> Vec<Context> {
     let mut contexts = match (&model.overlay, model.focus()) {
+        (Some(Overlay::Detail(detail)), _) if detail.what.is_why() => vec![Context::Why, Context::Detail],
         (Some(Overlay::Detail(_)), _) => vec![Context::Detail],
         (_, Pane::Agenda) => vec![Context::Agenda, Context::List],
         (_, Pane::Commands) => vec![Context::Commands, Context::List],
@@ -70,6 +71,9 @@ fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Search { .. }) => return search_key(model, key),
         Some(Overlay::Entry(_)) => return output::entry_key(model, key),
         Some(Overlay::GoTo { .. }) => return travel::go_to_key(model, key),
+        Some(Overlay::WayOut { .. }) => return ladder::key(model, key),
+        Some(Overlay::Timeouts(_)) => return timeouts::key(model, key),
+        Some(Overlay::Edit(_)) => return edit::key(model, key),
         Some(Overlay::Detail(_)) | None => {}
     }
     let typing = model.focus() == Pane::Prompt && model.overlay.is_none();
@@ -111,6 +115,8 @@ fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
         Some(Overlay::Menu(menu)) => type_text(&mut menu.filter, pasted),
         Some(Overlay::Search { text, .. } | Overlay::GoTo { text }) => type_text(text, pasted),
         Some(Overlay::Entry(_)) => return output::entry_paste(model, pasted),
+        Some(Overlay::Timeouts(_)) => timeouts::paste(model, pasted),
+        Some(Overlay::Edit(_)) => edit::paste(model, pasted),
         Some(_) => {}
         None if typing && model.prompt.checking.is_some() => {
             model.prompt.defer(Event::Paste(pasted.into()));
@@ -193,7 +199,7 @@ fn dialog_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     };
     let effect = dialog.choices.get(chosen).and_then(|choice| choice.effect.clone());
     model.overlay = None;
-    effect.into_iter().collect()
+    effect.map_or_else(Vec::new, |effect| side::chosen(model, effect))
 }
 
 fn search_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {

@@ -4,10 +4,16 @@
 //! nothing.
 
 mod answers;
+mod edit;
 mod input;
+mod ladder;
 mod output;
 mod perform;
+mod side;
+mod steer;
+mod timeouts;
 mod travel;
+mod why;
 
 use super::layout::Pane;
 use super::model::Model;
@@ -33,6 +39,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Tick(now) => {
             model.clock = now;
+            why::tick(model);
             Vec::new()
         }
         Msg::Given(by, clip) => output::given(model, by, &clip),
@@ -48,6 +55,9 @@ fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
     if let Some(summary) = link.summary() {
         let before = model.summary.take().filter(|_| matches!(model.link, Link::Live(_) | Link::Recorded(_)));
         stir(model, before.as_deref(), summary);
+        if let Some(said) = model.steering.learn(before.as_deref(), summary) {
+            model.say(said);
+        }
         if let (Link::Recorded(_), Some(before)) = (&link, &before) {
             travel::moved(model, before, summary);
         }
@@ -165,5 +175,9 @@ fn details(what: &What) -> Vec<Effect> {
             vec![Effect::Ask(Purpose::Exception(*place), Request::Exception { place: *place })]
         }
         What::Item(name) => vec![Effect::Ask(Purpose::Item(name.clone()), Request::Item { name: name.clone() })],
+        What::Why => vec![Effect::Ask(Purpose::Why, Request::Why)],
+        What::Diagnosis(place) => {
+            vec![Effect::Ask(Purpose::Diagnosis(*place), Request::Diagnosis { place: *place })]
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::{output, travel};
+use super::{output, side, steer, travel};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
-use crate::model::{ItemStatus, Rung, StopMode};
+use crate::model::{ItemStatus, StopMode};
 use crate::tui::actions::{self, Action, Context, Info, TABLE};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -17,21 +17,16 @@ use crate::tui::{Ended, text};
 
 /// Why an action cannot be done just now.
 pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'static str> {
-    if actions::find(action).is_some_and(|info| info.writes) {
-        if let Some(why) = model.only_looks() {
-            return Err(why);
-        }
-        if !matches!(model.link, Link::Live(_)) {
-            return Err("not connected to the engine");
-        }
+    if actions::find(action).is_some_and(|info| info.writes)
+        && let Some(why) = not_now(model)
+    {
+        return Err(why);
     }
     if let (Action::Newline | Action::CompleteWord, Some(why)) = (action, model.only_looks()) {
         return Err(why);
     }
     let item = model.agenda.selected_row();
-    let running = model.summary.as_ref().is_some_and(|summary| summary.running.is_some());
     match action {
-        Action::Interrupt if !running => Err("no command runs"),
         Action::Retry | Action::Block | Action::Kill | Action::Complete | Action::Open if model.finding => {
             Err("the search goes on; press it again when the row is found")
         }
@@ -59,9 +54,15 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
             Err("it has not run yet")
         }
         Action::Open | Action::GoToRow if selected_what(model).is_none() => Err("nothing is selected"),
-        Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; w cuts them"),
-        _ => Ok(()),
+        Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; W cuts them"),
+        _ => steer::enabled(model, action),
     }
+}
+
+/// Why nothing can be changed just now.
+pub(super) fn not_now(model: &Model) -> Option<&'static str> {
+    let cut_off = || (!matches!(model.link, Link::Live(_))).then_some("not connected to the engine");
+    model.only_looks().or_else(cut_off)
 }
 
 /// Whether an action is listed at all: not where it can never be done as long as this window is what it is.
@@ -84,6 +85,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Err(why) = enabled(model, action) {
         model.complain(why);
         return Vec::new();
+    }
+    if let Some(effects) = steer::perform(model, action) {
+        return effects;
     }
     match action {
         Action::Detach => return vec![Effect::Leave(leave(model))],
@@ -111,7 +115,6 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             return vec![verb(if held { Request::Release } else { Request::Hold })];
         }
         Action::Stop => stop_dialog(model),
-        Action::Interrupt => interrupt_dialog(model),
         Action::Retry | Action::Block | Action::Kill | Action::Complete => return item_verb(model, action),
         Action::Copy => return copy(model),
         _ if moves_focus(action) => move_focus(model, action),
@@ -133,6 +136,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Submit
         | Action::SubmitAnyway
+        | Action::Side
         | Action::Newline
         | Action::CompleteWord
         | Action::HistoryUp
@@ -144,7 +148,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-fn verb(request: Request) -> Effect {
+/// A request whose answer is a sentence.
+pub(super) fn verb(request: Request) -> Effect {
     Effect::Ask(Purpose::Verb(done(&request).into()), request)
 }
 
@@ -189,20 +194,6 @@ fn stop_dialog(model: &mut Model) {
         "To leave only this window, cancel and press d.".into(),
     ];
     model.overlay = Some(Overlay::Dialog(Dialog::new("Stop the session?", lines, choices)));
-}
-
-fn interrupt_dialog(model: &mut Model) {
-    let Some(running) = model.summary.as_ref().and_then(|summary| summary.running.as_ref()) else { return };
-    let since = text::elapsed(model.engine_now().since(running.since));
-    let lines = vec![
-        format!("It runs for {since}: {}", text::fit(&text::one_line(&running.head), 44)),
-        "KeyboardInterrupt is raised in the child's main thread.".into(),
-    ];
-    let request =
-        Request::Interrupt { command: Some(running.id), from: Rung::Interrupt, to: Rung::Interrupt, restart: false };
-    let title = format!("Interrupt command {}?", running.id);
-    let choices = vec![Choice { key: 'y', label: "interrupt", effect: Some(verb(request)) }];
-    model.overlay = Some(Overlay::Dialog(Dialog::new(title, lines, choices)));
 }
 
 fn item_verb(model: &mut Model, action: Action) -> Vec<Effect> {
@@ -459,6 +450,7 @@ fn prompt_action(model: &mut Model, action: Action) -> Vec<Effect> {
             return vec![Effect::Ask(Purpose::Check(source.clone()), Request::Check { source })];
         }
         Action::SubmitAnyway if !model.prompt.is_blank() => return submit(model),
+        Action::Side if !model.prompt.is_blank() => return side::run(model),
         Action::Newline => model.prompt.newline(),
         Action::CompleteWord => {
             if model.prompt.next_match() {
@@ -479,7 +471,7 @@ fn prompt_action(model: &mut Model, action: Action) -> Vec<Effect> {
             model.focus_on(before);
         }
         Action::InterruptOrClear if !model.prompt.is_blank() => model.prompt.clear(),
-        Action::InterruptOrClear => return perform(model, Action::Interrupt),
+        Action::InterruptOrClear => return perform(model, Action::WayOut),
         _ => {}
     }
     Vec::new()

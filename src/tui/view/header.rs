@@ -6,7 +6,7 @@ use crate::model::proto::Summary;
 use crate::model::{ChildState, CommandState, ItemStatus, Micros, Phase};
 use crate::tui::layout::{Class, Layout};
 use crate::tui::model::{Alert, Kind, Model};
-use crate::tui::text;
+use crate::tui::{steering, text};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -178,6 +178,9 @@ fn running(model: &Model) -> Vec<Part> {
     let Some(running) = summary.running.as_ref().filter(|_| !model.is_over()) else { return Vec::new() };
     let now = model.engine_now();
     let mut parts = Vec::new();
+    if let Some(verdict) = steering::verdict(summary) {
+        parts.push(part(6, verdict, theme.warn()));
+    }
     let mut quiet = |weight, what: &str, last: Option<Micros>| {
         let since = now.since(last.unwrap_or_default().max(running.since));
         if since.0 >= SILENT {
@@ -272,13 +275,15 @@ fn alerts(model: &Model, width: usize) -> Line<'static> {
         Kind::Good => model.theme.good(),
         Kind::Plain => model.theme.text(),
         Kind::Warn => model.theme.warn(),
+        Kind::Loud => model.theme.loud(),
         Kind::Bad => model.theme.bad(),
     };
     if let [only] = alerts.as_slice()
-        && matches!(only.kind, Kind::Good | Kind::Bad)
+        && matches!(only.kind, Kind::Good | Kind::Loud | Kind::Bad)
     {
         let said = text::left(&format!(" {}", only.said), width);
-        return Line::styled(said, model.theme.banner(only.kind == Kind::Good));
+        let style = if only.kind == Kind::Loud { style(only) } else { model.theme.banner(only.kind == Kind::Good) };
+        return Line::styled(said, style);
     }
     let mut line = Line::default();
     for (at, alert) in alerts.iter().enumerate() {
@@ -310,6 +315,18 @@ fn status_row(model: &Model, width: u16) -> Paragraph<'static> {
         left.push(Part { weight: 6, spans: short_counts(model, summary) });
         if summary.held.is_some() {
             left.push(part(7, "held", model.theme.warn()));
+        }
+        if summary.paused.is_some() {
+            left.insert(0, part(8, "paused", model.theme.loud()));
+        }
+        if model.steering.is_unread() {
+            left.insert(0, part(8, "timed out", model.theme.warn().patch(model.theme.strong())));
+        }
+        if let Some(ladder) = &summary.ladder {
+            left.push(part(8, ladder.rung.word(), model.theme.warn()));
+        }
+        if let Some(verdict) = steering::verdict(summary) {
+            left.push(part(5, verdict, model.theme.warn()));
         }
     }
     Paragraph::new(row(left, vec![part(5, "? help", model.theme.dim())], width))

@@ -25,6 +25,17 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         (None, Some(Overlay::Dialog(_))) => hints(model, &[("←→", "select"), ("Enter", "choose"), ("Esc", "cancel")]),
         (None, Some(Overlay::Search { .. })) => hints(model, &[("Enter", "find"), ("Esc", "cancel")]),
         (None, Some(Overlay::Entry(entry))) => entry_hints(model, &entry.aim),
+        (None, Some(Overlay::WayOut { .. })) => hints(
+            model,
+            &[("Enter", "try it"), ("a", "all the way"), ("r", "restart the child"), ("w", "why"), ("Esc", "close")],
+        ),
+        (None, Some(Overlay::Timeouts(_))) => hints(
+            model,
+            &[("type", "10m, none"), ("Tab", "what it leads to"), ("Enter", "apply"), ("Esc", "drop, close")],
+        ),
+        (None, Some(Overlay::Edit(_))) => {
+            hints(model, &[("Ctrl-S", "save"), ("Ctrl-R", "the job's own"), ("Esc", "close")])
+        }
         (None, Some(Overlay::GoTo { .. })) => hints(model, &[("Enter", "go"), ("Esc", "cancel")]),
         _ => keys(model, width),
     };
@@ -51,7 +62,8 @@ fn entry_hints(model: &Model, aim: &Aim) -> Line<'static> {
 /// The keys of this place at the left, as many as fit; those that must always be found at the right.
 fn keys(model: &Model, width: usize) -> Line<'static> {
     let contexts = contexts(model);
-    let covered = |action| model.overlay.is_some() && moves_focus(action);
+    let here = |action| action == Action::Why && contexts.contains(&Context::Why);
+    let covered = |action| model.overlay.is_some() && (moves_focus(action) || here(action));
     let shown = |right: bool, room: usize| {
         let mut line = Line::default();
         let listed = |info: &&Info| {

@@ -1,11 +1,12 @@
 //! The lists: one row a thing, columns aligned, numbers at the right.
 
 use super::empty;
-use crate::model::Micros;
 use crate::model::proto::{CommandView, ItemView};
 use crate::model::state::ExceptionGroup;
+use crate::model::{Breakpoint, Micros, Phase};
 use crate::tui::model::Model;
 use crate::tui::panes::list::ListPane;
+use crate::tui::steering::breakpoint_before;
 use crate::tui::{text, time};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -79,7 +80,10 @@ fn item_row(model: &Model, item: &ItemView, width: usize) -> Line<'static> {
     let word = if width >= 40 { text::left(item.row.status.word(), 9) } else { String::new() };
     let bar = width >= 30;
     let fixed = 2 + text::width(&word) + if bar { usize::from(BAR) + 1 } else { 0 } + 4 + LENGTH + 1;
-    let name = text::left(&text::one_line(&item.name), width.saturating_sub(fixed));
+    let stops = breaks(model, |breakpoint| matches!(breakpoint, Breakpoint::Item(name) if *name == item.name));
+    let edited = if item.edited { " ✎" } else { "" };
+    let name = format!("{stops}{}{edited}", text::one_line(&item.name));
+    let name = text::left(&name, width.saturating_sub(fixed));
     let mut line =
         Line::from(vec![Span::styled(format!("{sign} "), style), Span::raw(name), Span::styled(word, style)]);
     if bar {
@@ -89,6 +93,12 @@ fn item_row(model: &Model, item: &ItemView, width: usize) -> Line<'static> {
     line.push_span(Span::styled(text::right(&attempt, 4), theme.warn()));
     line.push_span(Span::raw(text::right(&took, LENGTH + 1)));
     line
+}
+
+/// The mark of a row at which the agenda stops.
+fn breaks(model: &Model, here: impl Fn(&Breakpoint) -> bool) -> &'static str {
+    let stops = model.summary.as_ref().map_or(&[][..], |summary| &summary.stops.breakpoints);
+    if stops.iter().any(here) { "● " } else { "" }
 }
 
 fn item_took(model: &Model, item: &ItemView) -> String {
@@ -126,8 +136,10 @@ fn command_row(model: &Model, command: &CommandView, digits: usize, width: usize
     let phase = text::left(command.row.phase.word(), 8);
     let took = command_took(model, command);
     let fixed = digits + 1 + 2 + 9 + text::width(&who) + LENGTH + 1;
-    let head = text::left(&text::one_line(&command.head), width.saturating_sub(fixed));
-    let phase_style = if command.row.phase == crate::model::Phase::Operator { theme.inject() } else { theme.dim() };
+    let stops = breaks(model, |breakpoint| *breakpoint == breakpoint_before(&command.head));
+    let head = text::left(&format!("{stops}{}", text::one_line(&command.head)), width.saturating_sub(fixed));
+    let injected = matches!(command.row.phase, Phase::Operator | Phase::Side);
+    let phase_style = if injected { theme.inject() } else { theme.dim() };
     Line::from(vec![
         Span::styled(format!("{} ", text::right(&command.id.to_string(), digits)), theme.dim()),
         Span::styled(format!("{sign} "), style),

@@ -1,5 +1,6 @@
 //! How the model looks. Nothing here changes it, asks for anything or knows a clock.
 
+mod edit;
 mod header;
 mod keybar;
 mod lists;
@@ -7,6 +8,8 @@ mod output;
 mod overlays;
 mod prompt;
 mod time_line;
+mod timeouts;
+mod way_out;
 
 pub(super) use time_line::time_bar;
 
@@ -14,7 +17,7 @@ use super::layout::{Class, Layout, Pane, Slot};
 use super::model::Model;
 use super::overlay::Overlay;
 use super::panes::log::Formatter;
-use super::text;
+use super::{steering, text};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Margin, Rect};
 use ratatui::style::{Modifier, Style};
@@ -125,7 +128,11 @@ fn tabs(model: &Model, slot: &Slot, focused: bool) -> Line<'static> {
 fn notes(model: &Model, pane: Pane, inner: Rect) -> (String, String) {
     let following = |follow: bool| if follow { "following" } else { "" };
     match pane {
-        Pane::Agenda => (model.agenda.position(), following(model.agenda.follow).into()),
+        Pane::Agenda => {
+            let mut below = steering::stops(model);
+            below.extend(model.agenda.follow.then(|| "following".into()));
+            (model.agenda.position(), below.join(" · "))
+        }
         Pane::Commands => (model.commands.position(), following(model.commands.follow).into()),
         Pane::Exceptions => {
             let raised = model.summary.as_ref().map_or(0, |summary| summary.raised);

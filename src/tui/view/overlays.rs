@@ -25,11 +25,15 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overla
                 super::output::entry(model, frame, slot, entry);
             }
         }
+        Overlay::WayOut { selected } => super::way_out::draw(model, frame, frame.area(), *selected),
+        Overlay::Timeouts(form) => super::timeouts::draw(model, frame, frame.area(), form),
+        Overlay::Edit(shown) => super::edit::draw(model, frame, detail_area(layout), shown),
         Overlay::GoTo { text } => go_to(model, frame, layout, text),
     }
 }
 
-fn frame_of(model: &Model, title: &str) -> Block<'static> {
+/// The border of what stands over the panes.
+pub(super) fn frame_of(model: &Model, title: &str) -> Block<'static> {
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(model.theme.accent())
@@ -43,12 +47,16 @@ fn detail(model: &Model, frame: &mut Frame<'_>, area: Rect, shown: &Detail) {
     if shown.live {
         block = block.title_bottom(Line::styled(" not ended yet ", model.theme.dim()).alignment(Alignment::Right));
     } else if !shown.lines.is_empty() {
-        let position = format!(" line {} of {} ", shown.place.line + 1, shown.lines.len());
+        let all = model.summary.as_ref().map_or(0, |summary| summary.diagnoses);
+        let saved =
+            shown.saved.map_or_else(String::new, |at| format!("diagnosis {} of {} · ", at + 1, all.max(at + 1)));
+        let position = format!(" {saved}line {} of {} ", shown.place.line + 1, shown.lines.len());
         block = block.title_bottom(Line::styled(position, model.theme.dim()).alignment(Alignment::Right));
     }
     frame.render_widget(block, area);
     if shown.lines.is_empty() {
-        super::empty(model, frame, inner, "…");
+        let looking = |since| format!("looking … {}", text::length(model.clock.since(since)));
+        super::empty(model, frame, inner, &shown.looking.map_or_else(|| "…".into(), looking));
         return;
     }
     let rows = shown.view((inner.width, inner.height)).seen(shown.lines.as_slice(), shown.place);
@@ -57,7 +65,8 @@ fn detail(model: &Model, frame: &mut Frame<'_>, area: Rect, shown: &Detail) {
     }
 }
 
-fn centred(area: Rect, width: u16, height: u16) -> Rect {
+/// So much of an area, in its middle.
+pub(super) fn centred(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }

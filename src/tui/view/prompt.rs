@@ -155,6 +155,7 @@ fn told(model: &Model, entry: &Injected, width: usize) -> Vec<Line<'static>> {
         vec![scroll::cut(&Line::from(vec![echo(room), Span::raw("  "), said]), 0, width)]
     };
     match &entry.fate {
+        Fate::Waiting if entry.beside => beside(Span::styled("► running beside the main thread", theme.busy())),
         Fate::Waiting => beside(Span::styled("► running", theme.busy())),
         Fate::Value(None) => beside(Span::styled("✓ done", theme.good())),
         Fate::Value(Some(value)) if !value.contains('\n') && text::width(value) + taken + 12 <= width => {

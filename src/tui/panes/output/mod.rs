@@ -145,7 +145,7 @@ impl OutputPane {
 
     /// How the lines are laid into a room of this size.
     pub(in crate::tui) fn view(&self, width: u16, height: u16) -> View {
-        View { width: usize::from(width), height: usize::from(height), wrap: self.wrap, left: self.left }
+        View { width: usize::from(width), height: usize::from(height), wrap: self.wrap, words: false, left: self.left }
     }
 
     /// The lines as they are drawn.
