@@ -5,11 +5,12 @@ use crate::session::{child_file, job, quoted};
 use crate::supervised::Supervised;
 use childminder::api::ApiError;
 use childminder::model::proto::{Request, Response};
-use childminder::model::{CommandOutcome, CommandState, EventKind, ItemIndex, ItemStatus, SessionPhase, WaitFor};
+use childminder::model::{CommandOutcome, CommandState, EventKind, ItemIndex, ItemStatus, Rung, SessionPhase, WaitFor};
 
 /// Interrupts what runs.
 fn interrupt(engine: &Supervised) {
-    let asked = engine.ask(Request::Interrupt { command: None });
+    let asked =
+        engine.ask(Request::Interrupt { command: None, from: Rung::Interrupt, to: Rung::Interrupt, restart: false });
     assert!(asked.is_ok(), "{asked:?}");
 }
 
@@ -62,7 +63,8 @@ fn a_child_that_holds_the_gil_keeps_nobody_but_itself_waiting() {
     let told = Fifo::new(&engine);
     engine.begin(&format!("stuck.holds_the_gil_until_told({}); stuck.sleeps()", told.path()));
     // Given up after ten seconds, in which the child has not said a word.
-    let asked = engine.ask(Request::Interrupt { command: None });
+    let asked =
+        engine.ask(Request::Interrupt { command: None, from: Rung::Interrupt, to: Rung::Interrupt, restart: false });
     let Err(ApiError::Refused(refusal)) = asked else { panic!("{asked:?}") };
     assert!(refusal.message.contains("keeps Python from running"), "{refusal:?}");
     let asked = engine.ask(Request::Summary);

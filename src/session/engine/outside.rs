@@ -272,6 +272,7 @@ impl Outside {
     /// The child is gone and its tree was ended: reads what is left in the pipes, and stops.
     pub(super) async fn child_gone(&mut self) {
         self.process = None;
+        self.diagnoser.pauses().operator_paused(false);
         self.usage = None;
         self.guardian.unwatch();
         if let Some(captures) = self.captures.take() {
@@ -502,6 +503,8 @@ impl World for Outside {
     fn pause(&mut self, stop: bool) -> Result<(), String> {
         let Some(process) = &self.process else { return Err("there is no child".into()) };
         let set = if stop { child::stop_everything } else { child::continue_everything };
+        // Before it is done, so that a look at the child never lets go on what an operator has stopped.
+        self.diagnoser.pauses().operator_paused(stop);
         set(process, self.folder.id()).map_err(|error| error.to_string())
     }
 }

@@ -228,6 +228,7 @@ fn process() -> ProcessEvidence {
                 name: "python3".into(),
                 state: "R".into(),
                 cpu: 98.0,
+                wanted: 98.0,
                 ..ThreadEvidence::default()
             },
             ThreadEvidence {
@@ -236,7 +237,7 @@ fn process() -> ProcessEvidence {
                 state: "S".into(),
                 wait_channel: "sk_wait_data".into(),
                 syscall: Some(Syscall { name: "recvfrom".into(), fd: Some(9), target: Some(target) }),
-                cpu: 0.0,
+                ..ThreadEvidence::default()
             },
         ],
         thread_count: 3,
