@@ -2,7 +2,9 @@
 
 use crate::dispatcher::{ChannelError, ToChild};
 use crate::model::diagnosis::{SessionEvidence, ThreadStack, Trigger};
-use crate::model::{CommandId, EventKind, Exit, Generation, Hello, ItemSpec, Marks, Micros, Phase, UsagePoint};
+use crate::model::{
+    CommandId, EventKind, Exit, Generation, Hello, HotTree, ItemSpec, Marks, Micros, Phase, UsagePoint,
+};
 use crate::store::Recorded;
 use tokio::sync::oneshot;
 
@@ -96,4 +98,8 @@ pub trait World {
     /// Finds out, without keeping anybody waiting, what the child is doing. The outside calls
     /// [`super::Actor::diagnosed`] when it has, in bounded time; a new inquiry takes the place of one before.
     fn diagnose(&mut self, inquiry: Inquiry);
+
+    /// What was sampled of the child until now, whose interpreter says that this is its pid; begins to sample if nobody
+    /// does, and ends by itself when nobody asks any more.
+    fn hot(&mut self, pid: u32, reset: bool) -> Result<HotTree, String>;
 }
