@@ -304,6 +304,20 @@ fn who_asks_why_is_told_and_it_is_saved() {
 }
 
 #[test]
+fn where_time_goes_is_sampled_while_somebody_looks() {
+    let session = Session::start(job(HELD));
+    session.until_agenda();
+    begin(&session, "def spin():\n    while True: pass\nspin()");
+    until("samples of the loop", session.folder(), || match session.ask(Request::Hot { reset: false }) {
+        Ok(Response::Hot(tree)) => tree.nodes.iter().any(|node| node.function == "spin"),
+        other => panic!("{other:?}"),
+    });
+    session.ask(climb(Rung::Interrupt, Rung::Interrupt, false)).expect("under way");
+    session.until("the end of the command", |state| state.running.is_none());
+    assert_eq!(session.stop().code, 0);
+}
+
+#[test]
 fn python_runs_beside_a_busy_main_thread() {
     let session = Session::start(job(HELD));
     session.until_agenda();

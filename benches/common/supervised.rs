@@ -1,5 +1,7 @@
 //! An engine in this process, with its server, and a supervised interpreter under it.
 
+#![allow(dead_code, reason = "every bench uses its own part of this")]
+
 use childminder::api::socket::Places;
 use childminder::api::{Bound, Server, Sources};
 use childminder::model::proto::{Request, Response};

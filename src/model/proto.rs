@@ -9,8 +9,8 @@ use super::state::{Ended, ExceptionGroup, Hold};
 use super::usage::{UsageHistory, UsagePoint};
 use super::{
     ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Diagnosis, DiagnosisHead, Event, Exception,
-    Filter, ItemIndex, ItemRow, ItemStatus, LadderView, LimitChange, Micros, Origin, Pause, Phase, ResultPackage, Rung,
-    RungView, SearchQuery, Searched, Seq, SessionPhase, Step, StopMode, Stops, Stream, Wait,
+    Filter, HotTree, ItemIndex, ItemRow, ItemStatus, LadderView, LimitChange, Micros, Origin, Pause, Phase,
+    ResultPackage, Rung, RungView, SearchQuery, Searched, Seq, SessionPhase, Step, StopMode, Stops, Stream, Wait,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -566,6 +566,8 @@ pub enum Response {
     Diagnoses(Page<DiagnosisHead>),
     /// To `Usage`.
     Usage(UsageHistory),
+    /// To `Hot`: what was sampled until now.
+    Hot(Box<HotTree>),
     /// To `Names`.
     Names {
         /// Sorted.

@@ -5,7 +5,7 @@
 
 use super::Actor;
 use super::clocks::after;
-use super::requests::{Reply, not_now};
+use super::requests::{Answer, Reply, not_now};
 use super::summary::head;
 use super::world::{Inquiry, Now, World};
 use crate::dispatcher::ToChild;
@@ -119,6 +119,14 @@ impl<W: World> Actor<W> {
         if self.overdue.iter().any(|overdue| overdue.until <= now.mono) {
             self.carry_out_policies();
         }
+    }
+
+    /// Where the child's time goes.
+    pub(super) fn hot(&mut self, reset: bool) -> Answer {
+        self.refuse_if_over()?;
+        let Some(pid) = self.hello().map(|hello| hello.pid) else { return Err(not_now("no child is connected")) };
+        let tree = self.world.hot(pid, reset).map_err(|why| not_now(&why))?;
+        Ok(Response::Hot(Box::new(tree)))
     }
 
     /// What the session itself knows.

@@ -152,7 +152,7 @@ impl<W: World> Actor<W> {
             Request::Complete { text } => return self.question(|id| ToChild::Complete { id, text: &text }, reply),
             Request::Check { source } => return self.question(|id| ToChild::Check { id, source: &source }, reply),
             Request::Names => return self.question(|id| ToChild::Names { id }, reply),
-            Request::Hot { .. } => Err(not_now("this engine does not sample where the child's time goes")),
+            Request::Hot { reset } => self.hot(reset),
             Request::Restart { now } => self.restart(by, now),
             Request::SetTimeouts { changes } => self.set_timeouts(by, &changes),
             Request::Hold => self.hold(by),

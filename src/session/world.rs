@@ -2,7 +2,9 @@
 
 use crate::dispatcher::{ChannelError, ToChild};
 use crate::model::diagnosis::{SessionEvidence, ThreadStack, Trigger};
-use crate::model::{CommandId, EventKind, Exit, Generation, Hello, ItemSpec, Marks, Micros, Phase, UsagePoint};
+use crate::model::{
+    CommandId, EventKind, Exit, Generation, Hello, HotTree, ItemSpec, Marks, Micros, Phase, UsagePoint,
+};
 use crate::store::Recorded;
 use tokio::sync::oneshot;
 
@@ -99,4 +101,8 @@ pub trait World {
 
     /// Stops every process of the child's tree where it is, or lets all of them go on.
     fn pause(&mut self, stop: bool) -> Result<(), String>;
+
+    /// What was sampled of the child until now, whose interpreter says that this is its pid; begins to sample if nobody
+    /// does, and ends by itself when nobody asks any more.
+    fn hot(&mut self, pid: u32, reset: bool) -> Result<HotTree, String>;
 }

@@ -83,7 +83,7 @@ fn empty_stack_file(path: &Path) -> io::Result<()> {
 fn take(world: &mut Outside, spawned: Spawned) -> Result<(u32, u64), String> {
     let (pid, start_time) = (spawned.process.pid(), spawned.process.start_time());
     world.guard(pid, start_time);
-    world.mark_memory(pid);
+    world.look_at_another(pid);
     let captured = world.capture(spawned.stdout, spawned.stderr);
     world.process = Some(spawned.process);
     captured.map_err(|error| format!("the child's output cannot be read: {error}")).map(|()| (pid, start_time))

@@ -7,17 +7,21 @@ use super::super::world::Inquiry;
 use crate::child::{self, ProcessId};
 use crate::diagnose::{ChildNow, MemoryMark, Question, Sources};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long it may take to see whether a process is the session's.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// Who runs the commands, once that is known of a child that was started by a launcher.
+pub(super) type Interpreter = Arc<OnceLock<ProcessId>>;
+
 /// Puts the question together. `process` is the one that was spawned.
 pub(super) fn question(
     inquiry: Inquiry,
     process: Option<ProcessId>,
-    memory: MemoryMark,
-    stack_file: PathBuf,
+    known: Interpreter,
+    (memory, stack_file): (MemoryMark, PathBuf),
     marker: &str,
 ) -> impl Future<Output = Question> + Send + use<> {
     let marker = marker.to_owned();
@@ -27,7 +31,7 @@ pub(super) fn question(
             (None, _) => ChildNow::Exited { exit: inquiry.exit },
             (Some(process), None) => ChildNow::Starting { process },
             (Some(process), Some(pid)) => {
-                ChildNow::Running { process, interpreter: interpreter(process, pid, marker).await }
+                ChildNow::Running { process, interpreter: interpreter(process, pid, known, marker).await }
             }
         };
         let command = inquiry.session.command.map(|id| format!("<command {id}>"));
@@ -52,13 +56,25 @@ pub(super) fn question(
 }
 
 /// The process whose Python runs the commands: the spawned one, or another of the session's that a launcher started.
-async fn interpreter(process: ProcessId, pid: u32, marker: String) -> ProcessId {
+async fn interpreter(process: ProcessId, pid: u32, known: Interpreter, marker: String) -> ProcessId {
     if pid == process.pid {
         return process;
     }
-    let look = tokio::task::spawn_blocking(move || ProcessId::now(pid).filter(|other| child::carries(*other, &marker)));
-    match tokio::time::timeout(PATIENCE, look).await {
-        Ok(Ok(Some(interpreter))) => interpreter,
-        _ => process,
+    let look = tokio::task::spawn_blocking({
+        let known = Arc::clone(&known);
+        move || find(pid, &known, &marker)
+    });
+    // Without an answer in time the launcher is looked at: that is better than nobody.
+    let _ = tokio::time::timeout(PATIENCE, look).await;
+    known.get().copied().unwrap_or(process)
+}
+
+/// Sees whether the process that said hello is the session's. May block.
+pub(super) fn find(pid: u32, known: &OnceLock<ProcessId>, marker: &str) {
+    if known.get().is_none()
+        && let Some(found) = ProcessId::now(pid).filter(|found| child::carries(*found, marker))
+    {
+        // Somebody else may have found it meanwhile, and it is the same one.
+        let _ = known.set(found);
     }
 }

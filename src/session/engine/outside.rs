@@ -2,13 +2,17 @@
 
 use super::super::feed::Feed;
 use super::super::world::{Inquiry, Now, Telemetry, World};
-use super::{Options, looking_in};
+use super::Options;
+use super::looking_in::{self, Interpreter};
 use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
-use crate::child::{self, Capture, Guardian, Process, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture};
-use crate::diagnose::{Diagnoser, MemoryMark};
+use crate::child::{
+    self, Capture, Guardian, Process, ProcessId, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture,
+};
+use crate::diagnose::{Diagnoser, HotSampler, MemoryMark};
 use crate::dispatcher::{Arrival, Channel, ChannelError, Listener, Refusals, ToChild};
 use crate::model::{
-    CommandId, Diagnosis, EventKind, Generation, ItemSpec, Job, Marks, Micros, Phase, State, Stream, UsagePoint,
+    CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, Phase, State, Stream,
+    UsagePoint,
 };
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, clock};
 use std::io;
@@ -65,6 +69,10 @@ pub(super) struct Outside {
     diagnoser: Diagnoser,
     /// Taken when this child was started.
     memory: MemoryMark,
+    /// Which of this child's processes runs the commands.
+    interpreter: Interpreter,
+    /// Samples where the time of this process goes, while somebody looks.
+    hot: Option<(ProcessId, HotSampler)>,
     guardian: Guardian,
     /// Done when the guardian has ended, which it never should before us.
     pub(super) unguarded: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -133,6 +141,8 @@ impl Outside {
             diagnosing: None,
             diagnoser: Diagnoser::default(),
             memory: MemoryMark::default(),
+            interpreter: Interpreter::default(),
+            hot: None,
             unguarded: Some(Box::pin(guardian.ended()?)),
             guardian,
             guardian_command: options.guardian,
@@ -301,9 +311,11 @@ impl Outside {
         self.runtime.join("stacks")
     }
 
-    /// Remembers how much memory trouble there was before this child.
-    pub(super) fn mark_memory(&mut self, pid: u32) {
+    /// Another child runs: remembers how much memory trouble there was before it, and nothing else of the last one.
+    pub(super) fn look_at_another(&mut self, pid: u32) {
         self.memory = MemoryMark::of(pid);
+        self.interpreter = Interpreter::default();
+        self.hot = None;
     }
 
     // ---- clocks -------------------------------------------------------------------------------------------------
@@ -495,7 +507,8 @@ impl World for Outside {
     fn diagnose(&mut self, inquiry: Inquiry) {
         let process = self.process.as_ref().map(Process::id);
         let (memory, stack_file) = (self.memory.clone(), self.stack_file());
-        let asked = looking_in::question(inquiry, process, memory, stack_file, self.folder.id());
+        let known = Arc::clone(&self.interpreter);
+        let asked = looking_in::question(inquiry, process, known, (memory, stack_file), self.folder.id());
         let diagnoser = self.diagnoser.clone();
         self.diagnosing = Some(Box::pin(async move { diagnoser.diagnose(asked.await).await }));
     }
@@ -506,5 +519,28 @@ impl World for Outside {
         // Before it is done, so that a look at the child never lets go on what an operator has stopped.
         self.diagnoser.pauses().operator_paused(stop);
         set(process, self.folder.id()).map_err(|error| error.to_string())
+    }
+
+    fn hot(&mut self, pid: u32, reset: bool) -> Result<HotTree, String> {
+        let process = self.process.as_ref().map(Process::id).ok_or("no child runs")?;
+        let target = if pid == process.pid { Some(process) } else { self.interpreter.get().copied() };
+        let Some(target) = target else {
+            let (known, marker) = (Arc::clone(&self.interpreter), self.folder.id().to_owned());
+            tokio::task::spawn_blocking(move || looking_in::find(pid, &known, &marker));
+            return Err("it is not known yet which process runs the commands; ask again".into());
+        };
+        let sampler = match self.hot.take() {
+            Some((sampled, sampler)) if sampled == target && (sampler.is_running() || !reset) => sampler,
+            _ => HotSampler::start(target, self.diagnoser.pauses()),
+        };
+        if reset {
+            sampler.reset();
+        }
+        let tree = sampler.snapshot();
+        // Why one has ended is told once; whoever asks again gets another.
+        if tree.ended.is_none() {
+            self.hot = Some((target, sampler));
+        }
+        Ok(tree)
     }
 }
