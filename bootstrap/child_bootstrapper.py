@@ -510,7 +510,10 @@ class Output(object):
                 except:  # noqa: E722
                     pass
         for flush, stream in self.c_flushes:
-            flush(stream)
+            try:
+                flush(stream)
+            except:  # noqa: E722  PyPy's ctypes is Python code, and an interrupt may meet it
+                pass
 
     @gate
     def echo(self, text):
@@ -1498,7 +1501,8 @@ class HostHandler(object):
 
     def find(self):
         """Before ours is installed.  Why it cannot be called, or None."""
-        if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "aarch64"):
+        # Not platform.machine(), which may start a process to find out.
+        if not sys.platform.startswith("linux") or os.uname()[4] not in ("x86_64", "aarch64"):
             return "the host's SIGINT handler cannot be found out on this system"
         if signal.getsignal(signal.SIGINT) is not None:
             return "the host has no SIGINT handler of its own"

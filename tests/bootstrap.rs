@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// How long one interpreter's tests may take; they need a minute or two, most of it waiting.
-const PATIENCE: Duration = Duration::from_mins(6);
+const PATIENCE: Duration = Duration::from_mins(9);
 /// How many interpreters are tried at a time.
 const AT_ONCE: usize = 3;
 
