@@ -6,7 +6,7 @@
 #[path = "common/home.rs"]
 mod home;
 
-use childminder::model::diagnosis::{Confidence, SessionEvidence, Stacks, Trigger};
+use childminder::model::diagnosis::{Confidence, MemoryEvidence, SessionEvidence, Stacks, Trigger};
 use childminder::model::{Diagnosis, Doing, EventKind, Job, Micros, Verdict, WaitFor};
 use childminder::store::{Folder, Journal, SessionFile};
 use home::{Headless, Home, text};
@@ -65,7 +65,7 @@ fn diagnosis(sentence: &str) -> Diagnosis {
         trigger: Trigger::TimedOut(WaitFor::Silence),
         stacks: Stacks::default(),
         processes: Vec::new(),
-        memory: Default::default(),
+        memory: MemoryEvidence::default(),
         session: SessionEvidence { head: "render()\x1b[2J".into(), ..SessionEvidence::default() },
         missing: vec!["The right to trace it.".into()],
         took: Micros(42_000),
