@@ -412,7 +412,9 @@ mod tests {
         assert_eq!(all(&folder), []);
         let mut writer = UsageWriter::start(&folder, 0).expect("started");
         let points = [point(1, 12.3), point(2, 100.0)];
-        points.into_iter().for_each(|point| writer.keep(point));
+        for point in points {
+            writer.keep(point);
+        }
         writer.finish(Duration::from_secs(30));
         assert_eq!(all(&folder), points);
         let text = std::fs::read_to_string(folder.usage()).expect("a file");

@@ -20,6 +20,10 @@ pub(super) enum Context {
     Selection,
     /// The log.
     Log,
+    /// Where the child's time goes.
+    Hot,
+    /// The plot of what the process tree uses.
+    Usage,
     /// The prompt.
     Prompt,
     /// All of one command, item or exception.
@@ -41,6 +45,8 @@ impl Context {
             Self::Output => "Output",
             Self::Selection => "Selection",
             Self::Log => "Log",
+            Self::Hot => "Hot",
+            Self::Usage => "Usage",
             Self::Prompt => "Prompt",
             Self::Detail => "Details",
             Self::Replay => "Replay",
@@ -64,6 +70,13 @@ pub(super) enum Action {
     Exceptions,
     Log,
     Prompt,
+    Hot,
+    Usage,
+    Longer,
+    Shorter,
+    Earlier,
+    Later,
+    Newest,
     Zoom,
     Hold,
     Interrupt,
@@ -176,7 +189,9 @@ const fn write(
     Info { writes: true, ..info(action, name, contexts, keys, bar, doc) }
 }
 
-use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Replay, Selection};
+use Context::{
+    Agenda, Anywhere, Commands, Detail, Exceptions, Hot, List, Log, Output, Prompt, Replay, Selection, Usage,
+};
 
 const SCROLLED: &[Context] = &[List, Output, Log, Detail];
 
@@ -340,6 +355,11 @@ pub(super) const TABLE: &[Info] = &[
         "copy",
         "Copy the row, the lines seen or the details to the clipboard",
     ),
+    info(Action::Longer, "longer", &[Usage], &["-"], "longer", "Show more of the time: 5 minutes, an hour, all of it"),
+    info(Action::Shorter, "shorter", &[Usage], &["+", "="], "shorter", "Show less of the time"),
+    info(Action::Earlier, "earlier", &[Usage], &["left"], "at a time", "Tell the values of an earlier time"),
+    info(Action::Later, "later", &[Usage], &["right"], "", "Tell the values of a later time"),
+    info(Action::Newest, "newest", &[Usage], &["esc", "end", "G"], "", "Tell the newest values again"),
     write(
         Action::Submit,
         "run",
@@ -441,6 +461,8 @@ pub(super) const TABLE: &[Info] = &[
     info(Action::Output, "output", &[Anywhere], &["3"], "", "Focus the output"),
     info(Action::Exceptions, "exceptions", &[Anywhere], &["4"], "", "Focus the exceptions"),
     info(Action::Log, "log", &[Anywhere], &["5"], "", "Focus the log"),
+    info(Action::Hot, "hot", &[Anywhere], &["7"], "", "Focus where the child's time goes"),
+    info(Action::Usage, "usage", &[Anywhere], &["8"], "", "Focus the plot of CPU, memory and storage over the session"),
     info(Action::Up, "up", SCROLLED, &["up", "k"], "", "One row up"),
     info(Action::Down, "down", SCROLLED, &["down", "j"], "", "One row down"),
     info(Action::PageUp, "page up", SCROLLED, &["pgup", "ctrl-b"], "", "One page up"),
@@ -476,7 +498,9 @@ pub(super) fn find(action: Action) -> Option<&'static Info> {
 /// The key table of the README, in Markdown.
 pub fn key_table_markdown() -> String {
     let mut table = String::from("| where | keys | what |\n|---|---|---|\n");
-    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Detail, Prompt, Replay] {
+    for context in
+        [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Hot, Usage, Detail, Prompt, Replay]
+    {
         for info in TABLE.iter().filter(|info| info.contexts.first() == Some(&context)) {
             let mut places = String::new();
             for (at, place) in info.contexts.iter().enumerate() {

@@ -1,13 +1,14 @@
 //! Everything the window remembers. Changed by [`update`](super::update) only, and only looked at by [`view`](super::view).
 
 use super::clipboard::Program;
-use super::layout::{Layout, Pane, Shape};
+use super::layout::{Layout, PANES, Pane, Shape};
 use super::msg::Search;
 use super::overlay::Overlay;
 use super::panes::list::ListPane;
 use super::panes::log::LogPane;
 use super::panes::output::{Look, OutputPane};
 use super::panes::prompt::PromptPane;
+use super::panes::usage::UsagePane;
 use super::text;
 use super::theme::Theme;
 use crate::api::Link;
@@ -51,7 +52,7 @@ pub(super) struct Model {
     /// Wall time here at which it came.
     pub(super) summary_at: Micros,
     /// The panes, the focused one first, then as they were left.
-    pub(super) recent: [Pane; 6],
+    pub(super) recent: [Pane; PANES],
     /// Whether the focused pane has all the room.
     pub(super) zoom: bool,
     /// What is over the panes.
@@ -74,12 +75,14 @@ pub(super) struct Model {
     pub(super) log: LogPane,
     /// The prompt.
     pub(super) prompt: PromptPane,
+    /// What the process tree used.
+    pub(super) plot: UsagePane,
 }
 
 impl Model {
     /// A window that knows nothing yet.
     pub(super) fn new(size: Size, theme: Theme, zone: TimeZone, read_only: bool, clock: Micros) -> Self {
-        use Pane::{Agenda, Commands, Exceptions, Log, Output, Prompt};
+        use Pane::{Agenda, Commands, Exceptions, Hot, Log, Output, Prompt, Usage};
         Self {
             size,
             clock,
@@ -91,7 +94,7 @@ impl Model {
             link: Link::Connecting { since: clock },
             summary: None,
             summary_at: clock,
-            recent: [Agenda, Output, Commands, Prompt, Exceptions, Log],
+            recent: [Agenda, Output, Commands, Prompt, Exceptions, Log, Usage, Hot],
             zoom: false,
             overlay: None,
             search: None,
@@ -103,6 +106,7 @@ impl Model {
             output: OutputPane::default(),
             log: LogPane::default(),
             prompt: PromptPane::default(),
+            plot: UsagePane::default(),
         }
     }
 

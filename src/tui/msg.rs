@@ -3,11 +3,12 @@
 use super::Ended;
 use super::clipboard::Program;
 use super::panes::output::transfer::Transfer;
+use super::panes::usage;
 use super::save::SaveError;
 use crate::api::Link;
 use crate::api::replay::Steer;
 use crate::model::proto::{List, OutputQuery, Request, Response, Window};
-use crate::model::{CommandId, Micros, SearchQuery};
+use crate::model::{CommandId, ItemIndex, Micros, SearchQuery};
 use crossterm::event::Event;
 use std::path::PathBuf;
 
@@ -78,6 +79,12 @@ pub(super) enum Purpose {
     Complete(String),
     /// An item to whose beginning a recording is to go.
     GoTo,
+    /// The plot of what the process tree used.
+    Usage(usage::Question),
+    /// What it used in the minute before the window was opened.
+    UsageBefore,
+    /// The name of an item that the plot marks.
+    UsageItem(ItemIndex),
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }

@@ -6,3 +6,4 @@ pub(super) mod list;
 pub(super) mod log;
 pub(super) mod output;
 pub(super) mod prompt;
+pub(super) mod usage;

@@ -6,6 +6,7 @@
     reason = "the numbers are small and made here"
 )]
 
+use super::used;
 use crate::api::{ApiError, Link, SessionView};
 use crate::model::child::Application;
 use crate::model::proto::{
@@ -76,6 +77,11 @@ impl Fake {
     pub(super) fn verbs(&self) -> Vec<Request> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.iter().filter(|request| request.writes()).cloned().collect()
+    }
+
+    /// All that was asked.
+    pub(super) fn all(&self) -> Vec<Request> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn asked(&self) -> usize {
@@ -165,6 +171,7 @@ impl Fake {
                 lines: vec!["2026-11-23T20:59:58.000000Z  INFO childminder::child: spawned pid=4242".into()],
                 next: 80,
             }),
+            Request::Usage { from, to, most } => Response::Usage(used::history(from, to.min(world.summary.now), most)),
             Request::Complete { .. } => {
                 Response::Completions { start: 4, matches: vec!["data".into(), "data_add".into()] }
             }
@@ -567,7 +574,7 @@ fn summary(world: &World) -> Summary {
         commands: world.commands.len() as u32,
         exceptions: 2,
         raised: 13,
-        usage: Some(UsagePoint { cpu: 98.4, memory: 1_288_490_188, processes: 1, threads: 3, ..UsagePoint::default() }),
+        usage: Some(used::newest()),
         clients: 1,
         output: Marks { stdout: end(&world.lines), stderr: end(&world.lines) },
         ..Summary::default()

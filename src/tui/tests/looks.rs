@@ -5,13 +5,13 @@ use super::harness::Window;
 use crate::api::Link;
 use crate::model::{Micros, StopMode, Wait, WaitFor};
 
-fn look(name: &str, window: &Window) {
+pub(super) fn look(name: &str, window: &Window) {
     insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, window.picture());
     });
 }
 
-const SIZES: [(u16, u16); 3] = [(40, 10), (80, 24), (160, 50)];
+pub(super) const SIZES: [(u16, u16); 3] = [(40, 10), (80, 24), (160, 50)];
 
 #[test]
 fn running() {

@@ -7,3 +7,5 @@ mod looks;
 mod output;
 mod properties;
 mod real;
+mod sampled;
+mod used;

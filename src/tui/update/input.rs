@@ -52,6 +52,8 @@ pub(in crate::tui) fn contexts(model: &Model) -> Vec<Context> {
         (_, Pane::Output) => vec![Context::Output],
         (_, Pane::Log) => vec![Context::Log],
         (_, Pane::Prompt) => vec![Context::Prompt],
+        (_, Pane::Hot) => vec![Context::Hot],
+        (_, Pane::Usage) => vec![Context::Usage],
     };
     contexts.extend(model.playback().map(|_| Context::Replay));
     contexts.push(Context::Anywhere);

@@ -8,6 +8,7 @@ mod input;
 mod output;
 mod perform;
 mod travel;
+mod usage;
 
 use super::layout::Pane;
 use super::model::Model;
@@ -51,6 +52,7 @@ fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
         if let (Link::Recorded(_), Some(before)) = (&link, &before) {
             travel::moved(model, before, summary);
         }
+        model.plot.heard(summary.usage);
         model.summary = Some(Box::new(summary.clone()));
         model.summary_at = model.clock;
         if model.prompt.application.as_deref() != Some(&summary.backend) && !summary.backend.is_empty() {
@@ -84,6 +86,9 @@ fn stir(model: &mut Model, before: Option<&Summary>, now: &Summary) {
     }
     if changed(|summary| summary.output.stdout) || changed(|summary| summary.output.stderr) {
         model.output.stir(now.output);
+    }
+    if changed(|summary| summary.now.0) {
+        model.plot.stir();
     }
     model.log.stir();
 }
@@ -136,6 +141,7 @@ fn wanted(model: &mut Model) -> Vec<Effect> {
     {
         effects.push(Effect::Ask(Purpose::Traces, request));
     }
+    effects.extend(usage::wanted(model));
     if let Some(Overlay::Detail(detail)) = &mut model.overlay
         && std::mem::take(&mut detail.stale)
     {

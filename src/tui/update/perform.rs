@@ -2,7 +2,7 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::{output, travel};
+use super::{output, travel, usage};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
 use crate::model::{ItemStatus, Rung, StopMode};
@@ -75,8 +75,11 @@ pub(in crate::tui) fn offered(model: &Model, info: &Info) -> bool {
 
 /// Whether it would change what lies beneath an overlay.
 pub(in crate::tui) fn moves_focus(action: Action) -> bool {
-    use Action::{Agenda, Commands, Exceptions, Log, NextPane, Output, PreviousPane, Prompt, Zoom};
-    matches!(action, NextPane | PreviousPane | Agenda | Commands | Output | Exceptions | Log | Prompt | Zoom)
+    use Action::{Agenda, Commands, Exceptions, Hot, Log, NextPane, Output, PreviousPane, Prompt, Usage, Zoom};
+    matches!(
+        action,
+        NextPane | PreviousPane | Agenda | Commands | Output | Exceptions | Log | Hot | Usage | Prompt | Zoom
+    )
 }
 
 /// Does an action.
@@ -127,6 +130,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Left
         | Action::Right => motion(model, action),
         Action::Follow => follow(model),
+        Action::Longer | Action::Shorter | Action::Earlier | Action::Later | Action::Newest => {
+            usage::perform(model, action);
+        }
         Action::Wrap | Action::Times | Action::Stream => output_look(model, action),
         _ if actions::find(action).is_some_and(|info| info.contexts == [Context::Replay]) => {
             return travel::steer(model, action);
@@ -169,6 +175,8 @@ fn move_focus(model: &mut Model, action: Action) {
         Action::Exceptions => Pane::Exceptions,
         Action::Log => Pane::Log,
         Action::Prompt => Pane::Prompt,
+        Action::Hot => Pane::Hot,
+        Action::Usage => Pane::Usage,
         _ => {
             model.zoom = !model.zoom;
             return;
@@ -233,7 +241,7 @@ fn list_of(pane: Pane) -> Option<List> {
         Pane::Agenda => Some(List::Agenda),
         Pane::Commands => Some(List::Commands),
         Pane::Exceptions => Some(List::Exceptions),
-        Pane::Output | Pane::Log | Pane::Prompt => None,
+        Pane::Output | Pane::Log | Pane::Prompt | Pane::Hot | Pane::Usage => None,
     }
 }
 
@@ -265,7 +273,7 @@ pub(super) fn selected_what(model: &Model) -> Option<What> {
         Pane::Agenda => model.agenda.selected_row().map(|item| What::Item(item.name.clone())),
         Pane::Commands => model.commands.selected_row().map(|command| What::Command(command.id)),
         Pane::Exceptions => model.exceptions.selected_row().map(|_| What::Exception(model.exceptions.selected)),
-        Pane::Output | Pane::Log | Pane::Prompt => None,
+        Pane::Output | Pane::Log | Pane::Prompt | Pane::Hot | Pane::Usage => None,
     }
 }
 
@@ -369,7 +377,7 @@ pub(super) fn scroll(model: &mut Model, pane: Pane, by: i64) {
             }
         }
         Pane::Log => model.log.page(by < 0),
-        Pane::Prompt => {}
+        Pane::Prompt | Pane::Hot | Pane::Usage => {}
     }
 }
 
@@ -408,7 +416,7 @@ fn follow(model: &mut Model) {
         }
         Pane::Output => model.output.follow(),
         Pane::Log => model.log.follow(),
-        Pane::Exceptions | Pane::Prompt => {}
+        Pane::Exceptions | Pane::Prompt | Pane::Hot | Pane::Usage => {}
     }
     super::follow(model);
 }

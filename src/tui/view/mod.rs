@@ -5,10 +5,13 @@ mod keybar;
 mod lists;
 mod output;
 mod overlays;
+mod plot;
 mod prompt;
 mod time_line;
+mod usage;
 
 pub(super) use time_line::time_bar;
+pub(super) use usage::columns as plot_columns;
 
 use super::layout::{Class, Layout, Pane, Slot};
 use super::model::Model;
@@ -75,6 +78,8 @@ fn draw_slot(model: &Model, frame: &mut Frame<'_>, slot: &Slot) {
         Pane::Output => output::draw(model, frame, inner),
         Pane::Log => log(model, frame, inner),
         Pane::Prompt => prompt::draw(model, frame, inner, focused),
+        Pane::Hot => empty(model, frame, inner, "…"),
+        Pane::Usage => usage::draw(model, frame, inner),
     }
     let mut block = Block::bordered()
         .border_type(BorderType::Rounded)
@@ -135,6 +140,8 @@ fn notes(model: &Model, pane: Pane, inner: Rect) -> (String, String) {
         Pane::Output => output::notes(model, inner),
         Pane::Log => ("engine and window".into(), String::new()),
         Pane::Prompt => (String::new(), prompt::note(model, inner)),
+        Pane::Hot => (String::new(), String::new()),
+        Pane::Usage => usage::notes(model),
     }
 }
 

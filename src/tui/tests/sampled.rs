@@ -1,0 +1,66 @@
+//! The panes of what is sampled.
+
+use super::fake::at;
+use super::harness::Window;
+use super::{looks, used};
+use crate::model::UsagePoint;
+use crate::model::proto::Request;
+use crate::tui::layout::Pane;
+
+#[test]
+fn the_plot_at_every_size() {
+    for (width, height) in looks::SIZES {
+        let mut window = Window::open(width, height);
+        window.keys("8");
+        looks::look(&format!("usage_{width}x{height}"), &window);
+    }
+    let mut window = Window::open(160, 50);
+    window.keys("8 z");
+    looks::look("usage_zoomed_160x50", &window);
+}
+
+/// Questions for the plot so far.
+fn plots(window: &Window) -> usize {
+    window.session.all().iter().filter(|request| matches!(request, Request::Usage { most, .. } if *most > 60)).count()
+}
+
+#[test]
+fn the_plot_asks_once_a_second_while_it_is_seen_only() {
+    let mut window = Window::open(80, 24);
+    let sample = |window: &mut Window, second: f64| {
+        window.session.change(|summary| {
+            summary.now = at(second);
+            summary.usage = Some(UsagePoint { wall: at(second), ..used::newest() });
+        });
+        window.settle(Vec::new());
+    };
+    sample(&mut window, 64.0);
+    assert_eq!(plots(&window), 0);
+    window.keys("8");
+    assert_eq!((window.driver.model.focus(), plots(&window)), (Pane::Usage, 1));
+    for tenth in 0..5 {
+        sample(&mut window, 64.1 + f64::from(tenth) / 10.0);
+    }
+    assert_eq!(plots(&window), 1, "not more often");
+    Window::later(2);
+    sample(&mut window, 66.0);
+    assert_eq!(plots(&window), 2);
+    window.keys("- -");
+    window.sees("all of it");
+    assert_eq!(plots(&window), 4);
+    window.keys("3");
+    Window::later(10);
+    sample(&mut window, 75.0);
+    assert_eq!(plots(&window), 4, "out of sight");
+}
+
+#[test]
+fn the_cursor_tells_of_its_time_and_its_item() {
+    let mut window = Window::open(160, 50);
+    window.keys("8 z -");
+    window.sees("item frame 0013 · 1 proc");
+    window.keys("left left left");
+    window.sees("item frame 0010 · 2 proc");
+    window.keys("esc");
+    window.sees("item frame 0013 · 1 proc");
+}
