@@ -1,6 +1,8 @@
 //! The one table of what a key can do: dispatch, the key bar, help, the palette and the README's key table all come
 //! from it, so they cannot disagree.
 
+mod sampled;
+
 use std::fmt::Write as _;
 
 /// Where a key is pressed.
@@ -77,6 +79,7 @@ pub(super) enum Action {
     Earlier,
     Later,
     Newest,
+    Names,
     Zoom,
     Hold,
     Interrupt,
@@ -355,11 +358,11 @@ pub(super) const TABLE: &[Info] = &[
         "copy",
         "Copy the row, the lines seen or the details to the clipboard",
     ),
-    info(Action::Longer, "longer", &[Usage], &["-"], "longer", "Show more of the time: 5 minutes, an hour, all of it"),
-    info(Action::Shorter, "shorter", &[Usage], &["+", "="], "shorter", "Show less of the time"),
-    info(Action::Earlier, "earlier", &[Usage], &["left"], "at a time", "Tell the values of an earlier time"),
-    info(Action::Later, "later", &[Usage], &["right"], "", "Tell the values of a later time"),
-    info(Action::Newest, "newest", &[Usage], &["esc", "end", "G"], "", "Tell the newest values again"),
+    sampled::LONGER,
+    sampled::SHORTER,
+    sampled::EARLIER,
+    sampled::LATER,
+    sampled::NEWEST,
     write(
         Action::Submit,
         "run",
@@ -461,8 +464,9 @@ pub(super) const TABLE: &[Info] = &[
     info(Action::Output, "output", &[Anywhere], &["3"], "", "Focus the output"),
     info(Action::Exceptions, "exceptions", &[Anywhere], &["4"], "", "Focus the exceptions"),
     info(Action::Log, "log", &[Anywhere], &["5"], "", "Focus the log"),
-    info(Action::Hot, "hot", &[Anywhere], &["7"], "", "Focus where the child's time goes"),
-    info(Action::Usage, "usage", &[Anywhere], &["8"], "", "Focus the plot of CPU, memory and storage over the session"),
+    sampled::HOT,
+    sampled::USAGE,
+    sampled::NAMES,
     info(Action::Up, "up", SCROLLED, &["up", "k"], "", "One row up"),
     info(Action::Down, "down", SCROLLED, &["down", "j"], "", "One row down"),
     info(Action::PageUp, "page up", SCROLLED, &["pgup", "ctrl-b"], "", "One page up"),

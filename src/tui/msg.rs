@@ -85,6 +85,8 @@ pub(super) enum Purpose {
     UsageBefore,
     /// The name of an item that the plot marks.
     UsageItem(ItemIndex),
+    /// The names in the child.
+    Names,
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }

@@ -4,6 +4,7 @@ use super::actions::{Action, Context, Info};
 use super::keymap;
 use super::msg::Effect;
 use super::panes::detail::Detail;
+use super::panes::names::NamesPane;
 use super::panes::output::entry::Entry;
 use crate::model::proto::List;
 
@@ -23,6 +24,8 @@ pub(super) enum Overlay {
         /// What was typed.
         text: String,
     },
+    /// The names in the child.
+    Names(Box<NamesPane>),
     /// What is typed below the output.
     Entry(Box<Entry>),
     /// The place of a recording to go to.

@@ -4,6 +4,7 @@ pub(super) mod detail;
 pub(super) mod fetch;
 pub(super) mod list;
 pub(super) mod log;
+pub(super) mod names;
 pub(super) mod output;
 pub(super) mod prompt;
 pub(super) mod usage;

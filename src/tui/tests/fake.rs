@@ -42,6 +42,8 @@ struct World {
     groups: Vec<(ExceptionGroup, Exception)>,
     lines: Vec<OutputLine>,
     summary: Summary,
+    /// Why the child does not answer, if it does not.
+    refusing: String,
 }
 
 impl Fake {
@@ -52,6 +54,7 @@ impl Fake {
             groups: vec![group(0), group(1)],
             lines: (0..200).map(line).collect(),
             summary: Summary::default(),
+            refusing: String::new(),
         };
         world.summary = summary(&world);
         Self {
@@ -60,6 +63,11 @@ impl Fake {
             asked: Mutex::default(),
             world: Mutex::new(world),
         }
+    }
+
+    /// From now on the child does not answer, and why; nothing: it does.
+    pub(super) fn refuse(&self, why: &str) {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner).refusing = why.into();
     }
 
     /// From now on a search looks at so many more lines with each answer.
@@ -171,6 +179,8 @@ impl Fake {
                 lines: vec!["2026-11-23T20:59:58.000000Z  INFO childminder::child: spawned pid=4242".into()],
                 next: 80,
             }),
+            Request::Names | Request::Hot { .. } if !world.refusing.is_empty() => return Err(refused(&world.refusing)),
+            Request::Names => used::names(),
             Request::Usage { from, to, most } => Response::Usage(used::history(from, to.min(world.summary.now), most)),
             Request::Complete { .. } => {
                 Response::Completions { start: 4, matches: vec!["data".into(), "data_add".into()] }

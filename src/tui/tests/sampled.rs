@@ -64,3 +64,36 @@ fn the_cursor_tells_of_its_time_and_its_item() {
     window.keys("esc");
     window.sees("item frame 0013 · 1 proc");
 }
+
+#[test]
+fn names_are_listed_filtered_and_typed_into_the_prompt() {
+    for (width, height) in looks::SIZES {
+        let mut window = Window::open(width, height);
+        window.keys("M");
+        looks::look(&format!("names_{width}x{height}"), &window);
+    }
+    let mut window = Window::open(80, 24);
+    window.keys("M");
+    window.types("scen");
+    window.sees("tracer.Scene");
+    window.misses("numpy.ndarray");
+    window.keys("enter");
+    assert_eq!((window.driver.model.focus(), window.driver.model.prompt.text().as_str()), (Pane::Prompt, "scene"));
+}
+
+#[test]
+fn a_child_that_cannot_answer_is_told_of() {
+    let mut window = Window::open(80, 24);
+    window.session.refuse("the child has not answered: something in it keeps Python from running");
+    window.keys("M");
+    window.sees("something in it keeps Python from running");
+    window.session.refuse("");
+    window.keys("f5");
+    window.sees("numpy.ndarray");
+    window.misses("keeps Python");
+    window.keys("esc");
+    window.session.end(0, "done");
+    window.settle(Vec::new());
+    window.keys("M");
+    window.sees("there is no child to ask");
+}

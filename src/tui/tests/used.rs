@@ -7,6 +7,7 @@
 )]
 
 use super::fake::at;
+use crate::model::proto::{NameInfo, Response};
 use crate::model::{ItemIndex, Micros, UsageHistory, UsagePoint};
 
 /// What its tree used at a second: items that compute for five seconds and then write.
@@ -36,4 +37,23 @@ pub(super) fn history(from: Micros, to: Micros, most: u32) -> UsageHistory {
     points.drain(..points.len().saturating_sub(most as usize));
     let begun = (0..13u32).map(|place| (at(f64::from(place) * 5.0 - 60.0), ItemIndex(place)));
     UsageHistory { points, items: begun.filter(|(wall, _)| (from..=to).contains(wall)).collect() }
+}
+
+/// What its namespace holds.
+pub(super) fn names() -> Response {
+    let name = |name: &str, kind: &str, length, size, shape: Option<&str>| NameInfo {
+        name: name.into(),
+        kind: kind.into(),
+        size,
+        length,
+        shape: shape.map(Into::into),
+    };
+    let names = vec![
+        name("frame", "int", None, Some(28), None),
+        name("image", "numpy.ndarray", None, Some(37_748_736), Some("(2048, 3072, 3)")),
+        name("names\u{1b}[2J", "list", Some(3), Some(88), None),
+        name("scene", "tracer.Scene", None, None, None),
+        name("tracer", "module", None, None, None),
+    ];
+    Response::Names { names, more: 7 }
 }

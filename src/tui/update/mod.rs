@@ -5,6 +5,7 @@
 
 mod answers;
 mod input;
+mod names;
 mod output;
 mod perform;
 mod travel;

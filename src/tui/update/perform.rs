@@ -2,10 +2,10 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::{output, travel, usage};
+use super::{names, output, travel, usage};
 use crate::api::Link;
-use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
-use crate::model::{ItemStatus, Rung, StopMode};
+use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request, Summary};
+use crate::model::{ChildState, ItemStatus, Rung, StopMode};
 use crate::tui::actions::{self, Action, Context, Info, TABLE};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -26,6 +26,11 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         }
     }
     if let (Action::Newline | Action::CompleteWord, Some(why)) = (action, model.only_looks()) {
+        return Err(why);
+    }
+    if action == Action::Names
+        && let Some(why) = no_child(model)
+    {
         return Err(why);
     }
     let item = model.agenda.selected_row();
@@ -64,13 +69,30 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
     }
 }
 
+/// Why there is no child to ask.
+pub(super) fn no_child(model: &Model) -> Option<&'static str> {
+    let connected = |summary: &Summary| matches!(summary.child, ChildState::Connected { .. });
+    if model.playback().is_some() {
+        Some("this is a recording: there is no child to ask")
+    } else if model.is_over() {
+        Some("the session is over: there is no child to ask")
+    } else if !matches!(model.link, Link::Live(_)) {
+        Some("not connected to the engine")
+    } else if !model.summary.as_deref().is_some_and(connected) {
+        Some("there is no child to ask")
+    } else {
+        None
+    }
+}
+
 /// Whether an action is listed at all: not where it can never be done as long as this window is what it is.
 pub(in crate::tui) fn offered(model: &Model, info: &Info) -> bool {
     use Action::{CompleteWord, HistoryDown, HistoryUp, Newline, Prompt};
     let needs_a_listener = matches!(info.action, CompleteWord | HistoryDown | HistoryUp | Newline | Prompt);
     let for_recordings = info.contexts == [Context::Replay];
     let deaf = model.only_looks().is_some() && (info.writes || needs_a_listener);
-    !deaf && (!for_recordings || model.playback().is_some())
+    let childless = info.action == Action::Names && (model.is_over() || model.playback().is_some());
+    !deaf && !childless && (!for_recordings || model.playback().is_some())
 }
 
 /// Whether it would change what lies beneath an overlay.
@@ -129,6 +151,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::End
         | Action::Left
         | Action::Right => motion(model, action),
+        Action::Names => return names::open(model),
         Action::Follow => follow(model),
         Action::Longer | Action::Shorter | Action::Earlier | Action::Later | Action::Newest => {
             usage::perform(model, action);

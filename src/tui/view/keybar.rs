@@ -24,6 +24,10 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         }
         (None, Some(Overlay::Dialog(_))) => hints(model, &[("←→", "select"), ("Enter", "choose"), ("Esc", "cancel")]),
         (None, Some(Overlay::Search { .. })) => hints(model, &[("Enter", "find"), ("Esc", "cancel")]),
+        (None, Some(Overlay::Names(_))) => hints(
+            model,
+            &[("type", "filter"), ("↑↓", "select"), ("Enter", "into the prompt"), ("F5", "again"), ("Esc", "close")],
+        ),
         (None, Some(Overlay::Entry(entry))) => entry_hints(model, &entry.aim),
         (None, Some(Overlay::GoTo { .. })) => hints(model, &[("Enter", "go"), ("Esc", "cancel")]),
         _ => keys(model, width),

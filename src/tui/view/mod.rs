@@ -3,6 +3,7 @@
 mod header;
 mod keybar;
 mod lists;
+mod names;
 mod output;
 mod overlays;
 mod plot;

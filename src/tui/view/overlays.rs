@@ -25,11 +25,12 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overla
                 super::output::entry(model, frame, slot, entry);
             }
         }
+        Overlay::Names(pane) => super::names::draw(model, frame, layout, pane),
         Overlay::GoTo { text } => go_to(model, frame, layout, text),
     }
 }
 
-fn frame_of(model: &Model, title: &str) -> Block<'static> {
+pub(super) fn frame_of(model: &Model, title: &str) -> Block<'static> {
     Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(model.theme.accent())
