@@ -10,6 +10,7 @@ pub mod control;
 pub mod diagnosis;
 pub mod event;
 pub mod exception;
+pub mod hot;
 pub mod ids;
 pub mod item;
 pub mod job;
@@ -31,6 +32,7 @@ pub use control::{
 pub use diagnosis::{Diagnosis, DiagnosisHead, Doing, Verdict};
 pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, Wait, WaitFor};
 pub use exception::{Exception, Frame};
+pub use hot::HotTree;
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
 pub use item::{ItemRow, ItemStatus, ResultPackage};
 pub use job::{ItemSpec, Job};

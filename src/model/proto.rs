@@ -9,8 +9,8 @@ use super::state::{Ended, ExceptionGroup, Hold};
 use super::usage::{UsageHistory, UsagePoint};
 use super::{
     ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Diagnosis, DiagnosisHead, Event, Exception,
-    Filter, ItemIndex, ItemRow, ItemStatus, LadderView, LimitChange, Micros, Origin, Pause, Phase, ResultPackage, Rung,
-    RungView, SearchQuery, Searched, Seq, SessionPhase, Step, StopMode, Stops, Stream, Wait,
+    Filter, HotTree, ItemIndex, ItemRow, ItemStatus, LadderView, LimitChange, Micros, Origin, Pause, Phase,
+    ResultPackage, Rung, RungView, SearchQuery, Searched, Seq, SessionPhase, Step, StopMode, Stops, Stream, Wait,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -564,6 +564,8 @@ pub enum Response {
     Diagnosis(Box<Diagnosis>),
     /// To `Diagnoses`.
     Diagnoses(Page<DiagnosisHead>),
+    /// To `Hot`.
+    Hot(HotTree),
     /// To `Usage`.
     Usage(UsageHistory),
     /// To `Names`.

@@ -79,6 +79,15 @@ pub(super) enum Action {
     Earlier,
     Later,
     Newest,
+    Flame,
+    Threads,
+    OnlyActive,
+    Forget,
+    Unfold,
+    Out,
+    In,
+    Whole,
+    SaveStacks,
     Names,
     Zoom,
     Hold,
@@ -196,7 +205,7 @@ use Context::{
     Agenda, Anywhere, Commands, Detail, Exceptions, Hot, List, Log, Output, Prompt, Replay, Selection, Usage,
 };
 
-const SCROLLED: &[Context] = &[List, Output, Log, Detail];
+const SCROLLED: &[Context] = &[List, Output, Log, Hot, Detail];
 
 /// The table. Its order is the order of the key bar and of help.
 pub(super) const TABLE: &[Info] = &[
@@ -358,6 +367,15 @@ pub(super) const TABLE: &[Info] = &[
         "copy",
         "Copy the row, the lines seen or the details to the clipboard",
     ),
+    sampled::FLAME,
+    sampled::THREADS,
+    sampled::ONLY_ACTIVE,
+    sampled::FORGET,
+    sampled::SAVE_STACKS,
+    sampled::UNFOLD,
+    sampled::OUT,
+    sampled::IN,
+    sampled::WHOLE,
     sampled::LONGER,
     sampled::SHORTER,
     sampled::EARLIER,

@@ -23,6 +23,7 @@ mod msg;
 mod overlay;
 mod panes;
 mod save;
+mod save_as;
 mod scroll;
 mod terminal;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::clipboard::Program;
 use super::layout::{Layout, PANES, Pane, Shape};
 use super::msg::Search;
 use super::overlay::Overlay;
+use super::panes::hot::{self, HotPane};
 use super::panes::list::ListPane;
 use super::panes::log::LogPane;
 use super::panes::output::{Look, OutputPane};
@@ -18,6 +19,7 @@ use crate::model::state::ExceptionGroup;
 use crate::model::{ChildState, Micros, Rung, UsagePoint, Wait, WaitFor};
 use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
+use std::time::Duration;
 
 /// A sentence on the bottom row, until the next key.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +79,8 @@ pub(super) struct Model {
     pub(super) prompt: PromptPane,
     /// What the process tree used.
     pub(super) plot: UsagePane,
+    /// Where the child's time goes.
+    pub(super) hot: HotPane,
 }
 
 impl Model {
@@ -107,6 +111,7 @@ impl Model {
             log: LogPane::default(),
             prompt: PromptPane::default(),
             plot: UsagePane::default(),
+            hot: HotPane::default(),
         }
     }
 
@@ -206,6 +211,35 @@ impl Model {
             || matches!(summary.child, ChildState::Starting { .. })
             || self.prompt.is_waiting()
             || (self.output.seek.is_owed() && self.room(Pane::Output).is_some())
+    }
+
+    /// Why there is no child to ask.
+    pub(super) fn no_child(&self) -> Option<&'static str> {
+        let connected = |summary: &Summary| matches!(summary.child, ChildState::Connected { .. });
+        if self.playback().is_some() {
+            Some("this is a recording: there is no child to ask")
+        } else if self.is_over() {
+            Some("the session is over: there is no child to ask")
+        } else if !matches!(self.link, Link::Live(_)) {
+            Some("not connected to the engine")
+        } else if !self.summary.as_deref().is_some_and(connected) {
+            Some("there is no child to ask")
+        } else {
+            None
+        }
+    }
+
+    /// Whether it is watched where the child's time goes.
+    pub(super) fn samples(&self) -> bool {
+        self.no_child().is_none() && self.room(Pane::Hot).is_some()
+    }
+
+    /// How often the clock is to move by itself, if at all.
+    pub(super) fn tick(&self) -> Option<Duration> {
+        if self.samples() {
+            return Some(hot::EVERY.duration());
+        }
+        self.is_ticking().then_some(Duration::from_secs(1))
     }
 
     /// Says something at the bottom.

@@ -5,6 +5,7 @@ use super::clipboard::Program;
 use super::panes::output::transfer::Transfer;
 use super::panes::usage;
 use super::save::SaveError;
+use super::save_as::Saving;
 use crate::api::Link;
 use crate::api::replay::Steer;
 use crate::model::proto::{List, OutputQuery, Request, Response, Window};
@@ -31,6 +32,8 @@ pub(super) enum Msg {
     Created(Box<Transfer>, Result<PathBuf, SaveError>),
     /// What came last is written, or why it is not.
     Written(Result<(), SaveError>),
+    /// A text is in the file of this path, as it was typed, or why it is not.
+    Saved(Saving, String, Result<PathBuf, SaveError>),
 }
 
 /// A text for the clipboard.
@@ -87,6 +90,8 @@ pub(super) enum Purpose {
     UsageItem(ItemIndex),
     /// The names in the child.
     Names,
+    /// Where the child's time goes.
+    Hot,
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }
@@ -126,6 +131,15 @@ pub(super) enum Effect {
     Append(Vec<u8>),
     /// Let go of the file.
     Close,
+    /// Write a text into a file.
+    Write {
+        /// What.
+        saving: Saving,
+        /// The file's path, as it was typed.
+        path: String,
+        /// Whether one that is there is written over.
+        replace: bool,
+    },
     /// Move through a recording.
     Steer(Steer),
     /// Take the mouse, or give it back to the terminal.

@@ -6,6 +6,7 @@ use super::msg::Effect;
 use super::panes::detail::Detail;
 use super::panes::names::NamesPane;
 use super::panes::output::entry::Entry;
+use super::save_as::SaveAs;
 use crate::model::proto::List;
 
 /// What stands over the panes.
@@ -24,6 +25,8 @@ pub(super) enum Overlay {
         /// What was typed.
         text: String,
     },
+    /// The name of a file to be written.
+    SaveAs(Box<SaveAs>),
     /// The names in the child.
     Names(Box<NamesPane>),
     /// What is typed below the output.

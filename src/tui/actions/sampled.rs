@@ -1,6 +1,6 @@
 //! The lines of the table for what is sampled and asked of the child while it works.
 
-use super::Context::{Anywhere, Usage};
+use super::Context::{self, Anywhere, Usage};
 use super::{Action, Info, info};
 
 /// Focuses the tree of where time goes.
@@ -32,3 +32,56 @@ pub(super) const LATER: Info =
 /// The plot has no cursor any more.
 pub(super) const NEWEST: Info =
     info(Action::Newest, "newest", &[Usage], &["esc", "end", "G"], "", "Tell the newest values again");
+/// The tree becomes a flame graph.
+pub(super) const FLAME: Info =
+    info(Action::Flame, "flame graph", HOT_PANE, &["v"], "flame", "Show a flame graph, or the tree of calls again");
+/// Threads become one.
+pub(super) const THREADS: Info =
+    info(Action::Threads, "threads", HOT_PANE, &["t"], "threads", "Merge all threads, or tell them apart");
+/// Waiting does not count.
+pub(super) const ONLY_ACTIVE: Info =
+    info(Action::OnlyActive, "only what runs", HOT_PANE, &["a"], "waits", "Leave out time in which a thread waited");
+/// Samples are forgotten.
+pub(super) const FORGET: Info =
+    info(Action::Forget, "forget samples", HOT_PANE, &["r"], "reset", "Forget the samples so far and begin anew");
+/// Samples go into a file.
+pub(super) const SAVE_STACKS: Info = info(
+    Action::SaveStacks,
+    "save stacks",
+    HOT_PANE,
+    &["ctrl-s"],
+    "save",
+    "Write the samples to a file as folded stacks, which flame graph tools read",
+);
+/// A call is folded or unfolded.
+pub(super) const UNFOLD: Info = info(
+    Action::Unfold,
+    "fold or unfold",
+    HOT_PANE,
+    &["enter"],
+    "open",
+    "Fold or unfold the call; in the flame graph, give it all the width",
+);
+/// To the caller.
+pub(super) const OUT: Info = info(
+    Action::Out,
+    "to the caller",
+    HOT_PANE,
+    &["left"],
+    "",
+    "Fold the call, or go to its caller; in the flame graph, to the neighbour on the left",
+);
+/// To the called.
+pub(super) const IN: Info = info(
+    Action::In,
+    "to the called",
+    HOT_PANE,
+    &["right"],
+    "",
+    "Unfold the call, or go to what it called most; in the flame graph, to the neighbour on the right",
+);
+/// All of the flame graph.
+pub(super) const WHOLE: Info =
+    info(Action::Whole, "whole width", HOT_PANE, &["esc"], "", "Show all of the flame graph again");
+
+const HOT_PANE: &[Context] = &[Context::Hot];

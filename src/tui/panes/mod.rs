@@ -2,6 +2,7 @@
 
 pub(super) mod detail;
 pub(super) mod fetch;
+pub(super) mod hot;
 pub(super) mod list;
 pub(super) mod log;
 pub(super) mod names;

@@ -181,6 +181,7 @@ impl Fake {
             }),
             Request::Names | Request::Hot { .. } if !world.refusing.is_empty() => return Err(refused(&world.refusing)),
             Request::Names => used::names(),
+            Request::Hot { .. } => Response::Hot(used::hot()),
             Request::Usage { from, to, most } => Response::Usage(used::history(from, to.min(world.summary.now), most)),
             Request::Complete { .. } => {
                 Response::Completions { start: 4, matches: vec!["data".into(), "data_add".into()] }

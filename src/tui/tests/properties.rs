@@ -35,7 +35,7 @@ enum Step {
 fn key() -> impl Strategy<Value = Event> {
     let code = prop_oneof![
         any::<char>().prop_map(KeyCode::Char),
-        proptest::sample::select(" dqSKIrbcoyfwtszhi?:/nN%0123456gGjk&\\!vePEpx[]".chars().collect::<Vec<_>>())
+        proptest::sample::select(" dqSKIrbcoyfwtszhi?:/nN%012345678gGjk&\\!vePEpx[]+-=aMm".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         proptest::sample::select(vec![
             KeyCode::Enter,
@@ -98,6 +98,10 @@ fn taken(effect: Effect, well: bool) -> Msg {
             let made = if well || replace { Ok(path.into()) } else { Err(SaveError::Exists(path.into())) };
             Msg::Created(transfer, made)
         }
+        Effect::Write { saving, path, .. } => {
+            let saved = if well { Ok(path.clone().into()) } else { Err(SaveError::Exists(path.clone().into())) };
+            Msg::Saved(saving, path, saved)
+        }
         _ => Msg::Written(if well { Ok(()) } else { Err(SaveError::Failed("the disk is full".into())) }),
     }
 }
@@ -145,7 +149,7 @@ proptest! {
             for effect in update(&mut model, msg) {
                 match effect {
                     Effect::Ask(purpose, request) => awaited.push((purpose, request)),
-                    Effect::Give(..) | Effect::Create { .. } | Effect::Append(_) => taking.push(effect),
+                    Effect::Give(..) | Effect::Create { .. } | Effect::Append(_) | Effect::Write { .. } => taking.push(effect),
                     _ => {}
                 }
             }

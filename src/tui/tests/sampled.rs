@@ -97,3 +97,69 @@ fn a_child_that_cannot_answer_is_told_of() {
     window.keys("M");
     window.sees("there is no child to ask");
 }
+
+#[test]
+fn where_the_time_goes_at_every_size() {
+    for (width, height) in looks::SIZES {
+        let mut window = Window::open(width, height);
+        window.keys("7");
+        looks::look(&format!("hot_{width}x{height}"), &window);
+        window.keys("v down down right");
+        looks::look(&format!("flame_{width}x{height}"), &window);
+    }
+    let mut window = Window::with(80, 24, false, false);
+    window.keys("7 v a down");
+    looks::look("flame_mono_80x24", &window);
+}
+
+fn samplings(window: &Window) -> Vec<Request> {
+    window.session.all().into_iter().filter(|request| matches!(request, Request::Hot { .. })).collect()
+}
+
+#[test]
+fn a_child_is_sampled_only_while_that_is_seen() {
+    let mut window = Window::open(80, 24);
+    assert_eq!(samplings(&window), []);
+    window.keys("7");
+    assert_eq!(samplings(&window).len(), 1);
+    window.keys("r");
+    assert_eq!(samplings(&window).last(), Some(&Request::Hot { reset: true }));
+    window.keys("3");
+    let before = samplings(&window).len();
+    Window::later(5);
+    window.keys("4");
+    assert_eq!(samplings(&window).len(), before);
+    window.session.refuse("the child may not be looked at: no ptrace permission");
+    window.keys("7 r");
+    window.sees("no ptrace permission");
+    window.session.end(0, "done");
+    window.settle(Vec::new());
+    window.keys("r");
+    window.sees("there is no child to ask");
+}
+
+#[test]
+fn folded_stacks_go_into_a_file_which_is_not_written_over_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stacks");
+    let mut window = Window::open(80, 24);
+    let save = |window: &mut Window| {
+        window.keys("7 ctrl-s ctrl-u");
+        window.types(path.to_str().unwrap());
+        window.keys("enter");
+    };
+    save(&mut window);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("MainThread;<module> (<command 14>:1);render (tracer.py:214);trace (tracer.py:101) 40\n"),
+        "{text}"
+    );
+    std::fs::write(&path, "mine").unwrap();
+    save(&mut window);
+    window.sees("Overwrite the file?");
+    window.keys("esc");
+    assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+    save(&mut window);
+    window.keys("o");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}

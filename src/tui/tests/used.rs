@@ -1,14 +1,9 @@
 //! What the session that is not there uses.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "the numbers are small and made here"
-)]
-
 use super::fake::at;
+use crate::model::hot::Mark;
 use crate::model::proto::{NameInfo, Response};
-use crate::model::{ItemIndex, Micros, UsageHistory, UsagePoint};
+use crate::model::{Frame, HotTree, ItemIndex, Micros, UsageHistory, UsagePoint};
 
 /// What its tree used at a second: items that compute for five seconds and then write.
 fn point(second: i32) -> UsagePoint {
@@ -56,4 +51,27 @@ pub(super) fn names() -> Response {
         name("tracer", "module", None, None, None),
     ];
     Response::Names { names, more: 7 }
+}
+
+/// Where its time goes.
+pub(super) fn hot() -> HotTree {
+    let frame = |function: &str, file: &str, line| Frame {
+        function: function.into(),
+        file: format!("/opt/demo/{file}"),
+        line,
+        ..Frame::default()
+    };
+    let render = [frame("<module>", "<command 14>", 1), frame("render", "tracer.py", 214)];
+    let with = |inner: &[Frame]| [&render[..], inner].concat();
+    let mut tree =
+        HotTree { samples: 200, span: Micros(10_000_000), paused: Micros(42_000), rate: 20.0, ..HotTree::default() };
+    let mut add =
+        |times: u32, thread: &str, frames: &[Frame], mark| (0..times).for_each(|_| tree.add(thread, frames, mark));
+    add(90, "MainThread", &with(&[frame("trace", "tracer.py", 98), frame("hit", "shapes.py", 31)]), Mark::Gil);
+    add(40, "MainThread", &with(&[frame("trace", "tracer.py", 101)]), Mark::Gil);
+    add(50, "MainThread", &with(&[frame("denoise\u{202e}", "filters.py", 12)]), Mark::Native);
+    add(18, "MainThread", &with(&[]), Mark::Gil);
+    add(2, "MainThread", &with(&[frame("save", "image.py", 5)]), Mark::Idle);
+    add(200, "loader", &[frame("run", "threading.py", 870), frame("get", "queue.py", 171)], Mark::Idle);
+    tree
 }

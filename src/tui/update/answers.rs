@@ -1,6 +1,6 @@
 //! What came back from the session.
 
-use super::{input, names, output, travel, usage};
+use super::{hot, input, names, output, travel, usage};
 use crate::model::proto::{Completeness, ItemVerb, List, Page, Request, Response};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -43,6 +43,7 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
             _ => model.log.take(None),
         },
         Purpose::Usage(_) | Purpose::UsageBefore | Purpose::UsageItem(_) => usage::answered(model, &purpose, answer),
+        Purpose::Hot => hot::answered(model, answer),
         Purpose::Names => names::answered(model, answer),
         Purpose::Find(search) => return found(model, search, answer),
         Purpose::Seek(query) => output::sought(model, &query, answer),

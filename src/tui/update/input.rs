@@ -1,7 +1,7 @@
 //! Keys, pastes and the mouse.
 
 use super::perform::{self, perform};
-use super::{answers, names, output, travel, update};
+use super::{answers, names, output, save_as, travel, update};
 use crate::tui::actions::{Action, Context};
 use crate::tui::keymap;
 use crate::tui::layout::{Class, Pane};
@@ -72,6 +72,7 @@ fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Search { .. }) => return search_key(model, key),
         Some(Overlay::Entry(_)) => return output::entry_key(model, key),
         Some(Overlay::Names(_)) => return names::key(model, key),
+        Some(Overlay::SaveAs(_)) => return save_as::key(model, key),
         Some(Overlay::GoTo { .. }) => return travel::go_to_key(model, key),
         Some(Overlay::Detail(_)) | None => {}
     }
@@ -112,6 +113,7 @@ fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
     let typing = model.focus() == Pane::Prompt;
     match &mut model.overlay {
         Some(Overlay::Menu(menu)) => type_text(&mut menu.filter, pasted),
+        Some(Overlay::SaveAs(save)) => type_text(&mut save.text, pasted),
         Some(Overlay::Names(pane)) => {
             type_text(&mut pane.filter, pasted);
             pane.typed();

@@ -4,10 +4,12 @@
 //! nothing.
 
 mod answers;
+mod hot;
 mod input;
 mod names;
 mod output;
 mod perform;
+mod save_as;
 mod travel;
 mod usage;
 
@@ -40,6 +42,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Given(by, clip) => output::given(model, by, &clip),
         Msg::Created(transfer, made) => output::created(model, transfer, made),
         Msg::Written(written) => output::written(model, written),
+        Msg::Saved(saving, path, saved) => {
+            save_as::saved(model, saving, path, saved);
+            Vec::new()
+        }
     };
     effects.extend(wanted(model));
     effects
@@ -143,6 +149,7 @@ fn wanted(model: &mut Model) -> Vec<Effect> {
         effects.push(Effect::Ask(Purpose::Traces, request));
     }
     effects.extend(usage::wanted(model));
+    effects.extend(hot::wanted(model));
     if let Some(Overlay::Detail(detail)) = &mut model.overlay
         && std::mem::take(&mut detail.stale)
     {

@@ -2,10 +2,10 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::{names, output, travel, usage};
+use super::{hot, names, output, travel, usage};
 use crate::api::Link;
-use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request, Summary};
-use crate::model::{ChildState, ItemStatus, Rung, StopMode};
+use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
+use crate::model::{ItemStatus, Rung, StopMode};
 use crate::tui::actions::{self, Action, Context, Info, TABLE};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -28,8 +28,8 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
     if let (Action::Newline | Action::CompleteWord, Some(why)) = (action, model.only_looks()) {
         return Err(why);
     }
-    if action == Action::Names
-        && let Some(why) = no_child(model)
+    if matches!(action, Action::Names | Action::Forget)
+        && let Some(why) = model.no_child()
     {
         return Err(why);
     }
@@ -66,22 +66,6 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         Action::Open | Action::GoToRow if selected_what(model).is_none() => Err("nothing is selected"),
         Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; w cuts them"),
         _ => Ok(()),
-    }
-}
-
-/// Why there is no child to ask.
-pub(super) fn no_child(model: &Model) -> Option<&'static str> {
-    let connected = |summary: &Summary| matches!(summary.child, ChildState::Connected { .. });
-    if model.playback().is_some() {
-        Some("this is a recording: there is no child to ask")
-    } else if model.is_over() {
-        Some("the session is over: there is no child to ask")
-    } else if !matches!(model.link, Link::Live(_)) {
-        Some("not connected to the engine")
-    } else if !model.summary.as_deref().is_some_and(connected) {
-        Some("there is no child to ask")
-    } else {
-        None
     }
 }
 
@@ -151,6 +135,15 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::End
         | Action::Left
         | Action::Right => motion(model, action),
+        Action::Flame
+        | Action::Threads
+        | Action::OnlyActive
+        | Action::Forget
+        | Action::Unfold
+        | Action::Out
+        | Action::In
+        | Action::Whole
+        | Action::SaveStacks => hot::perform(model, action),
         Action::Names => return names::open(model),
         Action::Follow => follow(model),
         Action::Longer | Action::Shorter | Action::Earlier | Action::Later | Action::Newest => {
@@ -363,6 +356,7 @@ fn motion(model: &mut Model, action: Action) {
         (false, Pane::Output, Action::End) => model.output.follow(),
         (false, Pane::Log, Action::End) => model.log.follow(),
         (false, Pane::Log, _) => model.log.page(by < 0),
+        (false, Pane::Hot, _) => hot::step(model, by),
         (false, pane, _) => scroll(model, pane, by),
     }
 }
@@ -400,7 +394,8 @@ pub(super) fn scroll(model: &mut Model, pane: Pane, by: i64) {
             }
         }
         Pane::Log => model.log.page(by < 0),
-        Pane::Prompt | Pane::Hot | Pane::Usage => {}
+        Pane::Hot => hot::step(model, by),
+        Pane::Prompt | Pane::Usage => {}
     }
 }
 
@@ -419,6 +414,7 @@ pub(super) fn select_row(model: &mut Model, pane: Pane, row: u32) {
         Pane::Exceptions if model.exceptions.top + row < model.exceptions.total => {
             model.exceptions.select(model.exceptions.top + row, height);
         }
+        Pane::Hot => model.hot.press(row, height),
         Pane::Output => {
             if let Some((output, look)) = model.output_in_sight() {
                 output.press(usize::try_from(row).unwrap_or(usize::MAX), look);

@@ -24,6 +24,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         }
         (None, Some(Overlay::Dialog(_))) => hints(model, &[("←→", "select"), ("Enter", "choose"), ("Esc", "cancel")]),
         (None, Some(Overlay::Search { .. })) => hints(model, &[("Enter", "find"), ("Esc", "cancel")]),
+        (None, Some(Overlay::SaveAs(_))) => hints(model, &[("Enter", "write"), ("Esc", "cancel")]),
         (None, Some(Overlay::Names(_))) => hints(
             model,
             &[("type", "filter"), ("↑↓", "select"), ("Enter", "into the prompt"), ("F5", "again"), ("Esc", "close")],

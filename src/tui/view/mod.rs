@@ -1,6 +1,7 @@
 //! How the model looks. Nothing here changes it, asks for anything or knows a clock.
 
 mod header;
+mod hot;
 mod keybar;
 mod lists;
 mod names;
@@ -79,7 +80,7 @@ fn draw_slot(model: &Model, frame: &mut Frame<'_>, slot: &Slot) {
         Pane::Output => output::draw(model, frame, inner),
         Pane::Log => log(model, frame, inner),
         Pane::Prompt => prompt::draw(model, frame, inner, focused),
-        Pane::Hot => empty(model, frame, inner, "…"),
+        Pane::Hot => hot::draw(model, frame, inner, focused),
         Pane::Usage => usage::draw(model, frame, inner),
     }
     let mut block = Block::bordered()
@@ -141,7 +142,7 @@ fn notes(model: &Model, pane: Pane, inner: Rect) -> (String, String) {
         Pane::Output => output::notes(model, inner),
         Pane::Log => ("engine and window".into(), String::new()),
         Pane::Prompt => (String::new(), prompt::note(model, inner)),
-        Pane::Hot => (String::new(), String::new()),
+        Pane::Hot => hot::notes(model),
         Pane::Usage => usage::notes(model),
     }
 }
