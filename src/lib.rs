@@ -5,6 +5,7 @@
 //!  job file ─→ agenda source ─→ session: the one actor that changes state
 //!                                 ├ dispatcher  commands ⇄ PyCmdExecutor in the child
 //!                                 ├ child       spawn · output · exit · process tree
+//!                                 ├ diagnose    stacks · evidence · verdict
 //!                                 ├ store       journal · output · index
 //!                                 └ api         requests ↓  events and pages ↑  (Unix socket) ⇄ clients: tui, cli
 //! ```
@@ -23,6 +24,7 @@ pub mod api;
 pub mod backend;
 pub mod child;
 pub mod cli;
+pub mod diagnose;
 pub mod dispatcher;
 pub mod job;
 pub mod model;

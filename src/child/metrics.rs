@@ -6,7 +6,6 @@
 use super::proc::{self, Stat, Storage};
 use super::tree::Adopted;
 use crate::model::UsagePoint;
-use nix::unistd::{SysconfVar, sysconf};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -35,12 +34,7 @@ impl Default for Sampler {
 impl Sampler {
     /// One that has not looked yet.
     pub fn new() -> Self {
-        let ask = |variable| sysconf(variable).ok().flatten().and_then(|value| u32::try_from(value).ok());
-        Self {
-            ticks_per_second: f64::from(ask(SysconfVar::CLK_TCK).unwrap_or(100)),
-            page: u64::from(ask(SysconfVar::PAGE_SIZE).unwrap_or(4096)),
-            last: None,
-        }
+        Self { ticks_per_second: proc::ticks_per_second(), page: proc::page_size(), last: None }
     }
 
     /// What the process `root`, its descendants, and orphans of theirs that we adopted use now; CPU time and storage since
@@ -79,7 +73,8 @@ fn number(count: u64) -> f64 {
     count as f64
 }
 
-fn tree(root: u32) -> HashMap<u32, Stat> {
+/// The living and just ended processes of the tree.
+pub(crate) fn tree(root: u32) -> HashMap<u32, Stat> {
     let adopted = Adopted::now(root);
     let mut open: Vec<u32> = proc::children(std::process::id())
         .into_iter()

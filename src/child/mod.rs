@@ -18,7 +18,7 @@ mod own;
 pub mod proc;
 pub mod process;
 pub mod spawn;
-mod sys;
+pub(crate) mod sys;
 pub mod tree;
 
 pub use capture::{Capture, Chunk};

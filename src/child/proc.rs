@@ -3,6 +3,7 @@
 //! What must stay true: a process may end between any two reads, so everything here is optional; and a process names
 //! itself as it likes, so `stat` is read from its last parenthesis on.
 
+use nix::unistd::{SysconfVar, sysconf};
 use std::fs::{self, File};
 use std::io::Read;
 
@@ -18,7 +19,12 @@ pub struct ProcessId {
 impl ProcessId {
     /// This process's own.
     pub fn own() -> Option<Self> {
-        Some(Stat::read(std::process::id())?.id)
+        Self::now(std::process::id())
+    }
+
+    /// Of whoever has this pid now.
+    pub fn now(pid: u32) -> Option<Self> {
+        Some(Stat::read(pid)?.id)
     }
 }
 
@@ -27,27 +33,30 @@ const ENVIRON_MAX: u64 = 8 << 20;
 
 /// The line of `/proc/PID/stat`, as far as it is of use here. Times are in clock ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub(super) id: ProcessId,
-    state: u8,
-    pub(super) parent: u32,
-    pub(super) session: u32,
+pub(crate) struct Stat {
+    pub(crate) id: ProcessId,
+    /// The kernel's letter.
+    pub(crate) state: u8,
+    pub(crate) parent: u32,
+    pub(crate) session: u32,
+    /// Page faults of its own for which a disk had to be read.
+    pub(crate) major_faults: u64,
     /// CPU time of its own, user's and system's.
-    pub(super) own_time: u64,
+    pub(crate) own_time: u64,
     /// CPU time of the children that it has waited for.
-    pub(super) reaped_time: u64,
-    pub(super) threads: u32,
+    pub(crate) reaped_time: u64,
+    pub(crate) threads: u32,
     /// Resident memory in pages.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
 }
 
 impl Stat {
     /// Of this pid, if there is such a process now.
-    pub(super) fn read(pid: u32) -> Option<Self> {
+    pub(crate) fn read(pid: u32) -> Option<Self> {
         Self::parse(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    pub(super) fn parse(pid: u32, line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(pid: u32, line: &[u8]) -> Option<Self> {
         let name_end = memchr::memrchr(b')', line)?;
         let rest = std::str::from_utf8(line.get(name_end + 1..)?).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
@@ -60,6 +69,7 @@ impl Stat {
             state: *field(3)?.as_bytes().first()?,
             parent: small(4)?,
             session: small(6)?,
+            major_faults: number(12)?,
             own_time: number(14)?.saturating_add(number(15)?),
             reaped_time: number(16)?.saturating_add(number(17)?),
             threads: small(20)?,
@@ -69,13 +79,27 @@ impl Stat {
 
     /// Whether all of it has ended. A process whose main thread alone has ended looks like a zombie, but still has
     /// other threads.
-    pub(super) fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
     }
 
-    pub(super) fn is_zombie(&self) -> bool {
+    pub(crate) fn is_zombie(&self) -> bool {
         self.state == b'Z' && self.is_dead()
     }
+}
+
+/// By this many ticks the kernel counts a second of CPU time.
+pub(crate) fn ticks_per_second() -> f64 {
+    f64::from(system(SysconfVar::CLK_TCK).unwrap_or(100))
+}
+
+/// A page of memory in bytes.
+pub(crate) fn page_size() -> u64 {
+    u64::from(system(SysconfVar::PAGE_SIZE).unwrap_or(4096))
+}
+
+fn system(variable: SysconfVar) -> Option<u32> {
+    sysconf(variable).ok().flatten().and_then(|value| u32::try_from(value).ok())
 }
 
 /// Every process that can be seen.
@@ -104,7 +128,7 @@ impl Storage {
 }
 
 /// The children of all threads of a process, ended ones that nobody has waited for included.
-pub(super) fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
     threads

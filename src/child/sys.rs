@@ -19,7 +19,7 @@ use tokio::io::unix::AsyncFd;
 const FIRST_OTHER_FD: libc::c_uint = 3;
 
 /// A handle on a process that stays its own when the pid is used again. Closed on exec.
-pub(super) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: takes two integers and touches no memory of ours.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::c_long::from(pid), 0) };
     let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
@@ -31,7 +31,7 @@ pub(super) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
 }
 
 /// Signals exactly the process that the handle stands for.
-pub(super) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
     // SAFETY: integers, and a null pointer which the call allows (it then makes the siginfo itself).
     let result = unsafe {
         libc::syscall(

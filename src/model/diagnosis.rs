@@ -286,6 +286,9 @@ pub struct ThreadStack {
     /// Whether it was on a CPU or wanted one; `None` when nobody could tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
+    /// Whether its stack changed between two looks; `None` when it was looked at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moving: Option<bool>,
     /// The lock that it waits for, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits: Option<LockWait>,
@@ -390,6 +393,8 @@ pub struct ThreadEvidence {
     pub syscall: Option<Syscall>,
     /// CPU in percent of one core.
     pub cpu: f64,
+    /// What it would have used had no other thread of the machine wanted the same: `cpu` and the time it stood in line.
+    pub wanted: f64,
 }
 
 /// A system call that a thread is in.
