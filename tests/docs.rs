@@ -303,6 +303,7 @@ fn the_defaults_shown_are_the_defaults() {
     let plain = Job::default();
     assert_eq!((&job.timeouts, &job.retry), (&Timeouts::default(), &Retry::default()));
     assert_eq!((job.hold, job.restarts, job.outputs_required), (plain.hold, plain.restarts, plain.outputs_required));
+    assert_eq!(job.stops.on_failure, plain.stops.on_failure);
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub mod socket;
 mod subscription;
 mod vanishing;
 pub mod view;
+pub mod words;
 
 pub use client::{Client, Welcome};
 pub use error::ApiError;

@@ -8,11 +8,14 @@ use crate::model::proto::{CommandDetail, FRAME_LIMIT, PAGE_LIMIT, Request, Respo
 use crate::model::{CommandOutcome, CommandState, Micros};
 use crate::store::{Folder, Purpose, plain_safe};
 use serde::Serialize;
-use std::io::{Read, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::time::Duration;
 
 /// How long the engine is asked, after a time-out, what became of the command.
 const FATE: Duration = Duration::from_secs(1);
+
+/// The longest answer to a question, in bytes.
+const MOST_SAID: u64 = 100;
 
 /// Inject one Python command into a session's child, and wait for its end.
 ///
@@ -23,17 +26,25 @@ const FATE: Duration = Duration::from_secs(1);
   childminder exec '6*7'
   childminder exec --session shots 'import bpy; bpy.data.filepath'
   childminder exec --timeout 5s - < probe.py
+  childminder exec --side 'len(scene.objects)'   while the main thread is busy
 
 With --json, one object: session, command (its number), outcome (finished, raised, lost, skipped), seconds, and
 depending on the outcome value, cut, exception, exit or reason.
 
 Exit codes: 0 finished, 1 raised, 3 no such session, 4 refused, 70 the child was lost, 124 not within --timeout.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Python; - reads it from standard input.
     code: String,
     /// Into which session: an id, the beginning of one, a job's name, or a folder. Without: the only one that runs.
     #[arg(short, long)]
     session: Option<String>,
+    /// Run it beside the main thread, at once, though that is busy. May crash an application that is not made for it.
+    #[arg(long)]
+    side: bool,
+    /// With --side: do not ask, though the backend does not say that it is safe.
+    #[arg(long, requires = "side")]
+    yes: bool,
     /// Stop waiting after this long (5, 5s, 2m); the command goes on.
     #[arg(long, value_parser = super::duration)]
     timeout: Option<Duration>,
@@ -58,11 +69,16 @@ struct Told<'a> {
 pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let source = if args.code == "-" { read_stdin()? } else { args.code };
     let folder = target::folder(args.session.as_deref(), Purpose::Write)?;
+    let request = if args.side {
+        Request::Side { source, confirmed: args.yes || confirmed(&folder)? }
+    } else {
+        Request::Exec { source, wait: true }
+    };
     let detail = target::block_on(async {
         let id = new_id()?;
         let ask = async {
             let client = target::connect(&folder, "exec", false).await?;
-            Ok::<_, Failure>(client.ask_as(id.clone(), Request::Exec { source, wait: true }).await?)
+            Ok::<_, Failure>(client.ask_as(id.clone(), request).await?)
         };
         let answer = match args.timeout {
             None => ask.await?,
@@ -73,7 +89,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
         };
         match answer {
             Response::Command(detail) => Ok(detail),
-            _ => Err(Failure::new(LOST, "the engine answered something else than was asked")),
+            _ => Err(target::odd()),
         }
     })?;
     let Some(outcome) = &detail.outcome else {
@@ -88,6 +104,31 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     }
     out.flush()?;
     Ok(code(outcome))
+}
+
+/// Whether somebody was told what Python beside the main thread may do, and wants it nevertheless. Where the backend says
+/// that it is safe, nobody is asked.
+fn confirmed(folder: &Folder) -> Result<bool, Failure> {
+    const WARNING: &str = "Python beside the main thread may crash the application, and what is loaded would be lost";
+    let answer =
+        target::block_on(async { Ok(target::connect(folder, "exec", true).await?.ask(Request::Summary).await?) })?;
+    let Response::Summary(now) = answer else { return Err(target::odd()) };
+    if now.side_eval {
+        return Ok(false);
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new(REFUSED, format!("{WARNING}; with --yes it is done nevertheless")));
+    }
+    complain(WARNING);
+    let mut to = std::io::stderr().lock();
+    write!(to, "Do it? [y/N] ")?;
+    to.flush()?;
+    let mut said = String::new();
+    std::io::stdin().lock().take(MOST_SAID).read_line(&mut said)?;
+    if said.trim().eq_ignore_ascii_case("y") {
+        return Ok(true);
+    }
+    Err(Failure::new(REFUSED, "not done"))
 }
 
 fn timed_out(limit: Duration, fate: &str) -> Failure {

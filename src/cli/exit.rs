@@ -1,6 +1,7 @@
 //! Exit codes, and how every kind of trouble gets its own.
 
 use crate::api::ApiError;
+use crate::job::record::RecordError;
 use crate::model::proto::RefusalKind;
 use crate::store::StoreError;
 use std::io;
@@ -64,6 +65,16 @@ impl From<ApiError> for Failure {
             ApiError::Connect { .. } => NO_SESSION,
             ApiError::Lost { .. } | ApiError::Over { .. } => LOST,
             ApiError::TooLong { .. } => USAGE,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        let code = match error {
+            RecordError::Job(_) => USAGE,
+            RecordError::Command { .. } | RecordError::File(_) => FAILED,
         };
         Self::new(code, error.to_string())
     }

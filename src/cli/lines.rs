@@ -2,7 +2,7 @@
 
 use crate::model::{
     Breakpoint, CommandOutcome, Event, EventKind, Exception, HoldReason, ItemIndex, ItemStatus, Job, Micros, Origin,
-    Phase, Rung, RungOutcome, Scene, SessionPhase, Step, StopMode,
+    Phase, Rung, RungOutcome, Scene, SessionPhase, Step, StopMode, WaitFor,
 };
 use crate::store::plain_safe;
 use jiff::Timestamp;
@@ -107,7 +107,7 @@ fn session(kind: &EventKind, job: &Job) -> Option<String> {
         EventKind::Stepped { step: Step::Item, by, .. } => format!("one item is let go on{}", whom(by.as_ref())),
         EventKind::StopsChanged { stops, by } => {
             let failure = if stops.on_failure { "held on failure" } else { "not held on failure" };
-            format!("agenda {failure}, {} breakpoints{}", stops.breakpoints.len(), whom(by.as_ref()))
+            format!("agenda {failure}, breakpoints: {}{}", stops.breakpoints.len(), whom(by.as_ref()))
         }
         EventKind::TimeoutsChanged { by, .. } => format!("time-outs changed{}", whom(by.as_ref())),
         EventKind::StopRequested { mode, by } => {
@@ -147,12 +147,30 @@ fn child(kind: &EventKind) -> Option<String> {
         EventKind::Diagnosed { diagnosis, .. } => format!("why: {}", safe(&diagnosis.verdict.sentence)),
         EventKind::PeerRefused(peer) => format!("stranger {} refused: {}", safe(&peer.address), safe(&peer.reason)),
         EventKind::TimedOut { what, action } => {
-            let what = serde_json::to_string(what).unwrap_or_default();
-            format!("time-out ({}): {}", what.trim_matches('"'), safe(action))
+            format!("time-out ({}): {}", awaited(*what), safe(action))
         }
         EventKind::OutputLost { bytes, reason, .. } => format!("{bytes} bytes of output lost: {}", safe(reason)),
         _ => return None,
     })
+}
+
+/// What was waited for, as the journal calls it.
+fn awaited(what: WaitFor) -> &'static str {
+    match what {
+        WaitFor::Startup => "startup",
+        WaitFor::Command => "command",
+        WaitFor::Item => "item",
+        WaitFor::Silence => "silence",
+        WaitFor::Teardown => "teardown",
+        WaitFor::KillGrace => "kill_grace",
+        WaitFor::Retry => "retry",
+        WaitFor::AgendaSource => "agenda_source",
+        WaitFor::Release => "release",
+        WaitFor::Journal => "journal",
+        WaitFor::Answer => "answer",
+        WaitFor::Diagnosis => "diagnosis",
+        WaitFor::Rung(rung) => rung.word(),
+    }
 }
 
 fn command(kind: &EventKind) -> Option<String> {
@@ -180,7 +198,7 @@ fn command(kind: &EventKind) -> Option<String> {
         EventKind::InterruptRequested { id, by, rung } => {
             format!("{} of command {id}{}", rung.word(), whom(by.as_ref()))
         }
-        EventKind::RungEnded { rung, result, scene, reason, .. } => rung_ended(*rung, *result, *scene, reason),
+        EventKind::RungEnded { rung, result, scene, reason, .. } => rung_ended(*rung, *result, None, *scene, reason),
         EventKind::InterruptAnswered { id, ok: false, reason } => {
             format!("command {id} was not interrupted: {}", safe(reason))
         }
@@ -206,7 +224,7 @@ fn item(kind: &EventKind, job: &Job) -> Option<String> {
             format!("item {} {} after {took}{reason}", name(*item), status.word())
         }
         EventKind::ItemEdited { item, commands: Some(commands), by } => {
-            format!("item {} has {} commands of its own now{}", name(*item), commands.len(), whom(by.as_ref()))
+            format!("item {} has commands of its own now: {}{}", name(*item), commands.len(), whom(by.as_ref()))
         }
         EventKind::ItemEdited { item, commands: None, by } => {
             format!("item {} has the job's commands again{}", name(*item), whom(by.as_ref()))
@@ -231,7 +249,8 @@ fn held(why: &HoldReason, commands: bool, by: Option<&Origin>, job: &Job) -> Str
     format!("agenda held{why}{}", whom(by))
 }
 
-fn rung_ended(rung: Rung, result: RungOutcome, scene: Scene, reason: &str) -> String {
+/// What became of one way out of a command, and how long it took where that is known.
+pub(super) fn rung_ended(rung: Rung, result: RungOutcome, took: Option<Micros>, scene: Scene, reason: &str) -> String {
     let result = match result {
         RungOutcome::Worked => "has ended the command",
         RungOutcome::InVain => "was in vain",
@@ -242,8 +261,9 @@ fn rung_ended(rung: Rung, result: RungOutcome, scene: Scene, reason: &str) -> St
         Scene::Survived => "what is loaded is still there",
         Scene::Lost => "what was loaded is lost",
     };
+    let took = took.map(|took| format!(" after {}", super::out::length(took))).unwrap_or_default();
     let reason = if reason.is_empty() { String::new() } else { format!(": {}", safe(reason)) };
-    format!("{} {result}{reason}; {scene}", rung.word())
+    format!("{} {result}{took}{reason}; {scene}", rung.word())
 }
 
 fn raised(exception: &Exception) -> String {
@@ -258,7 +278,8 @@ fn whom(by: Option<&Origin>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CommandId, Marks, Seq};
+    use crate::model::job::Timeouts;
+    use crate::model::{CommandId, Marks, Seq, Stops};
 
     fn said(kind: EventKind) -> Option<String> {
         let event = Event { seq: Seq(1), wall: Micros(1_000_000), mono: Micros(0), kind };
@@ -283,5 +304,72 @@ mod tests {
             to: Marks::default(),
         };
         assert_eq!(said(ended).as_deref(), Some("00:00:01.000 command 3 finished in 1ms: 42"));
+    }
+
+    fn whose() -> Origin {
+        let (user, host, client) = ("ann".into(), "desk".into(), "tui".into());
+        Origin { uid: 1000, user, host, client, request: String::new() }
+    }
+
+    /// What is said behind the time.
+    fn words_of(kind: EventKind) -> String {
+        let line = said(kind).expect("a line");
+        line.strip_prefix("00:00:01.000 ").expect("a time").to_owned()
+    }
+
+    #[test]
+    fn why_and_where_the_agenda_is_held_is_told() {
+        let held = |why, commands, by| words_of(EventKind::Held { by, why, commands });
+        assert_eq!(held(HoldReason::Asked, false, Some(whose())), "agenda held by ann@desk (tui)");
+        assert_eq!(held(HoldReason::Asked, true, None), "agenda held before the next command");
+        assert_eq!(held(HoldReason::Failure(ItemIndex(2)), false, None), "agenda held: item 2 failed");
+        let at = HoldReason::Breakpoint(Breakpoint::Item("hero".into()));
+        assert_eq!(held(at, false, None), "agenda held before item hero");
+        let at = HoldReason::Breakpoint(Breakpoint::Command("render".into()));
+        assert_eq!(held(at, true, None), "agenda held before a command with render");
+        assert_eq!(held(HoldReason::Stepped, false, None), "agenda held after one step");
+        let stepped = |step| words_of(EventKind::Stepped { step, item: None, by: Some(whose()) });
+        assert_eq!(stepped(Step::Command), "one command is let go on by ann@desk (tui)");
+        assert_eq!(stepped(Step::Item), "one item is let go on by ann@desk (tui)");
+        let stops = Stops { on_failure: true, breakpoints: vec![Breakpoint::Item("hero".into())] };
+        let stops = words_of(EventKind::StopsChanged { stops, by: None });
+        assert_eq!(stops, "agenda held on failure, breakpoints: 1");
+        let edited = |commands| words_of(EventKind::ItemEdited { item: ItemIndex(1), commands, by: None });
+        assert_eq!(edited(Some(vec!["a".into()])), "item 1 has commands of its own now: 1");
+        assert_eq!(edited(None), "item 1 has the job's commands again");
+    }
+
+    #[test]
+    fn a_time_out_is_told_with_the_diagnosis_that_it_led_to() {
+        let passed = |what| words_of(EventKind::TimedOut { what, action: "the item fails".into() });
+        assert_eq!(passed(WaitFor::Silence), "time-out (silence): the item fails");
+        assert_eq!(passed(WaitFor::Rung(Rung::Async)), "time-out (async): the item fails");
+        let limits = words_of(EventKind::TimeoutsChanged { timeouts: Timeouts::default(), by: Some(whose()) });
+        assert_eq!(limits, "time-outs changed by ann@desk (tui)");
+        let json = r#"{"verdict": {"doing": "sleeping", "at": {"file": "a.py", "line": 3}, "confidence": "sure",
+            "sentence": "It sleeps\u001b[2J at a.py:3."}, "trigger": {"timed_out": "silence"}, "stacks": {}, "processes": [],
+            "memory": {}, "session": {}, "missing": [], "took": 1}"#;
+        let diagnosis = Box::new(serde_json::from_str(json).expect("a diagnosis"));
+        assert_eq!(words_of(EventKind::Diagnosed { diagnosis, by: None }), "why: It sleeps␛[2J at a.py:3.");
+    }
+
+    #[test]
+    fn each_way_out_is_told_with_what_became_of_it() {
+        let ended = |rung, result, scene, reason: &str| {
+            words_of(EventKind::RungEnded { id: None, rung, result, scene, reason: reason.into() })
+        };
+        assert_eq!(
+            ended(Rung::Cancel, RungOutcome::Skipped, Scene::Survived, "gdb has none"),
+            "cancel is skipped: gdb has none; what is loaded is still there"
+        );
+        assert_eq!(
+            ended(Rung::Kill, RungOutcome::Worked, Scene::Lost, ""),
+            "kill has ended the command; what was loaded is lost"
+        );
+        let asked = EventKind::InterruptRequested { id: CommandId(3), by: None, rung: Rung::Async };
+        assert_eq!(words_of(asked), "async of command 3");
+        assert_eq!(words_of(EventKind::ChildPaused { by: Some(whose()) }), "child paused by ann@desk (tui)");
+        assert_eq!(words_of(EventKind::ChildContinued { by: None }), "child goes on");
+        assert_eq!(words_of(EventKind::RestartRequested { by: None }), "another child is wanted");
     }
 }

@@ -16,15 +16,22 @@ mod guardian;
 mod headless;
 mod host;
 mod inherited;
+mod interrupt;
 mod lines;
 mod log;
 mod ls;
+mod names;
 mod out;
+mod pause;
 mod prune;
+mod record;
 mod replay;
+mod restart;
 mod run;
 mod stop;
 mod target;
+mod timeout;
+mod why;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -55,8 +62,16 @@ enum Command {
     Run(Box<run::Args>),
     Attach(attach::Args),
     Ls(ls::Args),
+    Why(why::Args),
+    Interrupt(interrupt::Args),
+    Pause(pause::Pause),
+    Continue(pause::Continue),
+    Restart(restart::Args),
+    Timeout(timeout::Args),
     Exec(exec::Args),
+    Names(names::Args),
     Agenda(agenda::Args),
+    Record(record::Args),
     Log(log::Args),
     Replay(replay::Args),
     Export(export::Args),
@@ -82,13 +97,21 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(*args),
         Command::Attach(args) => attach::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Log(args) => log::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Engine(args) => engine::run(&args),
         Command::Ls(args) => ls::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Interrupt(args) => interrupt::run(&args),
+        Command::Pause(args) => pause::pause(&args),
+        Command::Continue(args) => pause::go_on(&args),
+        Command::Restart(args) => restart::run(&args),
+        Command::Timeout(args) => timeout::run(&args),
         Command::Exec(args) => exec::run(args),
+        Command::Names(args) => names::run(&args),
         Command::Agenda(args) => agenda::run(args),
         Command::Stop(args) => stop::run(&args),
         Command::Guardian(args) => Ok(guardian::run(&args)),

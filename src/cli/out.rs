@@ -1,5 +1,6 @@
 //! Output for people: aligned, coloured only on a terminal, and safe whatever a child or a file said.
 
+pub(super) use crate::model::size::length;
 use crate::store::{escape_json, make_safe, plain_safe};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use unicode_width::UnicodeWidthStr;
@@ -50,6 +51,12 @@ impl Out {
     /// A line that is ours, or several; made safe, since names of files and sessions may be anybody's.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         text.split('\n').try_for_each(|line| writeln!(self.to, "{}", plain_safe(line.as_bytes())))
+    }
+
+    /// The same in a tone.
+    pub(super) fn toned_line(&mut self, text: &str, tone: Tone) -> io::Result<()> {
+        let line = self.toned(&plain_safe(text.as_bytes()), tone);
+        writeln!(self.to, "{line}")
     }
 
     /// A line of the child's, made safe; its colours are kept where ours are.
@@ -155,18 +162,6 @@ impl Table {
     }
 }
 
-/// `1m 03s`, `4.2s`, `12ms`.
-pub(super) fn length(length: crate::model::Micros) -> String {
-    let (millis, seconds) = (length.0 / 1000, length.0 / 1_000_000);
-    match seconds {
-        0 => format!("{millis}ms"),
-        1..60 => format!("{}.{}s", seconds, millis % 1000 / 100),
-        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        3600..86400 => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {:02}h", seconds / 86400, seconds / 3600 % 24),
-    }
-}
-
 /// Says something on standard error; if that is gone too, nobody is there to be told.
 pub(super) fn complain(message: &str) {
     let mut to = io::stderr().lock();
@@ -180,15 +175,6 @@ pub(super) fn complain(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Micros;
-
-    #[test]
-    fn lengths_are_short() {
-        let cases = [(12_000, "12ms"), (4_250_000, "4.2s"), (63_000_000, "1m 03s"), (3_720_000_000, "1h 02m")];
-        for (micros, text) in cases {
-            assert_eq!(length(Micros(micros)), text);
-        }
-    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_hold_nothing_that_drives_a_terminal() {

@@ -5,8 +5,8 @@ use super::host::{self, Hosted};
 use super::target::Way;
 use super::{attach, engine, headless, out};
 use crate::job::{self, Flags};
-use crate::model::Job;
 use crate::model::job::Phases;
+use crate::model::{Breakpoint, Job};
 use crate::store::{Folder, Purpose, find};
 use std::path::PathBuf;
 
@@ -22,16 +22,18 @@ use std::path::PathBuf;
       --command 'import bpy; bpy.context.scene.frame_set({frame})' \\
       --command 'bpy.ops.render.render(write_still=True)'
   childminder run --backend python --hold        an interpreter to work in
+  childminder run shots.toml --hold-on-failure --break 12 --break '/render/'
   childminder run shots.toml --watchers artists  the group artists may watch
   childminder run --resume shots                 the rest of a session whose engine died
 
 With --headless, the first SIGINT stops after the item that runs; the second, or SIGTERM, stops now.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// A job file, TOML or JSON.
     #[arg(conflicts_with_all = ["resume", "backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd"])]
     job: Option<PathBuf>,
     /// Go on with a session whose engine died: its stored job, its finished items stay finished.
-    #[arg(long, value_name = "SESSION", conflicts_with_all = ["backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd", "set", "hold"])]
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd", "set", "hold", "hold_on_failure", "breakpoints"])]
     resume: Option<String>,
     /// No window: print what happens, and exit with the session's exit code.
     #[arg(long)]
@@ -45,6 +47,13 @@ pub(super) struct Args {
     /// Let the agenda wait until it is released, and stay when it is done.
     #[arg(long)]
     hold: bool,
+    /// Hold the agenda when an item has failed, with the child as it is then.
+    #[arg(long)]
+    hold_on_failure: bool,
+    /// Hold the agenda before this item, or before each command of the job in which a regex matches: /PATTERN/; may be
+    /// given many times.
+    #[arg(long = "break", value_name = "ITEM|/PATTERN/", value_parser = job::control::breakpoint)]
+    breakpoints: Vec<Breakpoint>,
     /// A backend's key or a job's parameter; may be given many times.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -150,7 +159,16 @@ fn tell_watchers(folder: &Folder) {
     }
 }
 
-fn job(args: Args) -> Result<Job, Failure> {
+/// The job that is meant, and where it is to stop by itself.
+fn job(mut args: Args) -> Result<Job, Failure> {
+    let (on_failure, breakpoints) = (args.hold_on_failure, std::mem::take(&mut args.breakpoints));
+    let mut job = described(args)?;
+    job.stops.on_failure |= on_failure;
+    job::control::add(&mut job, &breakpoints).map_err(|why| Failure::new(USAGE, format!("--break: {why}")))?;
+    Ok(job)
+}
+
+fn described(args: Args) -> Result<Job, Failure> {
     let wrong = |errors: job::JobErrors| Failure::new(USAGE, errors.to_string());
     if let Some(path) = &args.job {
         let mut job = job::read(path, &args.set).map_err(wrong)?;

@@ -1,8 +1,8 @@
 //! Which session is meant, and the way to its engine.
 
-use super::exit::Failure;
+use super::exit::{Failure, LOST};
 use super::host::minimum_free;
-use super::out::complain;
+use super::out::{Out, complain};
 use crate::api::socket::Places;
 use crate::api::{Client, Welcome, live::Target};
 use crate::model::proto::{ClientHello, Request, Response, Summary, VERSION};
@@ -150,6 +150,21 @@ fn sockets(folder: &Folder) -> Vec<PathBuf> {
 /// A connection to a session's engine.
 pub(super) async fn connect(folder: &Folder, client: &str, read_only: bool) -> Result<Client, Failure> {
     Ok(Way::Session(folder.clone()).connect(client, read_only).await?.0)
+}
+
+/// Asks a session's engine to do something, and prints what was done.
+pub(super) fn tell(selector: Option<&str>, client: &str, request: Request, done: &str) -> Result<(), Failure> {
+    let folder = folder(selector, Purpose::Write)?;
+    let answer = block_on(async { Ok(connect(&folder, client, false).await?.ask(request).await?) })?;
+    let Response::Done { said } = answer else { return Err(odd()) };
+    let mut out = Out::stdout();
+    out.line(if said.is_empty() { done } else { &said })?;
+    Ok(out.flush()?)
+}
+
+/// An answer of another kind than was asked for.
+pub(super) fn odd() -> Failure {
+    Failure::new(LOST, "the engine answered something else than was asked")
 }
 
 /// What is to be said when the engine cannot write its journal.

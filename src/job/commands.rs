@@ -33,6 +33,16 @@ pub fn of_item(job: &Job, item: &ItemSpec) -> Result<Vec<String>, CommandError> 
     expand(templates, Phase::Item, &Values::of([&job.parameters]).with_item(item))
 }
 
+/// One template, filled in for an item or for none.
+pub(super) fn expand_one(job: &Job, item: Option<&ItemSpec>, template: &str) -> Result<String, TemplateError> {
+    let values = Values::of([&job.parameters]);
+    let values = match item {
+        Some(item) => values.with_item(item),
+        None => values,
+    };
+    template::expand(template, &values)
+}
+
 fn expand(templates: &[String], phase: Phase, values: &Values<'_>) -> Result<Vec<String>, CommandError> {
     let expand = |(place, template): (usize, &String)| {
         template::expand(template, values).map_err(|error| CommandError { phase, number: place + 1, error })

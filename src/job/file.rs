@@ -2,6 +2,7 @@
 
 use super::agenda;
 use super::check::{self, Commands};
+use super::control;
 use super::read_toml;
 use super::source::{At, quoted};
 use super::template::ITEM_KEYS;
@@ -45,11 +46,15 @@ pub(crate) fn job(root: &Node, sets: &[Set<'_>], base: &Path, name: &str, walk: 
     let (settings, parameters) = (fields.get("settings"), fields.get("parameters"));
     given(settings, parameters, sets, recipe.as_ref(), base, &mut job, walk);
     job.timeouts = fields.get("timeouts").map_or_else(usual_timeouts, |node| timeouts(node, walk));
+    if let Some(node) = fields.get("on_timeout") {
+        job.timeouts.policies = control::policies(node, walk);
+    }
     job.retry = fields.get("retry").map(|node| retry(node, walk)).unwrap_or_default();
     let mut commands = Commands::default();
     job.phases = fields.get("phases").map(|node| phases(node, &mut commands, walk)).unwrap_or_default();
     let agenda = fields.get("agenda");
     job.agenda = agenda.map(|node| agenda::read(node, &mut commands, walk)).unwrap_or_default();
+    job.stops = control::stops(&mut fields, &job.agenda, walk);
     fields.finish(walk);
     check::all(&job, &commands, agenda.map_or(root.at, |node| node.at), recipe.as_ref(), walk);
     recipe.is_some().then_some(job)

@@ -10,6 +10,8 @@
 //! backend = "blender"                 # a recipe's name, or the path of one; else "python"
 //! cwd = "."                           # relative to the job file's folder; else the engine's own
 //! hold = false                        # init and setup run, the agenda waits for a person
+//! hold_on_failure = false             # the agenda waits when an item has failed, with the child as it is
+//! breakpoints = [{ item = "200" }, { command = "render" }]   # and before these: a regex for commands
 //! restarts = 0                        # how often a dead child is started again
 //! outputs_required = false            # an item without an output path fails
 //!
@@ -30,6 +32,11 @@
 //! teardown = "60s"
 //! kill_grace = "10s"                  # between asking and forcing
 //! waiting = "5s"                      # until an agenda source that says "wait" is asked again ($QB_WAITING_TIMEOUT)
+//!
+//! [on_timeout]                        # "warn", "interrupt", "fail" or "restart", after the diagnosis
+//! command = "fail"
+//! item = "fail"
+//! silence = "fail"
 //!
 //! [retry]                             # of a failed item
 //! times = 1
@@ -59,6 +66,7 @@
 mod agenda;
 mod check;
 pub mod commands;
+pub mod control;
 pub mod demo;
 pub(crate) mod duration;
 mod file;
@@ -68,6 +76,7 @@ mod python;
 pub mod ranges;
 mod read_json;
 mod read_toml;
+pub mod record;
 pub(crate) mod source;
 pub mod template;
 pub(crate) mod tree;
@@ -92,13 +101,17 @@ const MOST_BYTES: u64 = 64 << 20;
 /// Reads and checks a job file. `sets` are `--set KEY=VALUE`, which win over the file: backend settings if the backend
 /// has one of that name, else parameters.
 pub fn read(path: &Path, sets: &[(String, String)]) -> Result<Job, JobErrors> {
+    read_text(path, &text_of(path, MOST_BYTES)?, sets)
+}
+
+/// Reads and checks what a file at this path says, or would say.
+pub(crate) fn read_text(path: &Path, text: &str, sets: &[(String, String)]) -> Result<Job, JobErrors> {
     let shown = path.display().to_string();
-    let text = text_of(path, MOST_BYTES)?;
     let whole = |what: String| JobErrors::whole(shown.clone(), what);
     let path = std::path::absolute(path).map_err(|error| whole(format!("cannot be found: {error}")))?;
     let base = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let source = Source::file(shown, &text, format_of(&path, &text));
+    let source = Source::file(shown, text, format_of(&path, text));
     walk(source, sets, base, &name, parse)
 }
 

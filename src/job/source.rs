@@ -91,6 +91,11 @@ impl At {
     pub(crate) fn byte(offset: usize) -> Self {
         Self { origin: 0, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
     }
+
+    /// The byte offset of a place in the file.
+    pub(crate) fn offset(self) -> usize {
+        self.offset as usize
+    }
 }
 
 /// How strings are written in a document.

@@ -160,7 +160,7 @@ pub(crate) fn plan<'t>(template: &'t str, known: &dyn Fn(&str) -> bool) -> Plan<
 }
 
 /// The key at the start of a text, if a brace closes right after it.
-fn key_at(text: &str) -> Option<&str> {
+pub(super) fn key_at(text: &str) -> Option<&str> {
     let length = text.find(|c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c))?;
     (length > 0 && text[length..].starts_with('}')).then(|| &text[..length])
 }

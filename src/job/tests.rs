@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::job::{Agenda, FrameRun};
+use crate::model::{Breakpoint, Policies, Policy, Stops};
 use proptest::prelude::*;
 use serde_json::json;
 use std::fs;
@@ -23,6 +24,11 @@ cwd = "."
 hold = true
 restarts = 2
 outputs_required = true
+hold_on_failure = true
+breakpoints = [{ item = "3" }, { command = "r\\(" }]
+[on_timeout]
+command = "warn"
+silence = "restart"
 [env]
 A = "1"
 [parameters]
@@ -57,6 +63,10 @@ fn every_key_of_the_file_is_read() {
     assert!(job.cwd.as_ref().is_some_and(|cwd| cwd.is_absolute()));
     assert!(job.hold && job.outputs_required);
     assert_eq!(job.restarts, 2);
+    let breakpoints = vec![Breakpoint::Item("3".into()), Breakpoint::Command("r\\(".into())];
+    assert_eq!(job.stops, Stops { on_failure: true, breakpoints });
+    let policies = Policies { command: Policy::Warn, item: Policy::Fail, silence: Policy::Restart };
+    assert_eq!(job.timeouts.policies, policies);
     assert_eq!(job.env["A"], "1");
     assert_eq!(job.parameters["size"], json!([1, 2.5, { "a": true }]));
     assert!(
@@ -76,6 +86,43 @@ fn every_key_of_the_file_is_read() {
     let item = job.agenda.item(crate::model::ItemIndex(1)).unwrap();
     assert_eq!(commands::of_item(&job, &item).unwrap(), ["r(3, [1, 2.5, {'a': True}])"]);
     assert_eq!(commands::of_phase(&job, crate::model::Phase::Setup).unwrap(), ["b('/x.blend')"]);
+}
+
+#[test]
+fn mistakes_in_how_a_job_is_steered_are_told_with_their_places() {
+    let told = errors(
+        r#"
+hold_on_failure = "yes"
+breakpoints = [{ item = "frame_1" }, { command = "(" }, { item = "a", command = "b" }, {}, { line = 3 }, "a", { command = "" }]
+[on_timeout]
+item = "fial"
+silence = "explode"
+startup = "warn"
+[phases]
+commands = ["a"]
+[[agenda.items]]
+name = "frame_01"
+"#,
+    );
+    let expected = [
+        "j.toml:2:19: expected true or false, found a string",
+        r#"j.toml:3:25: there is no item "frame_1": did you mean "frame_01"?"#,
+        r#"j.toml:3:50: "(" is no pattern: unclosed group, at character 1 of the pattern"#,
+        "j.toml:3:81: a breakpoint is an item or a command, not both: write two",
+        r#"j.toml:3:88: a breakpoint needs an "item" (a name) or a "command" (a regex)"#,
+        r#"j.toml:3:92: a breakpoint needs an "item" (a name) or a "command" (a regex)"#,
+        r#"j.toml:3:94: unknown key "line" in a breakpoint: known are command, item"#,
+        "j.toml:3:106: expected a table, found a string",
+        r#"j.toml:3:106: a breakpoint needs an "item" (a name) or a "command" (a regex)"#,
+        "j.toml:3:123: an empty pattern would stop at every command: `childminder agenda step` does that",
+        r#"j.toml:5:8: "fial" is nothing that a time-out leads to: did you mean "fail"?"#,
+        r#"j.toml:6:11: "explode" is nothing that a time-out leads to: known are warn, interrupt, fail, restart"#,
+        r#"j.toml:7:1: unknown key "startup" in [on_timeout]: known are command, item, silence"#,
+    ];
+    assert_eq!(told, expected);
+    let many = "{ command = \"x\" }, ".repeat(101);
+    let told = errors(&format!("breakpoints = [{many}]\n[phases]\ncommands = ['a']\n[agenda]\nframes = 1"));
+    assert_eq!(told, ["j.toml:1:15: there are more than 100 breakpoints; one pattern can stand for many commands"]);
 }
 
 #[test]

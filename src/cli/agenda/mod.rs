@@ -1,10 +1,13 @@
 //! `agenda`: the list of items, and verbs on it.
 
-use super::exit::{Failure, LOST, OK, USAGE};
+mod edit;
+mod stops;
+
+use super::exit::{Failure, OK, USAGE};
 use super::out::{Cell, Out, Table, Tone, length};
 use super::target::{self, Way};
 use crate::model::proto::{ItemVerb, ItemView, PAGE_LIMIT, Request, Response, Window};
-use crate::model::{ItemIndex, ItemStatus};
+use crate::model::{ItemIndex, ItemStatus, Step};
 use crate::store::{Folder, Purpose, clock};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,25 +17,41 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "childminder agenda [SESSION] [--json]\n       \
-                      childminder agenda [SESSION] hold|release\n       \
-                      childminder agenda [SESSION] retry|block|unblock|kill|complete ITEM...",
+                      childminder agenda [SESSION] hold|release|break\n       \
+                      childminder agenda [SESSION] step [ITEM] | step --command\n       \
+                      childminder agenda [SESSION] retry|block|unblock|kill|complete ITEM...\n       \
+                      childminder agenda [SESSION] edit ITEM [--commands FILE | --reset]\n       \
+                      childminder agenda [SESSION] stops [--json]\n       \
+                      childminder agenda [SESSION] breakpoint add|remove ITEM|/PATTERN/... | clear\n       \
+                      childminder agenda [SESSION] hold-on-failure on|off",
     after_help = "Verbs:
   hold      let no further item begin; operator commands still run
+  break     the same, and within an item: before the job's next command
   release   let the agenda go on
+  step      while it is held, run one item, the next or the named one; with --command only the next command
   retry     put items back to pending, with their attempts counted anew
   block     keep items from being run
   unblock   let blocked items be run
   kill      end items; one that runs is interrupted
   complete  mark items complete though they did not run
+  edit      change an item's commands, for this session only: in $VISUAL or $EDITOR, or from a file
+
+Where the agenda stops by itself, for this session only:
+  stops             list it
+  breakpoint        before an item, or before each command in which a regex matches
+  hold-on-failure   when an item has failed, with the child as it is then
 
 Examples:
   childminder agenda
   childminder agenda shots retry 12 13
   childminder agenda hold
+  childminder agenda breakpoint add 12 '/render/'
+  childminder agenda edit 12 --commands fixed.py
   childminder agenda --json | jq -r '.items[] | select(.status == \"failed\") | .name'
 
 With --json, one object: session, held, counts (items by status) and items, each with item (its place), name, status,
-attempt, progress, started (microseconds since 1970), took (microseconds), first_command, again."
+attempt, progress, started (microseconds since 1970), took (microseconds), first_command, again. Of stops: session,
+on_failure, breakpoints (each with item or command)."
 )]
 pub(super) struct Args {
     /// A session (an id, the beginning of one, a job's name, or a folder), a verb, and items by name. Without a
@@ -48,13 +67,32 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What only some verbs take.
+#[derive(Debug, Clone, Default, clap::Args)]
+struct How {
+    /// With step: only the next command of the job.
+    #[arg(long)]
+    command: bool,
+    /// With edit: a file with the commands, a line of `# ---` between two; - reads standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["reset", "command"])]
+    commands: Option<PathBuf>,
+    /// With edit: the job's commands again.
+    #[arg(long, conflicts_with = "command")]
+    reset: bool,
 }
 
 /// What is wanted of the agenda.
 #[derive(Debug, PartialEq)]
 enum Wanted {
     List,
+    Stops,
     Do(Request),
+    Change(stops::Change),
+    Edit(String, edit::From),
 }
 
 /// What stands before the items.
@@ -69,8 +107,8 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     let way = args.socket.map(Way::Socket);
     let (session, wanted) = match &way {
         // There is no session to be named before the verb.
-        Some(way) => understand(Some(way.words()), args.words)?,
-        None => understand(args.session, args.words)?,
+        Some(way) => understand(Some(way.words()), args.words, args.how)?,
+        None => understand(args.session, args.words, args.how)?,
     };
     let way = |purpose| match way {
         Some(way) => Ok::<_, Failure>(way),
@@ -78,15 +116,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     };
     let mut out = Out::stdout();
     match wanted {
-        Wanted::Do(request) => {
-            let way = way(Purpose::Write)?;
-            let answer = target::block_on(async { Ok(way.connect("agenda", false).await?.0.ask(request).await?) })?;
-            match answer {
-                Response::Done { said } if args.json => out.json(&serde_json::json!({ "done": said }))?,
-                Response::Done { said } if !said.is_empty() => out.line(&said)?,
-                _ => {}
-            }
-        }
+        Wanted::Stops => stops::show(&mut out, &way(Purpose::Read)?, args.json)?,
         Wanted::List => {
             let listing = Listing::new(&mut out, args.json);
             match way(Purpose::Read)? {
@@ -94,61 +124,133 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
                 way => target::block_on(ask(&way, listing))?,
             }
         }
+        wanted => {
+            let way = way(Purpose::Write)?;
+            match target::block_on(act(&way, wanted))? {
+                Response::Done { said } if args.json => out.json(&serde_json::json!({ "done": said }))?,
+                Response::Done { said } if !said.is_empty() => out.line(&said)?,
+                _ => {}
+            }
+        }
     }
     out.flush()?;
     Ok(OK)
 }
 
+/// Does what changes something; what the engine says.
+async fn act(way: &Way, wanted: Wanted) -> Result<Response, Failure> {
+    let client = way.connect("agenda", false).await?.0;
+    match wanted {
+        Wanted::Do(request) => Ok(client.ask(request).await?),
+        Wanted::Change(change) => stops::change(&client, change).await,
+        Wanted::Edit(name, from) => {
+            let answer = edit::edit(&client, name, from).await?;
+            Ok(answer.unwrap_or_else(|| Response::Done { said: "nothing was changed".to_owned() }))
+        }
+        Wanted::List | Wanted::Stops => Ok(Response::Done { said: String::new() }),
+    }
+}
+
 /// Sorts the words: a session may stand before the verb.
-fn understand(session: Option<String>, words: Vec<String>) -> Result<(Option<String>, Wanted), Failure> {
+fn understand(session: Option<String>, words: Vec<String>, how: How) -> Result<(Option<String>, Wanted), Failure> {
     let mut words = words.into_iter().peekable();
     let session = match words.peek() {
         Some(word) if session.is_none() && verb(word).is_none() => words.next(),
         _ => session,
     };
-    let Some(word) = words.next() else { return Ok((session, Wanted::List)) };
+    let word = words.next();
     let names: Vec<String> = words.collect();
     let usage = |message: String| Failure::new(USAGE, message);
-    let request = match verb(&word) {
-        None => return Err(usage(format!("{word} is no verb; see childminder agenda --help"))),
-        Some(Verb::Whole(_)) if !names.is_empty() => {
+    let verb = match &word {
+        None => None,
+        Some(word) => match verb(word) {
+            Some(verb) => Some(verb),
+            None => return Err(usage(format!("{word} is no verb; see childminder agenda --help"))),
+        },
+    };
+    let word = word.unwrap_or_default();
+    if how.command && verb != Some(Verb::Step) {
+        return Err(usage("--command is for step".to_owned()));
+    }
+    if (how.commands.is_some() || how.reset) && verb != Some(Verb::Edit) {
+        return Err(usage("--commands and --reset are for edit".to_owned()));
+    }
+    let wanted = match (verb, names.as_slice()) {
+        (None, _) => Wanted::List,
+        (Some(Verb::Stops), []) => Wanted::Stops,
+        (Some(Verb::Whole(request)), []) => Wanted::Do(request),
+        (Some(Verb::Stops | Verb::Whole(_)), _) => {
             return Err(usage(format!("{word} is for the whole agenda and takes no items; block keeps items back")));
         }
-        Some(Verb::Whole(request)) => request,
-        Some(Verb::Items(_)) if names.is_empty() => return Err(usage(format!("{word} what? Name one item or more"))),
-        Some(Verb::Items(verb)) => Request::Items { verb, names },
+        (Some(Verb::Items(_) | Verb::Edit), []) => return Err(usage(format!("{word} what? Name an item"))),
+        (Some(Verb::Items(verb)), _) => Wanted::Do(Request::Items { verb, names }),
+        (Some(Verb::Step), []) => Wanted::Do(Request::Step { step: how.step(), item: None }),
+        (Some(Verb::Step), [_]) if how.command => {
+            return Err(usage("a command's step takes no item: it is the next command".to_owned()));
+        }
+        (Some(Verb::Step), [name]) => Wanted::Do(Request::Step { step: Step::Item, item: Some(name.clone()) }),
+        (Some(Verb::Edit), [name]) => Wanted::Edit(name.clone(), how.from()),
+        (Some(Verb::Step | Verb::Edit), _) => return Err(usage(format!("{word} takes one item"))),
+        (Some(Verb::Breakpoint), words) => Wanted::Change(stops::Change::of_breakpoints(words)?),
+        (Some(Verb::OnFailure), words) => Wanted::Change(stops::Change::of_failure(words)?),
     };
-    Ok((session, Wanted::Do(request)))
+    Ok((session, wanted))
 }
 
+impl How {
+    fn step(&self) -> Step {
+        if self.command { Step::Command } else { Step::Item }
+    }
+
+    fn from(self) -> edit::From {
+        match self.commands {
+            _ if self.reset => edit::From::Job,
+            None => edit::From::Editor,
+            Some(path) if path.as_os_str() == "-" => edit::From::Stdin,
+            Some(path) => edit::From::File(path),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
 enum Verb {
     Whole(Request),
     Items(ItemVerb),
+    Step,
+    Edit,
+    Stops,
+    Breakpoint,
+    OnFailure,
 }
 
 fn verb(word: &str) -> Option<Verb> {
     Some(match word {
         "hold" => Verb::Whole(Request::Hold),
+        "break" => Verb::Whole(Request::Break),
         "release" => Verb::Whole(Request::Release),
+        "step" => Verb::Step,
         "retry" => Verb::Items(ItemVerb::Retry),
         "block" => Verb::Items(ItemVerb::Block),
         "unblock" => Verb::Items(ItemVerb::Unblock),
         "kill" => Verb::Items(ItemVerb::Kill),
         "complete" => Verb::Items(ItemVerb::Complete),
+        "edit" => Verb::Edit,
+        "stops" => Verb::Stops,
+        "breakpoint" => Verb::Breakpoint,
+        "hold-on-failure" => Verb::OnFailure,
         _ => return None,
     })
 }
 
 async fn ask(way: &Way, mut listing: Listing<'_>) -> Result<(), Failure> {
     let (client, welcome) = way.connect("agenda", true).await?;
-    let odd = || Failure::new(LOST, "the engine answered something else than was asked");
-    let Response::Summary(summary) = client.ask(Request::Summary).await? else { return Err(odd()) };
+    let Response::Summary(summary) = client.ask(Request::Summary).await? else { return Err(target::odd()) };
     let head = Head { session: welcome.session, held: summary.held.is_some(), counts: summary.counts };
     listing.begin(&head)?;
     let mut known = 0;
     loop {
         let answer = client.ask(Request::Agenda(Window { from: known, limit: PAGE_LIMIT })).await?;
-        let Response::Agenda(page) = answer else { return Err(odd()) };
+        let Response::Agenda(page) = answer else { return Err(target::odd()) };
         // A window past the end is moved back: those rows are here already.
         let new = page.rows.get(known.saturating_sub(page.from) as usize..).unwrap_or_default();
         listing.items(new)?;
@@ -266,7 +368,11 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Result<(Option<String>, Wanted), u8> {
-        understand(None, text.split_whitespace().map(str::to_owned).collect()).map_err(|failure| failure.code)
+        with(text, How::default())
+    }
+
+    fn with(text: &str, how: How) -> Result<(Option<String>, Wanted), u8> {
+        understand(None, text.split_whitespace().map(str::to_owned).collect(), how).map_err(|failure| failure.code)
     }
 
     #[test]
@@ -280,10 +386,36 @@ mod tests {
         assert_eq!(words("hold"), Ok((None, Wanted::Do(Request::Hold))));
         assert_eq!(words("shots retry 1 2"), Ok((Some("shots".into()), retry(&["1", "2"]))));
         assert_eq!(words("retry hold"), Ok((None, retry(&["hold"]))));
-        for wrong in ["retry", "hold 1", "shots juggle", "shots retry"] {
+        for wrong in
+            ["retry", "hold 1", "break 1", "shots juggle", "shots retry", "stops 1", "edit", "edit 1 2", "step 1 2"]
+        {
             assert_eq!(words(wrong), Err(USAGE), "{wrong}");
         }
-        let named = understand(Some("hold".into()), vec!["hold".into()]).map_err(|failure| failure.code);
+        let named =
+            understand(Some("hold".into()), vec!["hold".into()], How::default()).map_err(|failure| failure.code);
         assert_eq!(named, Ok((Some("hold".into()), Wanted::Do(Request::Hold))));
+    }
+
+    #[test]
+    fn steps_edits_and_stops_are_told_apart() {
+        let step = |step, item: Option<&str>| Wanted::Do(Request::Step { step, item: item.map(str::to_owned) });
+        let only = How { command: true, ..How::default() };
+        assert_eq!(words("step"), Ok((None, step(Step::Item, None))));
+        assert_eq!(words("shots step 12"), Ok((Some("shots".into()), step(Step::Item, Some("12")))));
+        assert_eq!(with("step", only.clone()), Ok((None, step(Step::Command, None))));
+        let from = |file: &str| How { commands: Some(file.into()), ..How::default() };
+        let edit = |from| Wanted::Edit("12".into(), from);
+        assert_eq!(words("edit 12"), Ok((None, edit(edit::From::Editor))));
+        assert_eq!(with("edit 12", from("-")), Ok((None, edit(edit::From::Stdin))));
+        assert_eq!(with("edit 12", from("a.py")), Ok((None, edit(edit::From::File("a.py".into())))));
+        let reset = How { reset: true, ..How::default() };
+        assert_eq!(with("edit 12", reset.clone()), Ok((None, edit(edit::From::Job))));
+        assert_eq!(words("stops"), Ok((None, Wanted::Stops)));
+        let off = Wanted::Change(stops::Change::OnFailure(false));
+        assert_eq!(words("shots hold-on-failure off"), Ok((Some("shots".into()), off)));
+        assert_eq!(words("breakpoint clear"), Ok((None, Wanted::Change(stops::Change::Clear))));
+        for (text, how) in [("step 1", only.clone()), ("hold", only), ("retry 1", reset), ("", from("a.py"))] {
+            assert_eq!(with(text, how), Err(USAGE), "{text}");
+        }
     }
 }
