@@ -9,6 +9,7 @@ use super::panes::list::ListPane;
 use super::panes::log::LogPane;
 use super::panes::output::{Look, OutputPane};
 use super::panes::prompt::PromptPane;
+use super::panes::record::Recording;
 use super::panes::usage::UsagePane;
 use super::text;
 use super::theme::Theme;
@@ -81,6 +82,8 @@ pub(super) struct Model {
     pub(super) plot: UsagePane,
     /// Where the child's time goes.
     pub(super) hot: HotPane,
+    /// The commands that are to be written into a file.
+    pub(super) recording: Recording,
 }
 
 impl Model {
@@ -112,6 +115,7 @@ impl Model {
             prompt: PromptPane::default(),
             plot: UsagePane::default(),
             hot: HotPane::default(),
+            recording: Recording::default(),
         }
     }
 

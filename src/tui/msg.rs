@@ -92,6 +92,8 @@ pub(super) enum Purpose {
     Names,
     /// Where the child's time goes.
     Hot,
+    /// A command that is to be written into a file.
+    Record(CommandId),
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }

@@ -1,4 +1,4 @@
-//! The lines of the table for what is sampled and asked of the child while it works.
+//! The lines of the table for what is sampled, asked of the child while it works, and recorded.
 
 use super::Context::{self, Anywhere, Usage};
 use super::{Action, Info, info};
@@ -83,5 +83,24 @@ pub(super) const IN: Info = info(
 /// All of the flame graph.
 pub(super) const WHOLE: Info =
     info(Action::Whole, "whole width", HOT_PANE, &["esc"], "", "Show all of the flame graph again");
+
+/// A command is marked.
+pub(super) const MARK: Info = info(
+    Action::Mark,
+    "mark",
+    &[Context::Commands],
+    &["m"],
+    "mark",
+    "Mark the command to be recorded, or take its mark away",
+);
+/// Commands go into a file.
+pub(super) const RECORD: Info = info(
+    Action::Record,
+    "record",
+    &[Context::Commands],
+    &["ctrl-s"],
+    "record",
+    "Add the marked commands, or the selected one, to a Python file or to a phase of a job file",
+);
 
 const HOT_PANE: &[Context] = &[Context::Hot];

@@ -8,4 +8,5 @@ pub(super) mod log;
 pub(super) mod names;
 pub(super) mod output;
 pub(super) mod prompt;
+pub(super) mod record;
 pub(super) mod usage;

@@ -163,3 +163,36 @@ fn folded_stacks_go_into_a_file_which_is_not_written_over_unasked() {
     window.keys("o");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
+
+#[test]
+fn marked_commands_are_added_to_a_python_file_or_to_a_phase() {
+    let folder = tempfile::tempdir().unwrap();
+    let (python, job) = (folder.path().join("kept.py"), folder.path().join("job.toml"));
+    let mut window = Window::open(160, 50);
+    let add = |window: &mut Window, keys: &str, path: &std::path::Path| {
+        window.keys(&format!("2 ctrl-s {keys} ctrl-u"));
+        window.types(path.to_str().unwrap());
+        window.keys("enter");
+    };
+    window.keys("2 home m m");
+    window.sees(" 1*✓ init");
+    window.sees(" 2*✓ setup");
+    window.keys("ctrl-s");
+    window.sees("add 2 commands to (Tab: Python file): recorded.py");
+    window.keys("esc");
+    std::fs::write(&python, "import os\n").unwrap();
+    add(&mut window, "esc ctrl-s", &python);
+    window.sees("written to");
+    let text = std::fs::read_to_string(&python).unwrap();
+    assert!(text.starts_with("import os\n\n# command 1, "), "{text}");
+    assert!(text.ends_with("\nscene = tracer.load('demo')\n"), "{text}");
+    window.misses(" 1*✓");
+
+    window.keys("home");
+    std::fs::write(&job, "# mine\n[phases]\nsetup = ['print(1)']\n[agenda]\n").unwrap();
+    add(&mut window, "tab", &job);
+    let text = std::fs::read_to_string(&job).unwrap();
+    assert!(text.starts_with("# mine\n") && text.contains("import tracer"), "{text}\n{}", window.text());
+    add(&mut window, "tab", &python);
+    window.sees("a .py file has no phases");
+}

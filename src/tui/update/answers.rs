@@ -1,6 +1,6 @@
 //! What came back from the session.
 
-use super::{hot, input, names, output, travel, usage};
+use super::{hot, input, names, output, record, travel, usage};
 use crate::model::proto::{Completeness, ItemVerb, List, Page, Request, Response};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -44,6 +44,7 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
         },
         Purpose::Usage(_) | Purpose::UsageBefore | Purpose::UsageItem(_) => usage::answered(model, &purpose, answer),
         Purpose::Hot => hot::answered(model, answer),
+        Purpose::Record(id) => return record::answered(model, id, answer),
         Purpose::Names => names::answered(model, answer),
         Purpose::Find(search) => return found(model, search, answer),
         Purpose::Seek(query) => output::sought(model, &query, answer),

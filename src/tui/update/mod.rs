@@ -9,6 +9,7 @@ mod input;
 mod names;
 mod output;
 mod perform;
+mod record;
 mod save_as;
 mod travel;
 mod usage;

@@ -2,7 +2,7 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::{hot, names, output, travel, usage};
+use super::{hot, names, output, record, travel, usage};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
 use crate::model::{ItemStatus, Rung, StopMode};
@@ -63,6 +63,7 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         Action::ItemOutput if model.agenda.selected_row().is_none_or(|item| item.row.attempt == 0) => {
             Err("it has not run yet")
         }
+        Action::Mark | Action::Record if model.commands.selected_row().is_none() => Err("no command is selected"),
         Action::Open | Action::GoToRow if selected_what(model).is_none() => Err("nothing is selected"),
         Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; w cuts them"),
         _ => Ok(()),
@@ -144,6 +145,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::In
         | Action::Whole
         | Action::SaveStacks => hot::perform(model, action),
+        Action::Mark => record::mark(model),
+        Action::Record => record::begin(model),
         Action::Names => return names::open(model),
         Action::Follow => follow(model),
         Action::Longer | Action::Shorter | Action::Earlier | Action::Later | Action::Newest => {

@@ -1,6 +1,6 @@
 //! A text that goes into a file: its name being typed, and what becomes of it.
 
-use super::input;
+use super::{input, record};
 use crate::tui::keymap;
 use crate::tui::model::Model;
 use crate::tui::msg::Effect;
@@ -21,7 +21,15 @@ pub(super) fn key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Enter if !save.text.trim().is_empty() => {
             let (saving, path) = (save.saving.clone(), save.text.trim().to_owned());
             model.overlay = None;
-            return vec![Effect::Write { saving, path, replace: false }];
+            return match saving {
+                Saving::Commands(chosen) => record::gather(model, chosen, path),
+                Saving::Stacks(_) => vec![Effect::Write { saving, path, replace: false }],
+            };
+        }
+        KeyCode::Tab => {
+            if let Saving::Commands(chosen) = &mut save.saving {
+                chosen.turn();
+            }
         }
         KeyCode::Backspace => {
             save.text.pop();
@@ -46,7 +54,12 @@ pub(super) fn ask_to_overwrite(model: &mut Model, whole: &Path, effect: Effect) 
 /// It is written, or could not be.
 pub(super) fn saved(model: &mut Model, saving: Saving, path: String, saved: Result<PathBuf, SaveError>) {
     match saved {
-        Ok(whole) => model.say(format!("written to {}", whole.display())),
+        Ok(whole) => {
+            if matches!(saving, Saving::Commands(_)) {
+                model.recording.forget();
+            }
+            model.say(format!("written to {}", whole.display()));
+        }
         Err(SaveError::Exists(whole)) if model.overlay.is_none() => {
             ask_to_overwrite(model, &whole, Effect::Write { saving, path, replace: true });
         }

@@ -197,7 +197,7 @@ fn save_as(model: &Model, frame: &mut Frame<'_>, layout: &Layout, save: &SaveAs)
     let Some(slot) = layout.slot_of(model.focus()) else { return };
     let width = slot.area.width.saturating_sub(2);
     let row = Rect { x: slot.area.x + 1, y: slot.area.bottom().saturating_sub(1), width, height: 1 };
-    asked(model, frame, row, (save.saving.question(), " to: "), &save.text);
+    asked(model, frame, row, (&save.saving.question(), " to: "), &save.text);
 }
 
 /// Over the time line, or the last row where it has none.
