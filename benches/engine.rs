@@ -1,4 +1,5 @@
-//! What the engine costs: dispatch, launch, idle and heartbeats, each against the barest thing that does the same.
+//! What the engine costs: dispatch, launch, idle, heartbeats and the plot of a long session, each against the barest thing
+//! that does the same.
 //!
 //! Machines are noisy, so nothing here is a time limit: rounds of ours and of the other are interleaved, and the medians'
 //! ratio is printed beside DESIGN's target. Run with `cargo bench --bench engine`.
@@ -19,8 +20,8 @@ mod table;
 
 use childminder::api::Client;
 use childminder::model::proto::{ClientHello, Request, VERSION};
-use childminder::model::{CommandId, EventKind, Job, StopMode};
-use childminder::store::JournalReader;
+use childminder::model::{CommandId, EventKind, Job, Micros, StopMode, UsagePoint};
+use childminder::store::{Folder, JournalReader, SessionFile, UsageReader};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -42,7 +43,13 @@ fn main() {
         return;
     }
     // `cargo bench --bench engine -- dispatch` measures that row alone.
-    table::measure(&[("dispatch", dispatch), ("launch", launch), ("idle", idle), ("heartbeats", heartbeats)]);
+    table::measure(&[
+        ("dispatch", dispatch),
+        ("launch", launch),
+        ("idle", idle),
+        ("heartbeats", heartbeats),
+        ("usage", usage),
+    ]);
 }
 
 fn supervised_interpreter() -> Session {
@@ -315,4 +322,44 @@ fn heartbeats() {
         "–",
         "≤ 0.5 %",
     );
+}
+
+// ---- usage ------------------------------------------------------------------------------------------------------------
+
+/// Points of a week, one a second.
+const WEEK: u64 = 7 * 24 * 3600;
+
+/// The plot of all of a session that ran for a week, in a wide window.
+fn usage() {
+    let data = tempfile::tempdir().expect("a folder");
+    let folder = Folder::create(data.path(), &SessionFile::new(Job::default(), None)).expect("a session");
+    let mut text = Vec::new();
+    for second in 1..=WEEK {
+        let point = UsagePoint {
+            wall: Micros(1_792_000_000_000_000 + second * 1_000_041),
+            cpu: (second % 4000) as f64 / 10.0,
+            memory: 1_288_490_188 + second * 1000,
+            written: (second % 7) as f64 * 1e6,
+            processes: 3,
+            threads: 12,
+            ..UsagePoint::default()
+        };
+        serde_json::to_writer(&mut text, &point).expect("json");
+        text.push(b'\n');
+    }
+    fs::write(folder.usage(), &text).expect("written");
+    let ask = |from: Micros| {
+        let times = (0..ROUNDS).map(|_| {
+            let begun = Instant::now();
+            let points = UsageReader::open(&folder).history(from, Micros(u64::MAX), 320).expect("read");
+            assert!(points.len() > 100, "{} points", points.len());
+            begun.elapsed().as_secs_f64() * 1e3
+        });
+        median(times.collect())
+    };
+    let hour = ask(Micros(1_792_000_000_000_000 + (WEEK - 3600) * 1_000_041));
+    let all = ask(Micros(0));
+    row("usage of the last hour of a week", &format!("{hour:.2} ms"), "–", "–", "–");
+    let size = format!("{} points, {} MiB", WEEK, text.len() >> 20);
+    row("usage of all of a week", &format!("{all:.1} ms"), &size, "–", "≤ 100 ms");
 }

@@ -19,7 +19,8 @@ use childminder::model::{CommandOutcome, EventKind, Filter, ItemIndex, Marks, Mi
 use childminder::session::{Label, summary_of};
 use childminder::store::find::list_in;
 use childminder::store::{
-    Folder, Journal, JournalReader, Output, OutputReader, Places, StoreError, Unpacked, pack, recover,
+    Folder, Journal, JournalReader, Output, OutputReader, Places, StoreError, Unpacked, UsageReader, UsageWriter, pack,
+    recover,
 };
 use home::{Home, text};
 use nix::sys::signal::{Signal, kill};
@@ -78,7 +79,8 @@ fn check(viewer: &Viewer, folder: &Folder, shown: &Playback) {
     let job = folder.read_session().expect("a session").job;
     let label = Label { session: folder.id().into(), prompt: shown.summary.prompt.clone(), ..Label::default() };
     let source = source(folder, &state);
-    let told = Summary { output: Marks::default(), last_output: None, last_word: None, ..shown.summary.clone() };
+    let told = shown.summary.clone();
+    let told = Summary { output: Marks::default(), last_output: None, last_word: None, usage: None, ..told };
     assert_eq!(told, summary_of(&state, &job, &label, shown.summary.now, &source));
     let items = viewer.agenda();
     assert!(items.iter().map(|item| item.row).eq(state.items.iter()));
@@ -415,6 +417,8 @@ fn read_and_taken_up(folder: &Folder) -> Vec<String> {
     tell(recover(folder).and_then(|recovered| recovered.checkpointer(folder)).err());
     tell(Journal::continue_at(&folder.journal(), 0, Seq(0)).err());
     tell(Output::open(folder, Marks::default(), 0).err());
+    tell(UsageReader::open(folder).history(Micros(0), Micros(1), 1).err());
+    tell(UsageWriter::start(folder, 0).err());
     said
 }
 
@@ -438,7 +442,8 @@ fn nobody_waits_for_a_pipe_in_a_files_place() {
         let (shown, said) = come_back.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} is waited for"));
         let is_named = |said: &String| said.contains(name) && said.contains("it is not a file");
         assert!(said.iter().any(is_named), "{name}: {said:?}");
-        let unread = ["lock", "engine.log", "session.json.tmp"].contains(&name) || name.ends_with(".lines.idx");
+        let unread =
+            ["lock", "engine.log", "usage.jsonl", "session.json.tmp"].contains(&name) || name.ends_with(".lines.idx");
         assert_eq!(shown.is_empty(), unread, "{name}: {shown:?}");
     }
 }

@@ -3,13 +3,21 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
+#[path = "common/recording.rs"]
+mod recording;
 #[path = "common/session.rs"]
 mod session;
 #[path = "common/supervised.rs"]
 mod supervised;
 
-use childminder::model::{CommandOutcome, CommandState, EventKind, ItemIndex, ItemRow, ItemStatus, State, Stream};
+use childminder::api::replay::Goal;
+use childminder::model::proto::{Request, Response};
+use childminder::model::{
+    CommandOutcome, CommandState, EventKind, ItemIndex, ItemRow, ItemStatus, Micros, State, Stream, UsageHistory,
+    UsagePoint,
+};
 use childminder::store::{Folder, recover};
+use recording::Viewer;
 use session::{Ended, aftermath, events, job, quoted, tail, until};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -195,6 +203,74 @@ fn an_operators_command_is_lost_with_its_engine_and_never_sent_again() {
     assert_eq!(states, [CommandState::Lost, CommandState::Lost, CommandState::Finished], "{}", ended.tail());
     let sent = ended.events().iter().filter(|event| matches!(event.kind, EventKind::CommandSent { .. })).count();
     assert_eq!(sent, 2, "the first and the last only");
+}
+
+/// Computes and writes for some seconds, as hosts do, then only waits.
+const USES: &str = r#"
+[parameters]
+file = FILE
+[phases]
+setup = ["import os, time"]
+[agenda]
+items = [
+    { name = "works", commands = ["""
+end = time.time() + 2.5
+with open({file}, 'wb') as file:
+    while time.time() < end:
+        _ = sum(range(100000)), file.write(b'x' * 65536), file.flush()
+"""] },
+    { name = "waits", commands = ["time.sleep(1000)"] },
+]
+"#;
+
+/// The points as anybody can read them, without us; a torn one left out.
+fn points(folder: &Folder) -> Vec<UsagePoint> {
+    let text = std::fs::read_to_string(folder.usage()).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn usage(viewer: &Viewer) -> UsageHistory {
+    match viewer.ask(Request::Usage { from: Micros(0), to: Micros(u64::MAX), most: 2000 }) {
+        Ok(Response::Usage(history)) => history,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_the_child_used_is_recorded_once_a_second_while_a_command_runs_and_read_after_a_kill() {
+    // A real disk: what is written to memory is not counted.
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let uses = USES.replace("FILE", &quoted(home.path().join("file")));
+    let place = Place::of(home, job(&uses));
+    let (engine, folder) = (place.start(), place.folder());
+    until("the item that waits", folder, || has_begun(folder, 3));
+    let working = points(folder).len();
+    until("two more points", folder, || points(folder).len() >= working + 2);
+    engine.kill();
+    let points = points(folder);
+    // The first comes at once.
+    let apart = points.windows(2).map(|pair| pair[1].wall.since(pair[0].wall).seconds()).skip(1);
+    assert!(apart.clone().all(|seconds| (0.9..10.0).contains(&seconds)), "{points:?}");
+    assert!(
+        points.iter().all(|point| point.processes >= 1 && point.threads >= 1 && point.memory > 1 << 20),
+        "{points:?}"
+    );
+    assert!(points.iter().any(|point| point.cpu > 10.0 && point.cpu < 400.0), "it computes: {points:?}");
+    assert!(points.iter().any(|point| point.written > 65536.0), "it writes: {points:?}");
+    let last = points.last().expect("points");
+    assert!(last.cpu < 50.0 && last.written < 65536.0, "it waits: {points:?}");
+
+    let viewer = Viewer::open(folder);
+    let history = usage(&viewer);
+    assert_eq!(history.points, points, "a recording shows all of it, though the last event was earlier");
+    let items: Vec<_> = history.items.iter().map(|(_, item)| item.0).collect();
+    assert_eq!(items, [0, 1]);
+    let then = points[1];
+    let shown = viewer.go(Goal::Time(then.wall), |shown| shown.summary.now == then.wall);
+    assert_eq!(shown.summary.usage, Some(then));
+    let history = usage(&viewer);
+    assert_eq!(history.points, points[..2], "and nothing of what came later");
+    assert_eq!(history.items.len(), 1);
 }
 
 /// Each item is recorded complete once, and nothing of it comes after.

@@ -1,7 +1,7 @@
 //! Where the server reads what it does not hold in memory: the session's folder.
 
 use crate::model::proto::{OutputAt, OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
-use crate::model::{Event, ItemSpec, Marks, SearchQuery, Searched, Seq};
+use crate::model::{Event, ItemSpec, Marks, Micros, SearchQuery, Searched, Seq, UsagePoint};
 use crate::store::{Asker, Places};
 use std::sync::Arc;
 
@@ -25,6 +25,9 @@ pub trait Pages: Send + Sync + 'static {
 
     /// Lines of the engine's log, made safe.
     fn traces(&self, from: Option<u64>, limit: u32) -> Result<TracePage, Refusal>;
+
+    /// What the process tree used from one wall time up to another; of more points than `most` each stands for a stretch.
+    fn usage(&self, from: Micros, to: Micros, most: u32) -> Result<Vec<UsagePoint>, Refusal>;
 
     /// What `session.json` holds, as far as clients may know it.
     fn info(&self) -> Result<serde_json::Value, Refusal>;

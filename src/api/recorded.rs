@@ -3,8 +3,8 @@
 use super::pages::{Journalled, Pages, Sources, failed};
 use crate::job::commands;
 use crate::model::proto::{OutputAt, OutputPage, OutputQuery, Refusal, RefusalKind, TracePage};
-use crate::model::{Event, Job, Marks, SearchQuery, Searched, Seq};
-use crate::store::{Asker, Folder, JournalReader, OutputReader, Places, StoreError, traces};
+use crate::model::{Event, Job, Marks, Micros, SearchQuery, Searched, Seq, UsagePoint};
+use crate::store::{Asker, Folder, JournalReader, OutputReader, Places, StoreError, UsageReader, traces};
 use std::sync::Arc;
 
 /// A session's files.
@@ -82,6 +82,10 @@ impl Pages for Recorded {
 
     fn traces(&self, from: Option<u64>, limit: u32) -> Result<TracePage, Refusal> {
         traces::page(&self.folder.engine_log(), from, limit).map_err(refusal)
+    }
+
+    fn usage(&self, from: Micros, to: Micros, most: u32) -> Result<Vec<UsagePoint>, Refusal> {
+        UsageReader::open(&self.folder).history(from, to, most).map_err(refusal)
     }
 
     fn info(&self) -> Result<serde_json::Value, Refusal> {

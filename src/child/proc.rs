@@ -113,6 +113,25 @@ pub(super) fn all() -> Vec<Stat> {
     entries.flatten().filter_map(|entry| Stat::read(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
+/// Bytes that a process, and the children that it has waited for, had storage read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Storage {
+    pub(super) read: u64,
+    pub(super) written: u64,
+}
+
+impl Storage {
+    /// Of this pid; `None` too when it may not be read.
+    pub(super) fn read(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/io")).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let number = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Some(Self { read: number("read_bytes:")?, written: number("write_bytes:")? })
+    }
+}
+
 /// The children of all threads of a process, ended ones that nobody has waited for included.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
@@ -166,6 +185,14 @@ mod tests {
         let environ = b"A=1\0CHILDMINDER_SESSION=s-12\0XCHILDMINDER_SESSION=s-1\0";
         assert_eq!(value_of(environ, "CHILDMINDER_SESSION"), Some(&b"s-12"[..]));
         assert_eq!(value_of(environ, "CHILDMINDER"), None);
+    }
+
+    #[test]
+    fn storage_is_what_disks_gave_and_took() {
+        let text =
+            "rchar: 9\nwchar: 8\nsyscr: 7\nsyscw: 6\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 5\n";
+        assert_eq!(Storage::parse(text), Some(Storage { read: 4096, written: 8192 }));
+        assert_eq!(Storage::parse("rchar: 9\n"), None);
     }
 
     #[test]

@@ -40,7 +40,7 @@ struct Told<'a> {
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     let folder = target::folder(args.session.as_deref(), Purpose::Write)?;
     let answer = target::block_on(async {
-        let client = target::connect(&folder, "names", true).await?;
+        let client = target::connect(&folder, "names", false).await?;
         Ok(client.ask(Request::Names).await?)
     })?;
     let Response::Names { names, more } = answer else { return Err(target::odd()) };

@@ -188,6 +188,11 @@ impl Folder {
         self.path.join("engine.log")
     }
 
+    /// What the child's process tree used: one point a line.
+    pub fn usage(&self) -> PathBuf {
+        self.path.join("usage.jsonl")
+    }
+
     /// Which bytes of output were read when, and for which command.
     pub fn output_index(&self) -> PathBuf {
         self.path.join("output.idx")

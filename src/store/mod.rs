@@ -4,6 +4,7 @@
 //! session.json                     what the session is
 //! events.jsonl                     the journal: one event a line; the state is their fold
 //! stdout.log stderr.log            the child's bytes, exactly; what could not be kept is a hole
+//! usage.jsonl                      what the child's process tree used: one point a line
 //! engine.log                       the engine's own traces
 //! *.idx *.ckpt                     made for speed; rebuilt from the files above when missing, short or wrong
 //! lock                             held by the engine while it lives
@@ -38,6 +39,7 @@ pub mod search;
 pub mod session_file;
 pub mod traces;
 pub mod unpack;
+pub mod usage;
 mod view;
 
 #[cfg(test)]
@@ -65,3 +67,4 @@ pub use safe::{escape_json, is_hostile, make_safe, plain_safe};
 pub use search::{Asker, Memory, Wish};
 pub use session_file::{ChildFile, EngineFile, SessionFile};
 pub use unpack::{Unpacked, cache_dir};
+pub use usage::{UsageReader, UsageWriter};

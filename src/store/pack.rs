@@ -74,7 +74,13 @@ fn may_be_made(archive: &Path, replace: bool) -> Result<(), StoreError> {
 pub(super) fn files(folder: &Folder) -> Vec<PathBuf> {
     let mut files = vec![folder.session_json()];
     files.extend(derived(folder));
-    files.extend([folder.journal(), folder.engine_log(), folder.output(Stream::Stderr), folder.output(Stream::Stdout)]);
+    files.extend([
+        folder.journal(),
+        folder.usage(),
+        folder.engine_log(),
+        folder.output(Stream::Stderr),
+        folder.output(Stream::Stdout),
+    ]);
     files
 }
 
@@ -101,8 +107,8 @@ fn parts(folder: &Folder) -> Result<Vec<Part>, StoreError> {
             Err(error) => return Err(failed("read", &path)(error)),
         };
         let found = file.metadata().map_err(failed("read", &path))?;
-        let is_journal = path == folder.journal();
-        let length = if is_journal { whole_lines(&file, found.len()) } else { Ok(found.len()) };
+        let in_lines = path == folder.journal() || path == folder.usage();
+        let length = if in_lines { whole_lines(&file, found.len()) } else { Ok(found.len()) };
         let length = length.map_err(failed("read", &path))?;
         parts.push(Part { path, file, length });
     }

@@ -25,7 +25,7 @@ const BLOCK: usize = 64 << 10;
 const PREFIX: &str = "unpacked-";
 /// Locked for as long as the folder is in use.
 const HELD: &str = "held";
-/// Entries of an archive that are looked at; a session has twelve.
+/// Entries of an archive that are looked at; a session has thirteen.
 pub(super) const ENTRIES: usize = 1000;
 /// Bytes of entries left out that are passed over, a multiple of 1 MiB: they cost time, however small the archive is.
 pub(super) const PASSED_OVER: u64 = 64 << 20;

@@ -1,6 +1,7 @@
 //! The one table of what a key can do: dispatch, the key bar, help, the palette and the README's key table all come
 //! from it, so they cannot disagree.
 
+mod sampled;
 mod steer;
 
 use std::fmt::Write as _;
@@ -22,6 +23,10 @@ pub(super) enum Context {
     Selection,
     /// The log.
     Log,
+    /// Where the child's time goes.
+    Hot,
+    /// The plot of what the process tree uses.
+    Usage,
     /// The prompt.
     Prompt,
     /// All of one command, item or exception.
@@ -45,6 +50,8 @@ impl Context {
             Self::Output => "Output",
             Self::Selection => "Selection",
             Self::Log => "Log",
+            Self::Hot => "Hot",
+            Self::Usage => "Usage",
             Self::Prompt => "Prompt",
             Self::Detail => "Details",
             Self::Why => "Why",
@@ -69,6 +76,25 @@ pub(super) enum Action {
     Exceptions,
     Log,
     Prompt,
+    Hot,
+    Usage,
+    Longer,
+    Shorter,
+    Earlier,
+    Later,
+    Newest,
+    Flame,
+    Threads,
+    OnlyActive,
+    Forget,
+    Unfold,
+    Out,
+    In,
+    Whole,
+    SaveStacks,
+    Mark,
+    Record,
+    Names,
     Zoom,
     Hold,
     WayOut,
@@ -197,9 +223,11 @@ const fn write(
     Info { writes: true, ..info(action, name, contexts, keys, bar, doc) }
 }
 
-use Context::{Agenda, Anywhere, Commands, Detail, Exceptions, List, Log, Output, Prompt, Replay, Selection, Why};
+use Context::{
+    Agenda, Anywhere, Commands, Detail, Exceptions, Hot, List, Log, Output, Prompt, Replay, Selection, Usage, Why,
+};
 
-const SCROLLED: &[Context] = &[List, Output, Log, Detail];
+const SCROLLED: &[Context] = &[List, Output, Log, Hot, Detail];
 
 /// The table. Its order is the order of the key bar and of help.
 pub(super) const TABLE: &[Info] = &[
@@ -369,6 +397,22 @@ pub(super) const TABLE: &[Info] = &[
         "copy",
         "Copy the row, the lines seen or the details to the clipboard",
     ),
+    sampled::MARK,
+    sampled::RECORD,
+    sampled::FLAME,
+    sampled::THREADS,
+    sampled::ONLY_ACTIVE,
+    sampled::FORGET,
+    sampled::SAVE_STACKS,
+    sampled::UNFOLD,
+    sampled::OUT,
+    sampled::IN,
+    sampled::WHOLE,
+    sampled::LONGER,
+    sampled::SHORTER,
+    sampled::EARLIER,
+    sampled::LATER,
+    sampled::NEWEST,
     write(
         Action::Submit,
         "run",
@@ -471,6 +515,9 @@ pub(super) const TABLE: &[Info] = &[
     info(Action::Output, "output", &[Anywhere], &["3"], "", "Focus the output"),
     info(Action::Exceptions, "exceptions", &[Anywhere], &["4"], "", "Focus the exceptions"),
     info(Action::Log, "log", &[Anywhere], &["5"], "", "Focus the log"),
+    sampled::HOT,
+    sampled::USAGE,
+    sampled::NAMES,
     info(Action::Up, "up", SCROLLED, &["up", "k"], "", "One row up"),
     info(Action::Down, "down", SCROLLED, &["down", "j"], "", "One row down"),
     info(Action::PageUp, "page up", SCROLLED, &["pgup", "ctrl-b"], "", "One page up"),
@@ -506,7 +553,9 @@ pub(super) fn find(action: Action) -> Option<&'static Info> {
 /// The key table of the README, in Markdown.
 pub fn key_table_markdown() -> String {
     let mut table = String::from("| where | keys | what |\n|---|---|---|\n");
-    for context in [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Detail, Why, Prompt, Replay] {
+    for context in
+        [Anywhere, List, Agenda, Commands, Exceptions, Output, Selection, Log, Hot, Usage, Detail, Why, Prompt, Replay]
+    {
         for info in TABLE.iter().filter(|info| info.contexts.first() == Some(&context)) {
             let mut places = String::new();
             for (at, place) in info.contexts.iter().enumerate() {

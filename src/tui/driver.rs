@@ -28,8 +28,6 @@ use tokio::time::{Instant, sleep_until};
 const FRAME: Duration = Duration::from_millis(33);
 /// Between two frames after input.
 const PROMPT_FRAME: Duration = Duration::from_millis(8);
-/// Between two movements of the clock.
-const TICK: Duration = Duration::from_secs(1);
 /// Events of the terminal that are taken before a frame.
 const BATCH: usize = 256;
 
@@ -110,7 +108,7 @@ impl<S: Screen> Driver<S> {
     ) -> Self {
         let mut pulses = view.pulses();
         pulses.mark_changed();
-        let past = Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now);
+        let past = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
         Self {
             model,
             screen,
@@ -148,8 +146,8 @@ impl<S: Screen> Driver<S> {
                 self.draw();
                 continue;
             }
-            let (due, tick) = (self.due(), self.ticked + TICK);
-            let ticking = self.model.is_ticking();
+            let due = self.due();
+            let tick = self.model.tick().map(|every| self.ticked + every);
             let resting = until != Until::Left && self.flight.is_empty() && self.dirty == Dirty::No;
             tokio::select! {
                 biased;
@@ -161,7 +159,7 @@ impl<S: Screen> Driver<S> {
                     self.dirty = self.dirty.max(Dirty::Later);
                 }
                 () = sleep_until(due), if self.dirty > Dirty::No => {}
-                () = sleep_until(tick), if ticking && self.dirty == Dirty::No && !resting => {
+                () = sleep_until(tick.unwrap_or(due)), if tick.is_some() && self.dirty == Dirty::No && !resting => {
                     self.ticked = Instant::now();
                     self.apply(Msg::Tick((self.clock)()));
                     self.dirty = Dirty::Later;
@@ -261,6 +259,14 @@ impl<S: Screen> Driver<S> {
             }
             Effect::Create { .. } | Effect::Append(_) | Effect::Close => {
                 self.write(effect);
+                Ok(())
+            }
+            Effect::Write { saving, path, replace } => {
+                let written = async move {
+                    let written = saving.write(path.clone(), replace).await;
+                    Msg::Saved(saving, path, written)
+                };
+                self.flight.push(written.boxed());
                 Ok(())
             }
             Effect::Steer(steer) => {

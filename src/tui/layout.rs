@@ -19,12 +19,19 @@ pub(super) enum Pane {
     Log,
     /// Where commands are typed.
     Prompt,
+    /// Where the child's time goes.
+    Hot,
+    /// What the process tree uses.
+    Usage,
 }
 
+/// How many panes there are.
+pub(super) const PANES: usize = 8;
+
 impl Pane {
-    /// All of them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Agenda, Self::Commands, Self::Output, Self::Exceptions, Self::Log, Self::Prompt];
+    /// All of them, as they follow each other on the screen.
+    pub(super) const ALL: [Self; PANES] =
+        [Self::Agenda, Self::Commands, Self::Output, Self::Exceptions, Self::Log, Self::Hot, Self::Usage, Self::Prompt];
 
     /// Its number and name, for its title.
     pub(super) fn title(self) -> &'static str {
@@ -35,6 +42,8 @@ impl Pane {
             Self::Exceptions => "4 Exceptions",
             Self::Log => "5 Log",
             Self::Prompt => "6 Prompt",
+            Self::Hot => "7 Hot",
+            Self::Usage => "8 Usage",
         }
     }
 }
@@ -59,7 +68,7 @@ pub(super) enum Class {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     /// The panes, the last focused first.
-    pub(super) recent: [Pane; 6],
+    pub(super) recent: [Pane; PANES],
     /// Whether the focused pane has all the room.
     pub(super) zoom: bool,
     /// Rows of warnings that are wanted.
@@ -99,7 +108,7 @@ pub(super) struct Layout {
 }
 
 impl Slot {
-    fn new(area: Rect, tabs: &[Pane], recent: [Pane; 6]) -> Self {
+    fn new(area: Rect, tabs: &[Pane], recent: [Pane; PANES]) -> Self {
         let shown = recent.iter().copied().find(|pane| tabs.contains(pane));
         let shown = shown.or_else(|| tabs.first().copied()).unwrap_or(Pane::Agenda);
         Self { area, tabs: tabs.to_vec(), shown }
@@ -196,9 +205,10 @@ fn wide(body: Rect, shape: Shape) -> Vec<Slot> {
     if right.height >= 30 {
         let (output, below) = top(right, right.height * 2 / 3);
         slots.push(Slot::new(output, &[Pane::Output], shape.recent));
-        slots.push(Slot::new(below, &[Pane::Exceptions, Pane::Log], shape.recent));
+        slots.push(Slot::new(below, &[Pane::Exceptions, Pane::Log, Pane::Hot, Pane::Usage], shape.recent));
     } else {
-        slots.push(Slot::new(right, &[Pane::Output, Pane::Exceptions, Pane::Log], shape.recent));
+        let tabs = [Pane::Output, Pane::Exceptions, Pane::Log, Pane::Hot, Pane::Usage];
+        slots.push(Slot::new(right, &tabs, shape.recent));
     }
     slots.push(Slot::new(prompt, &[Pane::Prompt], shape.recent));
     slots
@@ -214,7 +224,7 @@ fn narrow(body: Rect, shape: Shape) -> Vec<Slot> {
     let (upper, lower) = top(panes, height.max(3).min(panes.height.saturating_sub(3)));
     vec![
         Slot::new(upper, &lists, shape.recent),
-        Slot::new(lower, &[Pane::Output, Pane::Log], shape.recent),
+        Slot::new(lower, &[Pane::Output, Pane::Log, Pane::Hot, Pane::Usage], shape.recent),
         Slot::new(prompt, &[Pane::Prompt], shape.recent),
     ]
 }
@@ -238,7 +248,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn recent(focus: usize) -> [Pane; 6] {
+    fn recent(focus: usize) -> [Pane; PANES] {
         let mut panes = Pane::ALL;
         panes[..=focus].rotate_right(1);
         panes
@@ -263,7 +273,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
         fn the_parts_tile_the_area(
-            width in 0u16..200, height in 0u16..80, focus in 0usize..6, zoom: bool, time_line: bool, alert_rows in 0u16..3, prompt_rows in 0u16..60,
+            width in 0u16..200, height in 0u16..80, focus in 0usize..PANES, zoom: bool, time_line: bool, alert_rows in 0u16..3, prompt_rows in 0u16..60,
         ) {
             let area = Rect::new(0, 0, width, height);
             let recent = recent(focus);

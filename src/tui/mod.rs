@@ -6,7 +6,8 @@
 //!  answers ─────┘   (no I/O)                               └→ clipboard, file, history, suspend, leave
 //! ```
 //!
-//! What must stay true: it depends on `model` and [`SessionView`] only, folds nothing and holds no truth: pulses bring the
+//! What must stay true: it depends on `model` and [`SessionView`] (and, to write commands down, on
+//! `job::record`) only, folds nothing and holds no truth: pulses bring the
 //! summary, and it asks for the windows that its visible panes show. Killing it changes nothing for the engine. What
 //! others wrote is made safe before it becomes a cell (`text`, `ansi`). One table of actions makes dispatch, key bar,
 //! help, palette and the README's key table. The terminal is given back exactly once, however it ends.
@@ -23,6 +24,7 @@ mod msg;
 mod overlay;
 mod panes;
 mod save;
+mod save_as;
 mod scroll;
 mod steering;
 mod terminal;

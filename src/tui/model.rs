@@ -1,13 +1,16 @@
 //! Everything the window remembers. Changed by [`update`](super::update) only, and only looked at by [`view`](super::view).
 
 use super::clipboard::Program;
-use super::layout::{Layout, Pane, Shape};
+use super::layout::{Layout, PANES, Pane, Shape};
 use super::msg::Search;
 use super::overlay::Overlay;
+use super::panes::hot::{self, HotPane};
 use super::panes::list::ListPane;
 use super::panes::log::LogPane;
 use super::panes::output::{Look, OutputPane};
 use super::panes::prompt::PromptPane;
+use super::panes::record::Recording;
+use super::panes::usage::UsagePane;
 use super::steering::{self, Steering};
 use super::text;
 use super::theme::Theme;
@@ -18,6 +21,7 @@ use crate::model::state::ExceptionGroup;
 use crate::model::{ChildState, ItemIndex, Micros, Rung, UsagePoint, Wait, WaitFor};
 use jiff::tz::TimeZone;
 use ratatui::layout::{Rect, Size};
+use std::time::Duration;
 
 /// A sentence on the bottom row, until the next key.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +56,7 @@ pub(super) struct Model {
     /// Wall time here at which it came.
     pub(super) summary_at: Micros,
     /// The panes, the focused one first, then as they were left.
-    pub(super) recent: [Pane; 6],
+    pub(super) recent: [Pane; PANES],
     /// Whether the focused pane has all the room.
     pub(super) zoom: bool,
     /// What is over the panes.
@@ -77,12 +81,18 @@ pub(super) struct Model {
     pub(super) prompt: PromptPane,
     /// What was heard of steering.
     pub(super) steering: Steering,
+    /// What the process tree used.
+    pub(super) plot: UsagePane,
+    /// Where the child's time goes.
+    pub(super) hot: HotPane,
+    /// The commands that are to be written into a file.
+    pub(super) recording: Recording,
 }
 
 impl Model {
     /// A window that knows nothing yet.
     pub(super) fn new(size: Size, theme: Theme, zone: TimeZone, read_only: bool, clock: Micros) -> Self {
-        use Pane::{Agenda, Commands, Exceptions, Log, Output, Prompt};
+        use Pane::{Agenda, Commands, Exceptions, Hot, Log, Output, Prompt, Usage};
         Self {
             size,
             clock,
@@ -94,7 +104,7 @@ impl Model {
             link: Link::Connecting { since: clock },
             summary: None,
             summary_at: clock,
-            recent: [Agenda, Output, Commands, Prompt, Exceptions, Log],
+            recent: [Agenda, Output, Commands, Prompt, Exceptions, Log, Usage, Hot],
             zoom: false,
             overlay: None,
             search: None,
@@ -107,6 +117,9 @@ impl Model {
             log: LogPane::default(),
             prompt: PromptPane::default(),
             steering: Steering::default(),
+            plot: UsagePane::default(),
+            hot: HotPane::default(),
+            recording: Recording::default(),
         }
     }
 
@@ -219,6 +232,35 @@ impl Model {
             || matches!(&self.overlay, Some(Overlay::Detail(detail)) if detail.what.is_why())
             || self.prompt.is_waiting()
             || (self.output.seek.is_owed() && self.room(Pane::Output).is_some())
+    }
+
+    /// Why there is no child to ask.
+    pub(super) fn no_child(&self) -> Option<&'static str> {
+        let connected = |summary: &Summary| matches!(summary.child, ChildState::Connected { .. });
+        if self.playback().is_some() {
+            Some("this is a recording: there is no child to ask")
+        } else if self.is_over() {
+            Some("the session is over: there is no child to ask")
+        } else if !matches!(self.link, Link::Live(_)) {
+            Some("not connected to the engine")
+        } else if !self.summary.as_deref().is_some_and(connected) {
+            Some("there is no child to ask")
+        } else {
+            None
+        }
+    }
+
+    /// Whether it is watched where the child's time goes.
+    pub(super) fn samples(&self) -> bool {
+        self.no_child().is_none() && self.room(Pane::Hot).is_some()
+    }
+
+    /// How often the clock is to move by itself, if at all.
+    pub(super) fn tick(&self) -> Option<Duration> {
+        if self.samples() {
+            return Some(hot::EVERY.duration());
+        }
+        self.is_ticking().then_some(Duration::from_secs(1))
     }
 
     /// Says something at the bottom.

@@ -3,11 +3,13 @@
 use super::Ended;
 use super::clipboard::Program;
 use super::panes::output::transfer::Transfer;
+use super::panes::usage;
 use super::save::SaveError;
+use super::save_as::Saving;
 use crate::api::Link;
 use crate::api::replay::Steer;
 use crate::model::proto::{List, OutputQuery, Request, Response, Window};
-use crate::model::{CommandId, Micros, SearchQuery};
+use crate::model::{CommandId, ItemIndex, Micros, SearchQuery};
 use crossterm::event::Event;
 use std::path::PathBuf;
 
@@ -30,6 +32,8 @@ pub(super) enum Msg {
     Created(Box<Transfer>, Result<PathBuf, SaveError>),
     /// What came last is written, or why it is not.
     Written(Result<(), SaveError>),
+    /// A text is in the file of this path, as it was typed, or why it is not.
+    Saved(Saving, String, Result<PathBuf, SaveError>),
 }
 
 /// A text for the clipboard.
@@ -90,6 +94,18 @@ pub(super) enum Purpose {
     Edited(String),
     /// Whether time-outs are changed.
     Timeouts,
+    /// The plot of what the process tree used.
+    Usage(usage::Question),
+    /// What it used in the minute before the window was opened.
+    UsageBefore,
+    /// The name of an item that the plot marks.
+    UsageItem(ItemIndex),
+    /// The names in the child.
+    Names,
+    /// Where the child's time goes.
+    Hot,
+    /// A command that is to be written into a file.
+    Record(CommandId),
     /// A verb; what to say when the engine has nothing to say.
     Verb(String),
 }
@@ -129,6 +145,15 @@ pub(super) enum Effect {
     Append(Vec<u8>),
     /// Let go of the file.
     Close,
+    /// Write a text into a file.
+    Write {
+        /// What.
+        saving: Saving,
+        /// The file's path, as it was typed.
+        path: String,
+        /// Whether one that is there is written over.
+        replace: bool,
+    },
     /// Move through a recording.
     Steer(Steer),
     /// Take the mouse, or give it back to the terminal.

@@ -5,8 +5,10 @@ use super::keymap;
 use super::msg::Effect;
 use super::panes::detail::Detail;
 use super::panes::edit::EditPane;
+use super::panes::names::NamesPane;
 use super::panes::output::entry::Entry;
 use super::panes::timeouts::TimeoutsForm;
+use super::save_as::SaveAs;
 use crate::model::proto::List;
 
 /// What stands over the panes.
@@ -25,6 +27,10 @@ pub(super) enum Overlay {
         /// What was typed.
         text: String,
     },
+    /// The name of a file to be written.
+    SaveAs(Box<SaveAs>),
+    /// The names in the child.
+    Names(Box<NamesPane>),
     /// What is typed below the output.
     Entry(Box<Entry>),
     /// The ways to end the running command.

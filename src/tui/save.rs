@@ -27,7 +27,7 @@ impl Save {
     /// Makes the file, or empties the one that is there; its whole path.
     pub(super) async fn create(self, typed: String, replace: bool) -> Result<PathBuf, SaveError> {
         off_thread(move || {
-            let path = std::path::absolute(of_home(&typed)).map_err(|error| failed(Path::new(&typed), &error))?;
+            let path = whole(&typed)?;
             let file = open(&path, replace)?;
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((path.clone(), file));
             Ok(path)
@@ -46,11 +46,17 @@ impl Save {
     }
 }
 
-async fn off_thread<T: Send + 'static>(
+/// Does what a slow disk may keep waiting, on a thread of its own.
+pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SaveError> + Send + 'static,
 ) -> Result<T, SaveError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(SaveError::Failed(format!("it was not written: {error}"))))
+}
+
+/// The whole path of what was typed.
+pub(super) fn whole(typed: &str) -> Result<PathBuf, SaveError> {
+    std::path::absolute(of_home(typed)).map_err(|error| failed(Path::new(typed), &error))
 }
 
 fn of_home(typed: &str) -> PathBuf {

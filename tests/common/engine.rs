@@ -14,7 +14,7 @@ use childminder::model::proto::{
 };
 use childminder::model::{
     CommandId, CommandOutcome, Event, EventKind, HoldReason, Job, Marks, Micros, Origin, Phase, SearchQuery, Searched,
-    Seq, State, Stream, Wanted,
+    Seq, State, Stream, UsagePoint, Wanted,
 };
 use childminder::session::{Feed, Handle, Inspect, Message};
 use childminder::store::{Asker, Folder, Journal, Places, SessionFile};
@@ -366,6 +366,10 @@ impl Pages for Memory {
 
     fn traces(&self, _: Option<u64>, _: u32) -> Result<TracePage, Refusal> {
         Ok(TracePage::default())
+    }
+
+    fn usage(&self, from: Micros, to: Micros, most: u32) -> Result<Vec<UsagePoint>, Refusal> {
+        self.recorded.usage(from, to, most)
     }
 
     fn info(&self) -> Result<serde_json::Value, Refusal> {

@@ -10,6 +10,7 @@ mod exceptions;
 mod find;
 mod output;
 mod search;
+mod usage;
 
 use super::pages::{Sources, failed};
 use crate::model::proto::{PAGE_LIMIT, Refusal, RefusalKind, Request, Response, VERSION, Window};
@@ -57,11 +58,11 @@ pub(super) async fn answer(session: &Session, request: Request, asker: &Asker) -
         Request::Info => info(session).await,
         Request::Diagnoses(window) => diagnoses::page(session, window).await,
         Request::Diagnosis { place } => diagnoses::diagnosis(session, place).await,
+        Request::Usage { from, to, most } => usage::history(session, from, to, most).await,
         Request::Subscribe { .. }
         | Request::Complete { .. }
         | Request::Check { .. }
         | Request::Names
-        | Request::Usage { .. }
         | Request::Exec { .. }
         | Request::Side { .. }
         | Request::Why

@@ -29,7 +29,9 @@ use crate::backend::Recipe;
 use crate::model::proto::{Request, Response};
 use crate::model::{ItemIndex, Job, Micros, Seq};
 use crate::session::{Feed, Handle, Label};
-use crate::store::{Folder, JournalReader, OutputReader, Recovered, SessionFile, StoreError, Unpacked, recover};
+use crate::store::{
+    Folder, JournalReader, OutputReader, Recovered, SessionFile, StoreError, Unpacked, UsageReader, clock, recover,
+};
 use futures_util::future::BoxFuture;
 use player::{Player, Recording, refusal};
 use reel::Reel;
@@ -73,12 +75,15 @@ impl Replay {
         let reel = Reel::new(folder, journal, recovered.into());
         let output = OutputReader::open(folder);
         let whole = output.reached()?;
-        let extent = extent(&reel, &output);
+        let usage = UsageReader::open(folder);
+        let extent = extent(&reel, &output, &usage);
         let marks = Arc::new(Marks::of(reel.state(), &extent));
         let (handle, inbox) = Handle::new(Arc::clone(&job), Feed::default());
         let session = Session::new(handle, Sources::on(pages, Arc::clone(&job)));
-        let recording =
-            Recording { folder: folder.clone(), reel, job, label, output, extent, marks, notes: notes.clone(), whole };
+        let recording = {
+            let (folder, notes) = (folder.clone(), notes.clone());
+            Recording { folder, reel, job, label, output, usage, extent, marks, notes, whole }
+        };
         let wishes = Arc::new(Wishes::default());
         let (link_tx, link) = watch::channel(Link::Connecting { since: Micros::default() });
         let player = Player::new(recording, link_tx, Arc::clone(&wishes));
@@ -220,10 +225,12 @@ fn prompt(file: &SessionFile) -> String {
     recipe.map(|recipe| recipe.prompt).unwrap_or_default()
 }
 
-/// The time that was recorded: what a dead engine's child printed last may have come after the last event.
-fn extent(reel: &Reel, output: &OutputReader) -> Extent {
+/// The time that was recorded: what a dead engine's child printed last, and what it was seen to use, may have come after
+/// the last event.
+fn extent(reel: &Reel, output: &OutputReader, usage: &UsageReader) -> Extent {
     let state = reel.state();
     let heard = output.heard(Micros(u64::MAX)).and_then(|heard| heard.last).unwrap_or_default();
+    let used = usage.last().filter(|last| state.ended.is_none() && *last <= clock::wall()).unwrap_or_default();
     let first = reel.events(0).next().map_or(state.wall, |recorded| recorded.event.wall);
-    Extent { first, last: state.wall.max(heard).max(first), seq: Seq(state.seq.0) }
+    Extent { first, last: state.wall.max(heard).max(used).max(first), seq: Seq(state.seq.0) }
 }

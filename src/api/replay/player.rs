@@ -10,9 +10,9 @@ use super::wishes::Wishes;
 use crate::api::Link;
 use crate::api::vanishing::Vanishing;
 use crate::model::proto::{Refusal, RefusalKind, Summary};
-use crate::model::{CommandId, EventKind, Job, Micros, State};
+use crate::model::{CommandId, EventKind, Job, Micros, State, UsagePoint};
 use crate::session::{Inspect, Label, Message, summary_of};
-use crate::store::{Folder, Heard, OutputReader};
+use crate::store::{Folder, Heard, OutputReader, UsageReader};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -34,6 +34,7 @@ pub(super) struct Recording {
     pub(super) job: Arc<Job>,
     pub(super) label: Label,
     pub(super) output: OutputReader,
+    pub(super) usage: UsageReader,
     pub(super) extent: Extent,
     pub(super) marks: Arc<Marks>,
     pub(super) notes: Vec<String>,
@@ -58,6 +59,8 @@ struct Then {
     /// How far the output had come.
     output: crate::model::Marks,
     last_output: Option<Micros>,
+    /// What the process tree used.
+    usage: Option<UsagePoint>,
     /// When something happens next: an event, or output.
     next: Option<Micros>,
     /// What the next event that tells says of the output before it, and after which event it is the next.
@@ -95,6 +98,7 @@ impl Inspect for Player {
         Summary {
             output: self.then.output,
             last_output: self.then.last_output,
+            usage: self.then.usage,
             // Heartbeats are not recorded, so it cannot be said that there were none.
             last_word: Some(self.clock),
             ..summary_of(self.state(), job, label, self.clock, source)
@@ -326,6 +330,7 @@ impl Player {
             self.then.last_output = heard.and_then(|heard| heard.last);
             self.then.next = [next_event, next_output].into_iter().flatten().min();
         }
+        self.then.usage = self.recording.usage.at(self.clock);
         self.read_source();
         self.summary = self.summary();
         self.publish();

@@ -118,7 +118,8 @@ impl Engine {
                 match Outside::new(options, Arc::clone(&job), journal, checkpointer, recovered.state.reached, feed) {
                     Ok(outside) => {
                         let source = Box::<StoredAgenda>::default();
-                        run(Actor::new(outside, job, source, recovered.state, label), inbox, linger).await
+                        let actor = Actor::new(outside, job, source, recovered.state, label);
+                        Box::pin(run(actor, inbox, linger)).await
                     }
                     Err(error) => {
                         tracing::error!(%error, "the engine cannot start");

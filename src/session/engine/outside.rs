@@ -14,7 +14,7 @@ use crate::model::{
     CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, Phase, State, Stream,
     UsagePoint,
 };
-use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, clock};
+use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, UsageWriter, clock};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -25,14 +25,15 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
-/// Between two samples of the process tree's usage, while somebody is watching.
+/// Between two samples of the process tree's usage, while a command runs or somebody is watching.
 const SAMPLE_EVERY: Micros = Micros(1_000_000);
 /// Between two events that tell of lost output.
 const LOSSES_EVERY: Micros = Micros(1_000_000);
 /// How long the end of a session waits for the last output to reach its file.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long the end of a child waits for its last output to reach its file, before anybody looks there.
+/// How long the end of a child waits for its last output to reach its file, before anybody looks there; and the end of a
+/// session for the last of the usage.
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long the look for an item's files may take.
 const LOOK: Duration = Duration::from_secs(30);
@@ -109,6 +110,10 @@ pub(super) struct Outside {
     sampler: Sampler,
     sampled: Micros,
     usage: Option<UsagePoint>,
+    /// Keeps the samples, until the session's end; `None` too when that is not possible.
+    usages: Option<UsageWriter>,
+    /// Whether a command is with the child, and its output is collected for it.
+    runs: bool,
     clients: u32,
     /// Whether followers have something new to look at.
     stirred: bool,
@@ -132,6 +137,8 @@ impl Outside {
             stdout: length(Stream::Stdout).max(reached.stdout),
             stderr: length(Stream::Stderr).max(reached.stderr),
         };
+        let usages = UsageWriter::start(&options.folder, options.minimum_free)
+            .inspect_err(|error| tracing::warn!(%error, "what the child uses is not recorded"));
         let recipe = options.recipe;
         let script = RecipeBackEnd::new(Arc::clone(&job), Arc::clone(&recipe), options.runtime.clone(), "");
         Ok(Self {
@@ -172,6 +179,8 @@ impl Outside {
             sampler: Sampler::new(),
             sampled: Micros(0),
             usage: None,
+            usages: usages.ok(),
+            runs: false,
             clients: 0,
             stirred: false,
         })
@@ -342,15 +351,20 @@ impl Outside {
         }
     }
 
-    /// When the tree's usage is to be sampled: only while somebody watches.
+    /// When the tree's usage is to be sampled: only while a command runs or somebody watches.
     pub(super) fn sample_due(&self) -> Option<Micros> {
-        (self.clients > 0 && self.process.is_some()).then_some(Micros(self.sampled.0 + SAMPLE_EVERY.0))
+        let wanted = self.runs || self.clients > 0;
+        (wanted && self.process.is_some()).then_some(Micros(self.sampled.0 + SAMPLE_EVERY.0))
     }
 
     /// Samples the tree's usage.
     pub(super) fn sample(&mut self) {
         self.sampled = clock::mono();
-        self.usage = self.process.as_ref().and_then(|process| self.sampler.sample(process.pid()));
+        let sampled = self.process.as_ref().and_then(|process| self.sampler.sample(process.pid()));
+        self.usage = sampled.map(|point| UsagePoint { wall: clock::wall(), ..point });
+        if let (Some(usages), Some(point)) = (&mut self.usages, self.usage) {
+            usages.keep(point);
+        }
         self.stirred = true;
     }
 
@@ -374,6 +388,9 @@ impl Outside {
 
     /// Writes everything out.
     pub(super) fn close(&mut self, state: &State) {
+        if let Some(usages) = self.usages.take() {
+            usages.finish(MOMENT);
+        }
         if let Some(checkpointer) = self.checkpointer.take() {
             checkpointer.finish(state, self.journal.end());
         }
@@ -466,6 +483,7 @@ impl World for Outside {
     }
 
     fn boundary(&mut self, next: Option<CommandId>) -> Marks {
+        self.runs = next.is_some();
         match &self.captures {
             Some(captures) => Marks { stdout: captures.stdout.boundary(next), stderr: captures.stderr.boundary(next) },
             None => self.marks,

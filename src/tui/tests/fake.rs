@@ -8,6 +8,7 @@
 
 mod steer;
 
+use super::used;
 use crate::api::{ApiError, Link, SessionView};
 use crate::model::child::Application;
 use crate::model::proto::{
@@ -45,6 +46,8 @@ struct World {
     diagnoses: Vec<(DiagnosisHead, Diagnosis)>,
     edits: BTreeMap<String, Vec<String>>,
     summary: Summary,
+    /// Why the child does not answer, if it does not.
+    refusing: String,
 }
 
 impl Fake {
@@ -57,6 +60,7 @@ impl Fake {
             diagnoses: Vec::new(),
             edits: BTreeMap::new(),
             summary: Summary::default(),
+            refusing: String::new(),
         };
         world.summary = summary(&world);
         Self {
@@ -65,6 +69,11 @@ impl Fake {
             asked: Mutex::default(),
             world: Mutex::new(world),
         }
+    }
+
+    /// From now on the child does not answer, and why; nothing: it does.
+    pub(super) fn refuse(&self, why: &str) {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner).refusing = why.into();
     }
 
     /// From now on a search looks at so many more lines with each answer.
@@ -82,6 +91,11 @@ impl Fake {
     pub(super) fn verbs(&self) -> Vec<Request> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.iter().filter(|request| request.writes()).cloned().collect()
+    }
+
+    /// All that was asked.
+    pub(super) fn all(&self) -> Vec<Request> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn asked(&self) -> usize {
@@ -178,6 +192,10 @@ impl Fake {
                 lines: vec!["2026-11-23T20:59:58.000000Z  INFO childminder::child: spawned pid=4242".into()],
                 next: 80,
             }),
+            Request::Names | Request::Hot { .. } if !world.refusing.is_empty() => return Err(refused(&world.refusing)),
+            Request::Names => used::names(),
+            Request::Hot { .. } => Response::Hot(Box::new(used::hot())),
+            Request::Usage { from, to, most } => Response::Usage(used::history(from, to.min(world.summary.now), most)),
             Request::Complete { .. } => {
                 Response::Completions { start: 4, matches: vec!["data".into(), "data_add".into()] }
             }
@@ -590,7 +608,7 @@ fn summary(world: &World) -> Summary {
         commands: world.commands.len() as u32,
         exceptions: 2,
         raised: 13,
-        usage: Some(UsagePoint { cpu: 98.4, memory: 1_288_490_188, processes: 1, threads: 3, ..UsagePoint::default() }),
+        usage: Some(used::newest()),
         rungs: rungs(),
         clients: 1,
         output: Marks { stdout: end(&world.lines), stderr: end(&world.lines) },

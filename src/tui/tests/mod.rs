@@ -7,4 +7,6 @@ mod looks;
 mod output;
 mod properties;
 mod real;
+mod sampled;
 mod steer;
+mod used;

@@ -85,7 +85,7 @@ fn key() -> impl Strategy<Value = Event> {
     let code = prop_oneof![
         any::<char>().prop_map(KeyCode::Char),
         proptest::sample::select(
-            " dqSKIrbcoyfwtszhi?:/nN%0123456gGjk&\\!vePEpx[]WRTZBXFDeLam.>#-".chars().collect::<Vec<_>>()
+            " dqSKIrbcoyfwtszhi?:/nN%012345678gGjk&\\!vePEpx[]WRTZBXFDeLam.>#-+=Mm".chars().collect::<Vec<_>>()
         )
         .prop_map(KeyCode::Char),
         proptest::sample::select(vec![
@@ -152,6 +152,10 @@ fn taken(effect: Effect, well: bool) -> Msg {
             let made = if well || replace { Ok(path.into()) } else { Err(SaveError::Exists(path.into())) };
             Msg::Created(transfer, made)
         }
+        Effect::Write { saving, path, .. } => {
+            let saved = if well { Ok(path.clone().into()) } else { Err(SaveError::Exists(path.clone().into())) };
+            Msg::Saved(saving, path, saved)
+        }
         _ => Msg::Written(if well { Ok(()) } else { Err(SaveError::Failed("the disk is full".into())) }),
     }
 }
@@ -203,7 +207,7 @@ proptest! {
             for effect in update(&mut model, msg) {
                 match effect {
                     Effect::Ask(purpose, request) => awaited.push((purpose, request)),
-                    Effect::Give(..) | Effect::Create { .. } | Effect::Append(_) => taking.push(effect),
+                    Effect::Give(..) | Effect::Create { .. } | Effect::Append(_) | Effect::Write { .. } => taking.push(effect),
                     _ => {}
                 }
             }

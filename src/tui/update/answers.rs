@@ -1,6 +1,6 @@
 //! What came back from the session.
 
-use super::{edit, input, output, timeouts, travel, why};
+use super::{edit, hot, input, names, output, record, timeouts, travel, usage, why};
 use crate::model::proto::{Completeness, ItemVerb, List, Page, Request, Response};
 use crate::tui::layout::Pane;
 use crate::tui::model::Model;
@@ -42,6 +42,10 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
             Ok(Response::Traces(page)) => model.log.take(Some(&page)),
             _ => model.log.take(None),
         },
+        Purpose::Usage(_) | Purpose::UsageBefore | Purpose::UsageItem(_) => usage::answered(model, &purpose, answer),
+        Purpose::Hot => hot::answered(model, answer),
+        Purpose::Record(id) => return record::answered(model, id, answer),
+        Purpose::Names => names::answered(model, answer),
         Purpose::Find(search) => return found(model, search, answer),
         Purpose::Seek(query) => output::sought(model, &query, answer),
         Purpose::FilterItem(name) => output::item_known(model, &name, answer),

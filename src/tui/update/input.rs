@@ -1,7 +1,7 @@
 //! Keys, pastes and the mouse.
 
 use super::perform::{self, perform};
-use super::{answers, edit, ladder, output, side, timeouts, travel, update};
+use super::{answers, edit, ladder, names, output, save_as, side, timeouts, travel, update};
 use crate::tui::actions::{Action, Context};
 use crate::tui::keymap;
 use crate::tui::layout::{Class, Pane};
@@ -53,6 +53,8 @@ pub(in crate::tui) fn contexts(model: &Model) -> Vec<Context> {
         (_, Pane::Output) => vec![Context::Output],
         (_, Pane::Log) => vec![Context::Log],
         (_, Pane::Prompt) => vec![Context::Prompt],
+        (_, Pane::Hot) => vec![Context::Hot],
+        (_, Pane::Usage) => vec![Context::Usage],
     };
     contexts.extend(model.playback().map(|_| Context::Replay));
     contexts.push(Context::Anywhere);
@@ -70,6 +72,8 @@ fn pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Some(Overlay::Dialog(_)) => return dialog_key(model, key),
         Some(Overlay::Search { .. }) => return search_key(model, key),
         Some(Overlay::Entry(_)) => return output::entry_key(model, key),
+        Some(Overlay::Names(_)) => return names::key(model, key),
+        Some(Overlay::SaveAs(_)) => return save_as::key(model, key),
         Some(Overlay::GoTo { .. }) => return travel::go_to_key(model, key),
         Some(Overlay::WayOut { .. }) => return ladder::key(model, key),
         Some(Overlay::Timeouts(_)) => return timeouts::key(model, key),
@@ -113,6 +117,11 @@ fn paste(model: &mut Model, pasted: &str) -> Vec<Effect> {
     let typing = model.focus() == Pane::Prompt;
     match &mut model.overlay {
         Some(Overlay::Menu(menu)) => type_text(&mut menu.filter, pasted),
+        Some(Overlay::SaveAs(save)) => type_text(&mut save.text, pasted),
+        Some(Overlay::Names(pane)) => {
+            type_text(&mut pane.filter, pasted);
+            pane.typed();
+        }
         Some(Overlay::Search { text, .. } | Overlay::GoTo { text }) => type_text(text, pasted),
         Some(Overlay::Entry(_)) => return output::entry_paste(model, pasted),
         Some(Overlay::Timeouts(_)) => timeouts::paste(model, pasted),

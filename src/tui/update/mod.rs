@@ -5,14 +5,19 @@
 
 mod answers;
 mod edit;
+mod hot;
 mod input;
 mod ladder;
+mod names;
 mod output;
 mod perform;
+mod record;
+mod save_as;
 mod side;
 mod steer;
 mod timeouts;
 mod travel;
+mod usage;
 mod why;
 
 use super::layout::Pane;
@@ -45,6 +50,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Given(by, clip) => output::given(model, by, &clip),
         Msg::Created(transfer, made) => output::created(model, transfer, made),
         Msg::Written(written) => output::written(model, written),
+        Msg::Saved(saving, path, saved) => {
+            save_as::saved(model, saving, path, saved);
+            Vec::new()
+        }
     };
     effects.extend(wanted(model));
     effects
@@ -61,6 +70,7 @@ fn linked(model: &mut Model, link: Link) -> Vec<Effect> {
         if let (Link::Recorded(_), Some(before)) = (&link, &before) {
             travel::moved(model, before, summary);
         }
+        model.plot.heard(summary.usage);
         model.summary = Some(Box::new(summary.clone()));
         model.summary_at = model.clock;
         if model.prompt.application.as_deref() != Some(&summary.backend) && !summary.backend.is_empty() {
@@ -94,6 +104,9 @@ fn stir(model: &mut Model, before: Option<&Summary>, now: &Summary) {
     }
     if changed(|summary| summary.output.stdout) || changed(|summary| summary.output.stderr) {
         model.output.stir(now.output);
+    }
+    if changed(|summary| summary.now.0) {
+        model.plot.stir();
     }
     model.log.stir();
 }
@@ -146,6 +159,8 @@ fn wanted(model: &mut Model) -> Vec<Effect> {
     {
         effects.push(Effect::Ask(Purpose::Traces, request));
     }
+    effects.extend(usage::wanted(model));
+    effects.extend(hot::wanted(model));
     if let Some(Overlay::Detail(detail)) = &mut model.overlay
         && std::mem::take(&mut detail.stale)
     {

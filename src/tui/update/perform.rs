@@ -2,7 +2,7 @@
 
 use super::answers::{done, find, open, submit};
 use super::input::contexts;
-use super::{output, side, steer, travel};
+use super::{hot, names, output, record, side, steer, travel, usage};
 use crate::api::Link;
 use crate::model::proto::{ItemVerb, ItemView, List, OutputAt, Request};
 use crate::model::{ItemStatus, StopMode};
@@ -23,6 +23,11 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         return Err(why);
     }
     if let (Action::Newline | Action::CompleteWord, Some(why)) = (action, model.only_looks()) {
+        return Err(why);
+    }
+    if matches!(action, Action::Names | Action::Forget)
+        && let Some(why) = model.no_child()
+    {
         return Err(why);
     }
     let item = model.agenda.selected_row();
@@ -53,6 +58,7 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         Action::ItemOutput if model.agenda.selected_row().is_none_or(|item| item.row.attempt == 0) => {
             Err("it has not run yet")
         }
+        Action::Mark | Action::Record if model.commands.selected_row().is_none() => Err("no command is selected"),
         Action::Open | Action::GoToRow if selected_what(model).is_none() => Err("nothing is selected"),
         Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; W cuts them"),
         _ => steer::enabled(model, action),
@@ -71,13 +77,17 @@ pub(in crate::tui) fn offered(model: &Model, info: &Info) -> bool {
     let needs_a_listener = matches!(info.action, CompleteWord | HistoryDown | HistoryUp | Newline | Prompt);
     let for_recordings = info.contexts == [Context::Replay];
     let deaf = model.only_looks().is_some() && (info.writes || needs_a_listener);
-    !deaf && (!for_recordings || model.playback().is_some())
+    let childless = info.action == Action::Names && (model.is_over() || model.playback().is_some());
+    !deaf && !childless && (!for_recordings || model.playback().is_some())
 }
 
 /// Whether it would change what lies beneath an overlay.
 pub(in crate::tui) fn moves_focus(action: Action) -> bool {
-    use Action::{Agenda, Commands, Exceptions, Log, NextPane, Output, PreviousPane, Prompt, Zoom};
-    matches!(action, NextPane | PreviousPane | Agenda | Commands | Output | Exceptions | Log | Prompt | Zoom)
+    use Action::{Agenda, Commands, Exceptions, Hot, Log, NextPane, Output, PreviousPane, Prompt, Usage, Zoom};
+    matches!(
+        action,
+        NextPane | PreviousPane | Agenda | Commands | Output | Exceptions | Log | Hot | Usage | Prompt | Zoom
+    )
 }
 
 /// Does an action.
@@ -129,7 +139,22 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::End
         | Action::Left
         | Action::Right => motion(model, action),
+        Action::Flame
+        | Action::Threads
+        | Action::OnlyActive
+        | Action::Forget
+        | Action::Unfold
+        | Action::Out
+        | Action::In
+        | Action::Whole
+        | Action::SaveStacks => hot::perform(model, action),
+        Action::Mark => record::mark(model),
+        Action::Record => record::begin(model),
+        Action::Names => return names::open(model),
         Action::Follow => follow(model),
+        Action::Longer | Action::Shorter | Action::Earlier | Action::Later | Action::Newest => {
+            usage::perform(model, action);
+        }
         Action::Wrap | Action::Times | Action::Stream => output_look(model, action),
         _ if actions::find(action).is_some_and(|info| info.contexts == [Context::Replay]) => {
             return travel::steer(model, action);
@@ -174,6 +199,8 @@ fn move_focus(model: &mut Model, action: Action) {
         Action::Exceptions => Pane::Exceptions,
         Action::Log => Pane::Log,
         Action::Prompt => Pane::Prompt,
+        Action::Hot => Pane::Hot,
+        Action::Usage => Pane::Usage,
         _ => {
             model.zoom = !model.zoom;
             return;
@@ -224,7 +251,7 @@ fn list_of(pane: Pane) -> Option<List> {
         Pane::Agenda => Some(List::Agenda),
         Pane::Commands => Some(List::Commands),
         Pane::Exceptions => Some(List::Exceptions),
-        Pane::Output | Pane::Log | Pane::Prompt => None,
+        Pane::Output | Pane::Log | Pane::Prompt | Pane::Hot | Pane::Usage => None,
     }
 }
 
@@ -256,7 +283,7 @@ pub(super) fn selected_what(model: &Model) -> Option<What> {
         Pane::Agenda => model.agenda.selected_row().map(|item| What::Item(item.name.clone())),
         Pane::Commands => model.commands.selected_row().map(|command| What::Command(command.id)),
         Pane::Exceptions => model.exceptions.selected_row().map(|_| What::Exception(model.exceptions.selected)),
-        Pane::Output | Pane::Log | Pane::Prompt => None,
+        Pane::Output | Pane::Log | Pane::Prompt | Pane::Hot | Pane::Usage => None,
     }
 }
 
@@ -323,6 +350,7 @@ fn motion(model: &mut Model, action: Action) {
         (false, Pane::Output, Action::End) => model.output.follow(),
         (false, Pane::Log, Action::End) => model.log.follow(),
         (false, Pane::Log, _) => model.log.page(by < 0),
+        (false, Pane::Hot, _) => hot::step(model, by),
         (false, pane, _) => scroll(model, pane, by),
     }
 }
@@ -360,7 +388,8 @@ pub(super) fn scroll(model: &mut Model, pane: Pane, by: i64) {
             }
         }
         Pane::Log => model.log.page(by < 0),
-        Pane::Prompt => {}
+        Pane::Hot => hot::step(model, by),
+        Pane::Prompt | Pane::Usage => {}
     }
 }
 
@@ -379,6 +408,7 @@ pub(super) fn select_row(model: &mut Model, pane: Pane, row: u32) {
         Pane::Exceptions if model.exceptions.top + row < model.exceptions.total => {
             model.exceptions.select(model.exceptions.top + row, height);
         }
+        Pane::Hot => model.hot.press(row, height),
         Pane::Output => {
             if let Some((output, look)) = model.output_in_sight() {
                 output.press(usize::try_from(row).unwrap_or(usize::MAX), look);
@@ -399,7 +429,7 @@ fn follow(model: &mut Model) {
         }
         Pane::Output => model.output.follow(),
         Pane::Log => model.log.follow(),
-        Pane::Exceptions | Pane::Prompt => {}
+        Pane::Exceptions | Pane::Prompt | Pane::Hot | Pane::Usage => {}
     }
     super::follow(model);
 }

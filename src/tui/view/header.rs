@@ -3,7 +3,7 @@
 
 use crate::api::Link;
 use crate::model::proto::Summary;
-use crate::model::{ChildState, CommandState, ItemStatus, Micros, Phase};
+use crate::model::{ChildState, CommandState, ItemStatus, Micros, Phase, UsagePoint};
 use crate::tui::layout::{Class, Layout};
 use crate::tui::model::{Alert, Kind, Model};
 use crate::tui::{steering, text};
@@ -15,6 +15,8 @@ use ratatui::widgets::Paragraph;
 
 /// Silence that is worth a word, in microseconds.
 const SILENT: u64 = 10_000_000;
+/// Cells of a minute's bars.
+const SPARK: usize = 12;
 /// Cells of the agenda's bar.
 const BAR: usize = 12;
 
@@ -218,13 +220,24 @@ fn second(model: &Model) -> Vec<Part> {
     }
     if let Some(usage) = model.usage() {
         parts.push(part(6, format!("cpu {:>3.0}%", usage.cpu.clamp(0.0, 99_999.0)), theme.text()));
+        parts.extend(spark(model, model.plot.spark(SPARK, 100.0, |point| point.cpu), theme.good()));
         parts.push(part(6, format!("mem {}", text::bytes(usage.memory)), theme.text()));
+        parts.extend(spark(model, model.plot.spark(SPARK, 1.0, mebibytes), theme.accent()));
     }
     if !summary.said.is_empty() {
         let said = text::one_line(&summary.said).into_owned();
         parts.push(part(2, format!("“{}”", text::fit(&said, 40)), theme.text()));
     }
     parts
+}
+
+fn mebibytes(point: &UsagePoint) -> f64 {
+    f64::from(u32::try_from(point.memory >> 20).unwrap_or(u32::MAX))
+}
+
+/// The last minute, where the window is wide enough.
+fn spark(model: &Model, bars: String, style: Style) -> Option<Part> {
+    (model.size.width >= 100 && !bars.is_empty()).then(|| part(5, bars, style))
 }
 
 fn counts(model: &Model, summary: &Summary) -> Vec<Span<'static>> {

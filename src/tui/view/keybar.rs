@@ -6,6 +6,7 @@ use crate::tui::layout::Layout;
 use crate::tui::model::Model;
 use crate::tui::overlay::Overlay;
 use crate::tui::panes::output::entry::Aim;
+use crate::tui::save_as::Saving;
 use crate::tui::update::{contexts, enabled, moves_focus, offered};
 use crate::tui::{scroll, text};
 use ratatui::Frame;
@@ -24,6 +25,14 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout) {
         }
         (None, Some(Overlay::Dialog(_))) => hints(model, &[("←→", "select"), ("Enter", "choose"), ("Esc", "cancel")]),
         (None, Some(Overlay::Search { .. })) => hints(model, &[("Enter", "find"), ("Esc", "cancel")]),
+        (None, Some(Overlay::SaveAs(save))) if matches!(save.saving, Saving::Commands(_)) => {
+            hints(model, &[("Enter", "write"), ("Tab", "Python file or a job's phase"), ("Esc", "cancel")])
+        }
+        (None, Some(Overlay::SaveAs(_))) => hints(model, &[("Enter", "write"), ("Esc", "cancel")]),
+        (None, Some(Overlay::Names(_))) => hints(
+            model,
+            &[("type", "filter"), ("↑↓", "select"), ("Enter", "into the prompt"), ("F5", "again"), ("Esc", "close")],
+        ),
         (None, Some(Overlay::Entry(entry))) => entry_hints(model, &entry.aim),
         (None, Some(Overlay::WayOut { .. })) => hints(
             model,

@@ -141,7 +141,8 @@ fn command_row(model: &Model, command: &CommandView, digits: usize, width: usize
     let injected = matches!(command.row.phase, Phase::Operator | Phase::Side);
     let phase_style = if injected { theme.inject() } else { theme.dim() };
     Line::from(vec![
-        Span::styled(format!("{} ", text::right(&command.id.to_string(), digits)), theme.dim()),
+        Span::styled(text::right(&command.id.to_string(), digits), theme.dim()),
+        if model.recording.is_marked(command.id) { Span::styled("*", theme.warn()) } else { Span::raw(" ") },
         Span::styled(format!("{sign} "), style),
         Span::styled(format!("{phase} "), phase_style),
         Span::styled(who, theme.dim()),

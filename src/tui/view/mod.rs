@@ -2,16 +2,21 @@
 
 mod edit;
 mod header;
+mod hot;
 mod keybar;
 mod lists;
+mod names;
 mod output;
 mod overlays;
+mod plot;
 mod prompt;
 mod time_line;
 mod timeouts;
+mod usage;
 mod way_out;
 
 pub(super) use time_line::time_bar;
+pub(super) use usage::columns as plot_columns;
 
 use super::layout::{Class, Layout, Pane, Slot};
 use super::model::Model;
@@ -78,6 +83,8 @@ fn draw_slot(model: &Model, frame: &mut Frame<'_>, slot: &Slot) {
         Pane::Output => output::draw(model, frame, inner),
         Pane::Log => log(model, frame, inner),
         Pane::Prompt => prompt::draw(model, frame, inner, focused),
+        Pane::Hot => hot::draw(model, frame, inner, focused),
+        Pane::Usage => usage::draw(model, frame, inner),
     }
     let mut block = Block::bordered()
         .border_type(BorderType::Rounded)
@@ -142,6 +149,8 @@ fn notes(model: &Model, pane: Pane, inner: Rect) -> (String, String) {
         Pane::Output => output::notes(model, inner),
         Pane::Log => ("engine and window".into(), String::new()),
         Pane::Prompt => (String::new(), prompt::note(model, inner)),
+        Pane::Hot => hot::notes(model),
+        Pane::Usage => usage::notes(model),
     }
 }
 

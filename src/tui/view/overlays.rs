@@ -7,6 +7,7 @@ use crate::tui::layout::{Layout, Pane};
 use crate::tui::model::Model;
 use crate::tui::overlay::{Dialog, Menu, Overlay};
 use crate::tui::panes::detail::Detail;
+use crate::tui::save_as::SaveAs;
 use crate::tui::{keymap, scroll, text};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Margin, Position, Rect};
@@ -28,6 +29,8 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, layout: &Layout, overla
         Overlay::WayOut { selected } => super::way_out::draw(model, frame, frame.area(), *selected),
         Overlay::Timeouts(form) => super::timeouts::draw(model, frame, frame.area(), form),
         Overlay::Edit(shown) => super::edit::draw(model, frame, detail_area(layout), shown),
+        Overlay::SaveAs(save) => save_as(model, frame, layout, save),
+        Overlay::Names(pane) => super::names::draw(model, frame, layout, pane),
         Overlay::GoTo { text } => go_to(model, frame, layout, text),
     }
 }
@@ -195,20 +198,29 @@ fn search(model: &Model, frame: &mut Frame<'_>, layout: &Layout, list: List, typ
         width: slot.area.width.saturating_sub(2),
         height: 1,
     };
-    asked(model, frame, row, " find: ", typed);
+    asked(model, frame, row, (" find: ", " find: "), typed);
+}
+
+/// Over the last row of the focused pane.
+fn save_as(model: &Model, frame: &mut Frame<'_>, layout: &Layout, save: &SaveAs) {
+    let Some(slot) = layout.slot_of(model.focus()) else { return };
+    let width = slot.area.width.saturating_sub(2);
+    let row = Rect { x: slot.area.x + 1, y: slot.area.bottom().saturating_sub(1), width, height: 1 };
+    asked(model, frame, row, (&save.saving.question(), " to: "), &save.text);
 }
 
 /// Over the time line, or the last row where it has none.
 fn go_to(model: &Model, frame: &mut Frame<'_>, layout: &Layout, typed: &str) {
     let row = if layout.time_line.height > 0 { layout.time_line } else { layout.header };
-    asked(model, frame, Rect { height: 1, ..row }, " go to (14:05:09 +10m 50% #1234 item): ", typed);
+    let questions = (" go to (14:05:09 +10m 50% #1234 item): ", " go to: ");
+    asked(model, frame, Rect { height: 1, ..row }, questions, typed);
 }
 
-/// A row in which a text is typed.
-fn asked(model: &Model, frame: &mut Frame<'_>, row: Rect, question: &str, typed: &str) {
+/// A row in which a text is typed; the question is short where the other one would leave no room.
+fn asked(model: &Model, frame: &mut Frame<'_>, row: Rect, (question, short): (&str, &str), typed: &str) {
     frame.render_widget(Clear, row);
     let width = usize::from(row.width);
-    let question = if text::width(question) + 8 > width { " go to: " } else { question };
+    let question = if text::width(question) + 8 > width { short } else { question };
     let typed = text::fit_end(typed, width.saturating_sub(text::width(question) + 1));
     let line = Line::from(vec![Span::styled(question.to_owned(), model.theme.accent()), Span::raw(typed.clone())]);
     frame.render_widget(line, row);

@@ -3,9 +3,9 @@
 use crate::model::proto::{Request, Response};
 use crate::tui::model::Model;
 use crate::tui::msg::{Clip, Effect, Purpose};
-use crate::tui::overlay::{Choice, Dialog, Overlay};
 use crate::tui::panes::output::transfer::{Extent, Step, Target, Transfer};
 use crate::tui::save::SaveError;
+use crate::tui::update::save_as::ask_to_overwrite;
 use crate::tui::{clipboard, text};
 use std::path::PathBuf;
 
@@ -106,11 +106,8 @@ pub(in crate::tui::update) fn created(
         }
         Err(SaveError::Exists(whole)) => {
             let Target::File { path, .. } = transfer.target() else { return Vec::new() };
-            let shown = text::one_line(&whole.to_string_lossy()).into_owned();
-            let lines = vec![shown, "What it holds now would be lost.".into()];
             let effect = Effect::Create { path: path.clone(), transfer, replace: true };
-            let choices = vec![Choice { key: 'o', label: "overwrite", effect: Some(effect) }];
-            model.overlay = Some(Overlay::Dialog(Dialog::new("Overwrite the file?", lines, choices)));
+            ask_to_overwrite(model, &whole, effect);
             Vec::new()
         }
         Err(SaveError::Failed(why)) => {
