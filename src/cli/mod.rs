@@ -15,6 +15,7 @@ mod follow;
 mod guardian;
 mod headless;
 mod host;
+mod hot;
 mod inherited;
 mod interrupt;
 mod lines;
@@ -70,6 +71,7 @@ enum Command {
     Timeout(timeout::Args),
     Exec(exec::Args),
     Names(names::Args),
+    Hot(hot::Args),
     Agenda(agenda::Args),
     Record(record::Args),
     Log(log::Args),
@@ -112,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Timeout(args) => timeout::run(&args),
         Command::Exec(args) => exec::run(args),
         Command::Names(args) => names::run(&args),
+        Command::Hot(args) => hot::run(&args),
         Command::Agenda(args) => agenda::run(args),
         Command::Stop(args) => stop::run(&args),
         Command::Guardian(args) => Ok(guardian::run(&args)),

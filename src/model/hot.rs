@@ -137,7 +137,7 @@ impl HotTree {
         let mut text = String::new();
         for node in self.nodes.iter().filter(|node| node.own.all() > 0) {
             let mut path: Vec<String> =
-                std::iter::successors(Some(node), |node| self.parent(node)).map(label).collect();
+                std::iter::successors(Some(node), |node| self.parent(node)).take(DEPTH_MAX).map(label).collect();
             path.reverse();
             // Writing into a string cannot fail.
             let _ = writeln!(text, "{} {}", path.join(";"), node.own.all());
