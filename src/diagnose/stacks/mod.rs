@@ -42,6 +42,21 @@ pub(super) fn merge(inside: Vec<ThreadStack>, outside: &[ThreadStack]) -> Vec<Th
     merged
 }
 
+/// Whether a file is the bootstrapper's, under whatever name a host has run it.
+pub(super) fn is_bootstrapper(file: &str) -> bool {
+    file.ends_with("child_bootstrapper.py") || file == "<childminder>"
+}
+
+/// A stack, outermost first, without what lies below the command that it runs: the host's frames and the bootstrapper's
+/// say nothing about it. All of it where no command runs. The child leaves them out as well.
+pub(super) fn of_command(mut frames: Vec<Frame>) -> Vec<Frame> {
+    let calls = |pair: &[Frame]| is_bootstrapper(&pair[0].file) && !is_bootstrapper(&pair[1].file);
+    if let Some(caller) = frames.windows(2).rposition(calls) {
+        frames.drain(..=caller);
+    }
+    frames
+}
+
 /// Bounds what somebody else told.
 pub(super) fn bound(threads: &mut Vec<ThreadStack>) {
     const THREADS_MAX: usize = 256;
@@ -91,6 +106,20 @@ mod tests {
         let told: Vec<_> = merged.iter().map(|thread| (thread.ident, thread.gil, thread.tid)).collect();
         assert_eq!(told, [(Some(1), Some(true), Some(11)), (Some(2), Some(false), Some(12)), (Some(3), None, None)]);
         assert_eq!(merged[0].name, "MainThread");
+    }
+
+    #[test]
+    fn what_lies_below_a_command_is_left_out() {
+        let stack = |files: &[&str]| -> Vec<Frame> {
+            files.iter().map(|file| Frame { file: (*file).into(), ..Frame::default() }).collect()
+        };
+        let ours = "/tmp/x.d/child_bootstrapper.py";
+        assert_eq!(of_command(stack(&["host.py", ours, ours, "<command 1>", "a.py"])), stack(&["<command 1>", "a.py"]));
+        // A handler of ours on top of it.
+        assert_eq!(of_command(stack(&[ours, "<command 1>", ours])), stack(&["<command 1>", ours]));
+        assert_eq!(of_command(stack(&[ours, ours])), stack(&[ours, ours]));
+        assert_eq!(of_command(stack(&["a.py"])), stack(&["a.py"]));
+        assert_eq!(of_command(Vec::new()), []);
     }
 
     #[test]

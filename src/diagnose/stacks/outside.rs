@@ -185,7 +185,7 @@ fn thread(trace: StackTrace, gil_is_known: bool) -> ThreadStack {
         gil: gil_is_known.then_some(trace.owns_gil),
         // Without a number of the system's it is no more than a guess.
         active: trace.os_thread_id.is_some().then_some(trace.active),
-        frames: frames.collect(),
+        frames: super::of_command(frames.collect()),
         ..ThreadStack::default()
     }
 }

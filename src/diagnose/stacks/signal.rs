@@ -95,6 +95,7 @@ pub(in crate::diagnose) fn parse(text: &str) -> Vec<ThreadStack> {
     }
     for thread in &mut threads {
         thread.frames.reverse();
+        thread.frames = super::of_command(std::mem::take(&mut thread.frames));
         thread.ours = super::outside::is_ours(&thread.name);
     }
     if let Some(mut main) = threads.pop() {

@@ -4,6 +4,7 @@
 //! system says of it where Python's view and the system's can be put together.
 
 use super::super::evidence::called;
+use super::super::stacks::is_bootstrapper;
 use super::{ChildNow, Facts};
 use crate::model::Frame;
 use crate::model::diagnosis::{Place, ProcessEvidence, StackSource, ThreadEvidence, ThreadStack};
@@ -128,8 +129,7 @@ pub(super) fn place(thread: &ThreadStack) -> Place {
 pub(super) fn is_library(file: &str) -> bool {
     let python = |file: &str| ["/python2.", "/python3", "/pypy", "/lib-python/"].iter().any(|part| file.contains(part));
     let installed = file.contains("/site-packages/") || file.contains("/dist-packages/");
-    let ours = file.ends_with("child_bootstrapper.py") || file == "<childminder>";
-    ours || file.starts_with("<frozen ") || (python(file) && file.contains("/lib") && !installed)
+    is_bootstrapper(file) || file.starts_with("<frozen ") || (python(file) && file.contains("/lib") && !installed)
 }
 
 /// A Python thread's name, or what stands for it.
