@@ -239,14 +239,16 @@ fn kill_engine(home: &Home) {
     home.until_over();
 }
 
-/// A line without what differs from run to run: ids, times of day, lengths of time, counts of frames, blanks.
+/// A line without what differs from run to run: ids, times of day, lengths of time, counts of frames, shares of a
+/// processor, blanks.
 fn normal(line: &str) -> String {
     let rules = [
         (r"\d{8}-\d{6}-([a-z-]+)-[0-9a-f]{4}", "ID-$1"),
-        (r"\d\d:\d\d:\d\d\.\d{3}", "CLOCK"),
+        (r"\d\d:\d\d:\d\d(\.\d{3})?", "CLOCK"),
         (r"\b\d+[mh] \d+[sm]\b|\b\d+(\.\d+)? ?(ms|s)\b", "TIME"),
         (r"\b\d+/24\b", "N/24"),
         (r"<command \d+>", "<command N>"),
+        (r"\d+ threads? uses? \d+ % of a core[^,]*", "BUSY"),
         (r"\s+", " "),
     ];
     let line = rules.iter().fold(line.to_owned(), |line, (from, to)| {
