@@ -7,6 +7,7 @@ use super::ladder::{Ladder, Then};
 use super::queue::CommandQueue;
 use super::requests::Desk;
 use super::sending::queued;
+use super::retries::Retries;
 use super::side::Beside;
 use super::tells::cut;
 use super::timeouts::Overdue;
@@ -211,6 +212,7 @@ impl<W: World> Actor<W> {
             resumed,
         });
         if resumed {
+            self.clocks.retries = Retries::left_over(&self.state, self.job.retry.delay, self.world.now());
             self.settle();
         }
         self.take_up_stops();
@@ -320,6 +322,9 @@ impl<W: World> Actor<W> {
         self.world.publish(recorded, &self.state);
         match &event.kind {
             EventKind::ItemEnded { item, status, .. } | EventKind::ItemChanged { item, status, .. } => {
+                if *status != ItemStatus::Retrying {
+                    self.clocks.retries.remove(*item);
+                }
                 self.source.report_work(*item, *status);
             }
             EventKind::ItemStarted { item, .. } => self.source.report_work(*item, ItemStatus::Running),

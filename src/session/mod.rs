@@ -22,6 +22,7 @@ mod pause;
 mod queue;
 mod requests;
 mod restart;
+mod retries;
 mod sending;
 mod side;
 mod stopwatch;

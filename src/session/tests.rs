@@ -3,6 +3,7 @@
 mod ladder;
 mod looking_in;
 mod restart;
+mod retries;
 mod side;
 mod timeouts;
 

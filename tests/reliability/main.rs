@@ -133,6 +133,8 @@ const TABLE: &[(&str, &[(&str, &str)])] = &[
         "the wall clock jumps",
         &[
             ("reliability/clock.rs", "no_time_out_passes_and_no_length_is_wrong_when_the_wall_clock_jumps"),
+            ("reliability/clock.rs", "a_failed_item_is_tried_again_in_time_though_the_wall_clock_is_set_back"),
+            ("reliability/clock.rs", "an_items_time_out_passes_in_time_though_the_wall_clock_jumped_while_it_was_held"),
             (
                 "../src/store/page_tests.rs",
                 "after_the_clock_was_set_back_lines_are_found_by_time_in_the_order_of_reading",
