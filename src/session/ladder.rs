@@ -402,6 +402,11 @@ impl<W: World> Actor<W> {
                     self.rung_ended(rung, RungOutcome::Worked, String::new());
                     return self.leave_ladder(&Ok(Response::Done { said: "the command has ended".into() }));
                 }
+                if let Goal::Command(command) = goal
+                    && self.desk.awaits_answer(command, rung)
+                {
+                    self.rung_unanswered(command, rung);
+                }
                 if !refused {
                     self.rung_ended(rung, RungOutcome::InVain, String::new());
                 }

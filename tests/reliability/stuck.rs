@@ -75,6 +75,9 @@ fn a_child_that_holds_the_gil_keeps_nobody_but_itself_waiting() {
     told.tell();
     // It is done as soon as it can be.
     must_be_interrupted(&engine);
+    // And that it was done is recorded, though nobody waited for it any more.
+    let answered = |kind: &EventKind| matches!(kind, EventKind::InterruptAnswered { ok: true, .. });
+    assert_eq!(engine.events().iter().filter(|event| answered(&event.kind)).count(), 1, "{}", engine.tail());
     engine.must_hold(&before, "the GIL held");
     assert_eq!(engine.state().generation.0, 1, "it is the same child");
     assert_eq!(engine.stop().code, 0);
