@@ -85,8 +85,8 @@ fn a_child_that_holds_the_gil_keeps_nobody_but_itself_waiting() {
 
 /// What no interrupt ends, each in an item of a session whose commands have a second and whose child is started again.
 const STUBBORN: [&str; 5] = [
-    "stuck.swallows_interrupts()",
-    "stuck.ignores_sigterm()",
+    "stuck.swallows_interrupts(BaseException)",
+    "stuck.ignores_sigterm(BaseException)",
     "stuck.holds_the_gil()",
     "stuck.computes_with_the_gil()",
     "stuck.stops_itself()",
