@@ -155,7 +155,13 @@ const TABLE: &[(&str, &[(&str, &str)])] = &[
             ("../src/tui/tests/real.rs", "signals_give_the_terminal_back"),
         ],
     ),
-    ("the terminal is closed", &[("cli.rs", "a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone")]),
+    (
+        "the terminal is closed",
+        &[
+            ("reliability/clients.rs", "a_window_whose_terminal_is_closed_ends_and_takes_nothing_with_it"),
+            ("cli.rs", "a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone"),
+        ],
+    ),
     (
         "a full disk",
         &[
