@@ -85,7 +85,7 @@ pub enum WaitFor {
     Silence,
     /// The end of teardown.
     Teardown,
-    /// The process's end after it was asked.
+    /// The process's end after it was asked, or closed the back channel.
     KillGrace,
     /// A failed item's next try.
     Retry,

@@ -6,8 +6,8 @@ use super::diagnosis::Asking;
 use super::ladder::{Ladder, Then};
 use super::queue::CommandQueue;
 use super::requests::Desk;
-use super::sending::queued;
 use super::retries::Retries;
+use super::sending::queued;
 use super::side::Beside;
 use super::tells::cut;
 use super::timeouts::Overdue;
@@ -80,6 +80,8 @@ pub struct Actor<W: World> {
     pub(super) beside: Vec<Beside>,
     /// Events that happened but could not be journalled yet; while there are any, nothing new is begun.
     pub(super) facts: Vec<EventKind>,
+    /// Whether the child closed the back channel, of which nothing was told yet: it may just be ending.
+    pub(super) hung_up: bool,
     /// Why the running item will fail.
     pub(super) fault: Option<String>,
     /// Whether an operator ended the running item.
@@ -163,6 +165,7 @@ impl<W: World> Actor<W> {
             asking: None,
             beside: Vec::new(),
             facts: Vec::new(),
+            hung_up: false,
             fault: None,
             killed: false,
             verdict: None,
@@ -347,6 +350,7 @@ impl<W: World> Actor<W> {
             self.clocks.launched = Some(self.world.now());
             self.init = init;
             self.asked = false;
+            self.hung_up = false;
             self.ladder = None;
         } else {
             self.launch_wanted = true;
@@ -396,21 +400,6 @@ impl<W: World> Actor<W> {
         }
     }
 
-    /// The child broke the protocol or left the channel: that ends it, and with it the item.
-    pub fn channel_broken(&mut self, reason: &str) {
-        self.world.hang_up();
-        if self.asked || !self.alive {
-            return;
-        }
-        if self.ladder.as_ref().is_some_and(Ladder::costs_the_child) {
-            // It does as it was told. Should it live on, it is of no use without the channel.
-            return self.expect_end(reason);
-        }
-        self.child_failed(reason.to_owned());
-        self.fault.get_or_insert_with(|| format!("the child was lost: {reason}"));
-        self.expect_end(reason);
-    }
-
     pub(super) fn child_failed(&mut self, reason: String) {
         tracing::error!(%reason, "the child failed");
         self.fact(EventKind::ChildFailed { reason });
@@ -422,6 +411,7 @@ impl<W: World> Actor<W> {
             return;
         }
         self.clocks_go_on();
+        self.ended_without_channel(exit);
         let connected = matches!(self.state.child, ChildState::Connected { .. });
         let to = self.world.boundary(None);
         self.world.hang_up();

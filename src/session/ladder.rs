@@ -311,6 +311,7 @@ impl<W: World> Actor<W> {
 
     /// Tries the next rung that can be tried; without one the ladder ends here.
     fn climb(&mut self) {
+        self.lives_without_channel();
         while let Some(rung) = self.ladder.as_mut().and_then(|ladder| ladder.left.pop_first()) {
             if let Some(reason) = self.why_skipped(rung) {
                 self.rung_ended(rung, RungOutcome::Skipped, reason);

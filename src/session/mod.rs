@@ -10,6 +10,7 @@
 mod actor;
 mod advance;
 mod breakpoints;
+mod channel;
 mod clocks;
 mod control;
 mod diagnosis;

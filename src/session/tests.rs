@@ -1,5 +1,6 @@
 //! The actor against an outside that is scripted, with a clock that only the test moves.
 
+mod channel;
 mod ladder;
 mod looking_in;
 mod restart;

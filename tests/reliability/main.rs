@@ -35,6 +35,7 @@ const TABLE: &[(&str, &[(&str, &str)])] = &[
         &[
             ("reliability/exits.rs", "a_child_that_ends_in_a_command_loses_that_command_and_no_more"),
             ("reliability/exits.rs", "a_child_that_ends_while_idle_is_noticed_and_costs_no_command"),
+            ("reliability/exits.rs", "an_item_whose_child_died_says_how_and_nothing_else_is_told_of_it"),
             ("child.rs", "every_way_to_end_is_told_apart"),
             ("faults.rs", "an_interpreter_that_ends_at_once_is_told_with_its_last_words"),
         ],
