@@ -15,15 +15,12 @@ use super::world::World;
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, RefusedPeer,
-    Rung, SessionPhase, State, StopMode, Stream,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, Rung,
+    SessionPhase, State, StopMode, Stream,
 };
 use crate::store::Recorded;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Refusals at the back channel that are each recorded; after them only every hundredth is.
-const REFUSALS_TOLD: u64 = 100;
 
 /// How long the end of a session is tried to be journalled on a disk that takes nothing.
 const LAST_WORD: Duration = Duration::from_secs(30);
@@ -82,6 +79,8 @@ pub struct Actor<W: World> {
     pub(super) facts: Vec<EventKind>,
     /// Whether the child closed the back channel, of which nothing was told yet: it may just be ending.
     pub(super) hung_up: bool,
+    /// How many were turned away from the back channel since that was last recorded.
+    pub(super) untold_refusals: u64,
     /// Why the running item will fail.
     pub(super) fault: Option<String>,
     /// Whether an operator ended the running item.
@@ -166,6 +165,7 @@ impl<W: World> Actor<W> {
             beside: Vec::new(),
             facts: Vec::new(),
             hung_up: false,
+            untold_refusals: 0,
             fault: None,
             killed: false,
             verdict: None,
@@ -389,15 +389,6 @@ impl<W: World> Actor<W> {
             self.queue.extend(commands);
         }
         self.advance();
-    }
-
-    /// Somebody was turned away from the back channel.
-    pub fn peer_refused(&mut self, peer: RefusedPeer) {
-        if self.state.refused < REFUSALS_TOLD || self.state.refused.is_multiple_of(100) {
-            self.fact(EventKind::PeerRefused(peer));
-        } else {
-            self.state.refused += 1;
-        }
     }
 
     pub(super) fn child_failed(&mut self, reason: String) {

@@ -1,4 +1,4 @@
-//! What the back channel's end says of the child.
+//! The back channel: who was turned away from it, and what its end says of the child.
 //!
 //! What must stay true: a channel that ends without a wrong word says nothing by itself. It is mostly the first sign of a
 //! child's death, and how it died is what people are told; so the process has a moment to end before it is said to live.
@@ -7,12 +7,24 @@ use super::Actor;
 use super::ladder::Ladder;
 use super::world::World;
 use crate::dispatcher::ChannelError;
-use crate::model::Exit;
+use crate::model::{EventKind, Exit, RefusedPeer};
 
+/// Refusals at the back channel that are each recorded; after them only every hundredth is, with how many it stands for.
+const REFUSALS_TOLD: u64 = 100;
 /// With what the executor ends its process when it has no channel any more.
 const EXECUTOR_ALONE: i32 = 70;
 
 impl<W: World> Actor<W> {
+    /// Somebody was turned away from the back channel.
+    pub fn peer_refused(&mut self, peer: RefusedPeer) {
+        if self.state.refused >= REFUSALS_TOLD && self.untold_refusals + 1 < REFUSALS_TOLD {
+            self.untold_refusals += 1;
+            return;
+        }
+        let before = std::mem::take(&mut self.untold_refusals);
+        self.fact(EventKind::PeerRefused { peer, before });
+    }
+
     /// The channel has ended: because the child closed it, or because nothing sensible comes from it.
     pub fn channel_ended(&mut self, why: &ChannelError) {
         if !matches!(why, ChannelError::Closed) {

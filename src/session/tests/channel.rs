@@ -1,4 +1,4 @@
-//! The back channel's end.
+//! The back channel's end, and those who are turned away from it.
 
 use super::*;
 
@@ -78,4 +78,21 @@ fn a_channel_that_breaks_is_told_at_once() {
     stage.finish_until("one 1");
     stage.actor.channel_ended(&ChannelError::Malformed("no JSON".into()));
     assert_eq!(told(&mut stage), ["a malformed frame: no JSON"]);
+}
+
+#[test]
+fn of_a_crowd_every_hundredth_is_recorded_and_stands_for_all() {
+    let mut stage = Stage::new(job(1));
+    for number in 1..=450 {
+        stage.actor.peer_refused(RefusedPeer { address: number.to_string(), reason: "no".into() });
+        let known = stage.actor.summary().refused;
+        assert_eq!(known, number, "whoever looks knows of all");
+    }
+    let mut folded = State::default();
+    for event in &stage.actor.world().events {
+        folded.apply(event, event.seq.0 * 100);
+    }
+    assert_eq!(&folded, stage.actor.state());
+    let refused = |event: &&Arc<Event>| matches!(event.kind, EventKind::PeerRefused { .. });
+    assert_eq!((folded.refused, stage.actor.world().events.iter().filter(refused).count()), (400, 103));
 }
