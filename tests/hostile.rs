@@ -89,7 +89,9 @@ impl Stranger {
 
 fn refused(ended: &Ended) -> Vec<RefusedPeer> {
     let events = ended.events().into_iter();
-    events.filter_map(|event| if let EventKind::PeerRefused(peer) = event.kind { Some(peer) } else { None }).collect()
+    events
+        .filter_map(|event| if let EventKind::PeerRefused { peer, .. } = event.kind { Some(peer) } else { None })
+        .collect()
 }
 
 const KNOCK: &str = r#"{"type":"knock","protocol":1,"nonce":"00"}"#;

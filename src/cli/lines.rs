@@ -61,7 +61,7 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::ChildContinued { .. }
         | EventKind::RestartRequested { .. }
         | EventKind::Diagnosed { .. }
-        | EventKind::PeerRefused(_)
+        | EventKind::PeerRefused { .. }
         | EventKind::TimedOut { .. }
         | EventKind::OutputLost { .. } => child(kind),
         EventKind::CommandQueued { .. }
@@ -145,7 +145,10 @@ fn child(kind: &EventKind) -> Option<String> {
         EventKind::ChildContinued { by } => format!("child goes on{}", whom(by.as_ref())),
         EventKind::RestartRequested { by } => format!("another child is wanted{}", whom(by.as_ref())),
         EventKind::Diagnosed { diagnosis, .. } => format!("why: {}", safe(&diagnosis.verdict.sentence)),
-        EventKind::PeerRefused(peer) => format!("stranger {} refused: {}", safe(&peer.address), safe(&peer.reason)),
+        EventKind::PeerRefused { peer, before } => {
+            let refused = format!("stranger {} refused: {}", safe(&peer.address), safe(&peer.reason));
+            if *before == 0 { refused } else { format!("{refused}, and {before} others before it") }
+        }
         EventKind::TimedOut { what, action } => {
             format!("time-out ({}): {}", awaited(*what), safe(action))
         }

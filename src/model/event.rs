@@ -85,7 +85,7 @@ pub enum WaitFor {
     Silence,
     /// The end of teardown.
     Teardown,
-    /// The process's end after it was asked.
+    /// The process's end after it was asked, or closed the back channel.
     KillGrace,
     /// A failed item's next try.
     Retry,
@@ -249,7 +249,14 @@ pub enum EventKind {
         by: Option<Origin>,
     },
     /// A connection to the back channel was refused.
-    PeerRefused(RefusedPeer),
+    PeerRefused {
+        /// Whose.
+        #[serde(flatten)]
+        peer: RefusedPeer,
+        /// How many others were refused before it that have no event of their own: of a crowd only every hundredth has.
+        #[serde(default, skip_serializing_if = "is_default")]
+        before: u64,
+    },
     /// A command waits for its turn.
     CommandQueued {
         /// Its number.

@@ -65,7 +65,7 @@ pub struct State {
     pub exceptions: Vec<ExceptionGroup>,
     /// Exceptions that came after the groups were full.
     pub exceptions_uncounted: u64,
-    /// How many connections to the back channel were refused.
+    /// How many connections to the back channel were refused, up to the last refusal that is recorded.
     pub refused: u64,
     /// Bytes of output that could not be kept.
     pub lost_output: u64,
@@ -226,7 +226,9 @@ impl State {
             | EventKind::ChildSpawned { .. }
             | EventKind::ChildConnected { .. }
             | EventKind::ChildExited { .. } => self.child_changed(&event.kind, wall),
-            EventKind::PeerRefused(_) => self.refused += 1,
+            EventKind::PeerRefused { before, .. } => {
+                self.refused = self.refused.saturating_add(before.saturating_add(1));
+            }
             EventKind::CommandQueued { .. }
             | EventKind::CommandSent { .. }
             | EventKind::CommandStarted { .. }

@@ -6,6 +6,7 @@ use super::diagnosis::Asking;
 use super::ladder::{Ladder, Then};
 use super::queue::CommandQueue;
 use super::requests::Desk;
+use super::retries::Retries;
 use super::sending::queued;
 use super::side::Beside;
 use super::tells::cut;
@@ -14,15 +15,12 @@ use super::world::World;
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, RefusedPeer,
-    Rung, SessionPhase, State, StopMode, Stream,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, Rung,
+    SessionPhase, State, StopMode, Stream,
 };
 use crate::store::Recorded;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Refusals at the back channel that are each recorded; after them only every hundredth is.
-const REFUSALS_TOLD: u64 = 100;
 
 /// How long the end of a session is tried to be journalled on a disk that takes nothing.
 const LAST_WORD: Duration = Duration::from_secs(30);
@@ -79,6 +77,10 @@ pub struct Actor<W: World> {
     pub(super) beside: Vec<Beside>,
     /// Events that happened but could not be journalled yet; while there are any, nothing new is begun.
     pub(super) facts: Vec<EventKind>,
+    /// Whether the child closed the back channel, of which nothing was told yet: it may just be ending.
+    pub(super) hung_up: bool,
+    /// How many were turned away from the back channel since that was last recorded.
+    pub(super) untold_refusals: u64,
     /// Why the running item will fail.
     pub(super) fault: Option<String>,
     /// Whether an operator ended the running item.
@@ -162,6 +164,8 @@ impl<W: World> Actor<W> {
             asking: None,
             beside: Vec::new(),
             facts: Vec::new(),
+            hung_up: false,
+            untold_refusals: 0,
             fault: None,
             killed: false,
             verdict: None,
@@ -211,6 +215,7 @@ impl<W: World> Actor<W> {
             resumed,
         });
         if resumed {
+            self.clocks.retries = Retries::left_over(&self.state, self.job.retry.delay, self.world.now());
             self.settle();
         }
         self.take_up_stops();
@@ -320,6 +325,9 @@ impl<W: World> Actor<W> {
         self.world.publish(recorded, &self.state);
         match &event.kind {
             EventKind::ItemEnded { item, status, .. } | EventKind::ItemChanged { item, status, .. } => {
+                if *status != ItemStatus::Retrying {
+                    self.clocks.retries.remove(*item);
+                }
                 self.source.report_work(*item, *status);
             }
             EventKind::ItemStarted { item, .. } => self.source.report_work(*item, ItemStatus::Running),
@@ -342,6 +350,7 @@ impl<W: World> Actor<W> {
             self.clocks.launched = Some(self.world.now());
             self.init = init;
             self.asked = false;
+            self.hung_up = false;
             self.ladder = None;
         } else {
             self.launch_wanted = true;
@@ -382,30 +391,6 @@ impl<W: World> Actor<W> {
         self.advance();
     }
 
-    /// Somebody was turned away from the back channel.
-    pub fn peer_refused(&mut self, peer: RefusedPeer) {
-        if self.state.refused < REFUSALS_TOLD || self.state.refused.is_multiple_of(100) {
-            self.fact(EventKind::PeerRefused(peer));
-        } else {
-            self.state.refused += 1;
-        }
-    }
-
-    /// The child broke the protocol or left the channel: that ends it, and with it the item.
-    pub fn channel_broken(&mut self, reason: &str) {
-        self.world.hang_up();
-        if self.asked || !self.alive {
-            return;
-        }
-        if self.ladder.as_ref().is_some_and(Ladder::costs_the_child) {
-            // It does as it was told. Should it live on, it is of no use without the channel.
-            return self.expect_end(reason);
-        }
-        self.child_failed(reason.to_owned());
-        self.fault.get_or_insert_with(|| format!("the child was lost: {reason}"));
-        self.expect_end(reason);
-    }
-
     pub(super) fn child_failed(&mut self, reason: String) {
         tracing::error!(%reason, "the child failed");
         self.fact(EventKind::ChildFailed { reason });
@@ -417,6 +402,7 @@ impl<W: World> Actor<W> {
             return;
         }
         self.clocks_go_on();
+        self.ended_without_channel(exit);
         let connected = matches!(self.state.child, ChildState::Connected { .. });
         let to = self.world.boundary(None);
         self.world.hang_up();

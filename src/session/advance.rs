@@ -241,8 +241,11 @@ impl<W: World> Actor<W> {
         result: ResultPackage,
     ) {
         self.clocks.item = None;
-        let again = (status == ItemStatus::Failed && attempt <= self.job.retry.times)
-            .then(|| Micros(self.world.now().wall.0 + Micros::from(self.job.retry.delay).0));
+        let again = (status == ItemStatus::Failed && attempt <= self.job.retry.times).then(|| {
+            let (now, delay) = (self.world.now(), self.job.retry.delay);
+            self.clocks.retries.add(item, delay, now);
+            Micros(now.wall.0.saturating_add(Micros::from(delay).0))
+        });
         let status = if again.is_some() { ItemStatus::Retrying } else { status };
         let hold = self.hold_after(item, status);
         let end = EventKind::ItemEnded { item, status, reason, took, again, result };
@@ -251,14 +254,6 @@ impl<W: World> Actor<W> {
 
     fn item_ran_for(&self) -> Micros {
         self.clocks.item.map_or(Micros(0), |item| item.ran(self.world.now().mono))
-    }
-
-    /// Retrying items whose time has come are pending again.
-    pub(super) fn retries_due(&mut self, now: super::world::Now) {
-        let due = self.state.retry_at.iter().filter(|(_, at)| **at <= now.wall).map(|(item, _)| *item);
-        let facts = due.map(|item| EventKind::ItemChanged { item, status: ItemStatus::Pending, by: None }).collect();
-        self.record(facts);
-        self.clocks.source = None;
     }
 
     // ---- the end ------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! Every wait of the session: what is awaited, since when, and until when at most.
 
 use super::Actor;
+use super::retries::Retries;
 use super::stopwatch::Stopwatch;
 use super::world::{Now, World};
 use crate::model::{Generation, Micros, SessionPhase, Wait, WaitFor};
@@ -37,6 +38,8 @@ pub(super) struct Clocks {
     pub(super) teardown: Option<Stopwatch>,
     /// The agenda source said *waiting*.
     pub(super) source: Option<Now>,
+    /// Failed items wait for their next try.
+    pub(super) retries: Retries,
     /// The journal could not be written.
     pub(super) journal: Option<Now>,
     /// The last progress that was journalled.
@@ -110,22 +113,9 @@ impl<W: World> Actor<W> {
         if let Some(asked) = self.desk.oldest_question() {
             all.push(Deadline { what: WaitFor::Answer, since: asked, until: Some(after(asked, ANSWER)) });
         }
-        all.extend(self.next_retry());
+        let retry = self.clocks.retries.next().filter(|_| self.wants_work());
+        all.extend(retry.map(|retry| Deadline { what: WaitFor::Retry, since: retry.since, until: Some(retry.until) }));
         all
-    }
-
-    fn next_retry(&self) -> Option<Deadline> {
-        if !self.wants_work() {
-            return None;
-        }
-        let due = self.state.retry_at.values().min()?;
-        let now = self.world.now();
-        let until = Micros(now.mono.0 + due.since(now.wall).0);
-        let mut rows = self.state.items.reader();
-        let waiting = self.state.retry_at.keys().filter_map(|item| rows.get(item.as_usize()));
-        let since = waiting.filter_map(|row| Some(Micros(row.started?.0 + row.took.0))).min().unwrap_or(now.wall);
-        let since = Now { wall: since, mono: now.mono };
-        Some(Deadline { what: WaitFor::Retry, since, until: Some(until) })
     }
 
     /// Since when nothing came from the running command: no output, no word but heartbeats.

@@ -311,6 +311,7 @@ impl<W: World> Actor<W> {
 
     /// Tries the next rung that can be tried; without one the ladder ends here.
     fn climb(&mut self) {
+        self.lives_without_channel();
         while let Some(rung) = self.ladder.as_mut().and_then(|ladder| ladder.left.pop_first()) {
             if let Some(reason) = self.why_skipped(rung) {
                 self.rung_ended(rung, RungOutcome::Skipped, reason);
@@ -401,6 +402,11 @@ impl<W: World> Actor<W> {
                     // SIGTERM ended the command, as a handler of the user's may have it, and not the child.
                     self.rung_ended(rung, RungOutcome::Worked, String::new());
                     return self.leave_ladder(&Ok(Response::Done { said: "the command has ended".into() }));
+                }
+                if let Goal::Command(command) = goal
+                    && self.desk.awaits_answer(command, rung)
+                {
+                    self.rung_unanswered(command, rung);
                 }
                 if !refused {
                     self.rung_ended(rung, RungOutcome::InVain, String::new());

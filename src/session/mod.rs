@@ -10,6 +10,7 @@
 mod actor;
 mod advance;
 mod breakpoints;
+mod channel;
 mod clocks;
 mod control;
 mod diagnosis;
@@ -22,6 +23,7 @@ mod pause;
 mod queue;
 mod requests;
 mod restart;
+mod retries;
 mod sending;
 mod side;
 mod stopwatch;

@@ -16,7 +16,7 @@ use crate::model::{
     ChildState, CommandId, CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, Origin, Phase, Rung, SessionPhase,
     StopMode,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::sync::oneshot;
 
 /// An answer to a request.
@@ -24,6 +24,8 @@ pub type Answer = Result<Response, Refusal>;
 
 /// How many questions to the child may be open.
 const QUESTIONS: usize = 64;
+/// How many rungs of the ladder are remembered that the child has not answered in time.
+const LATE: usize = 8;
 /// Why a question is not taken.
 const BUSY: &str = "too many questions to the child are open already";
 /// How much of a command's text an answer carries.
@@ -39,6 +41,8 @@ pub(super) struct Desk {
     /// Texts of the injected commands that somebody waits for.
     sources: HashMap<CommandId, (String, Origin)>,
     questions: BTreeMap<u64, (Now, Question)>,
+    /// Rungs that were not answered in time, oldest first: nobody waits any more, but one that takes effect late is told.
+    late: VecDeque<(u64, CommandId, Rung)>,
     last_question: u64,
 }
 
@@ -130,8 +134,33 @@ impl Desk {
         }
     }
 
+    /// Whether the child has not yet answered this rung.
+    pub(super) fn awaits_answer(&self, wanted: CommandId, on: Rung) -> bool {
+        let asked = |question: &Question| matches!(question, Question::Rung { command, rung } if (*command, *rung) == (wanted, on));
+        self.questions.values().any(|(_, question)| asked(question))
+    }
+
+    /// A rung that was not answered in time.
+    fn is_late(&mut self, id: u64, command: CommandId, rung: Rung) {
+        if self.late.len() == LATE {
+            self.late.pop_front();
+        }
+        self.late.push_back((id, command, rung));
+    }
+
+    /// The rung that an answer is about, in time or late.
+    fn rung_of(&mut self, id: u64) -> Option<(CommandId, Rung)> {
+        if let Some((_, question)) = self.questions.remove(&id) {
+            let Question::Rung { command, rung } = question else { return None };
+            return Some((command, rung));
+        }
+        let place = self.late.iter().position(|(late, ..)| *late == id)?;
+        self.late.remove(place).map(|(_, command, rung)| (command, rung))
+    }
+
     /// The child is gone: nobody will answer.
     pub(super) fn forget_questions(&mut self) {
+        self.late.clear();
         for (_, (_, question)) in std::mem::take(&mut self.questions) {
             question.refuse("the child ended before it answered");
         }
@@ -235,7 +264,7 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn interrupt_answered(&mut self, id: u64, ok: bool, reason: &str) {
-        let Some((_, Question::Rung { command, rung })) = self.desk.questions.remove(&id) else { return };
+        let Some((command, rung)) = self.desk.rung_of(id) else { return };
         self.rung_answered(command, rung, ok, reason);
     }
 
@@ -266,8 +295,12 @@ impl<W: World> Actor<W> {
             if now.mono.since(oldest.get().0.mono) < Micros::from(ANSWER) {
                 return;
             }
+            let id = *oldest.key();
             match oldest.remove().1 {
-                Question::Rung { command, rung } => self.rung_unanswered(command, rung),
+                Question::Rung { command, rung } => {
+                    self.desk.is_late(id, command, rung);
+                    self.rung_unanswered(command, rung);
+                }
                 question => question.refuse("the child has not answered: something in it keeps Python from running"),
             }
         }

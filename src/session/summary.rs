@@ -60,6 +60,7 @@ impl<W: World> Inspect for Actor<W> {
     fn summary(&self) -> Summary {
         let telemetry = self.world.telemetry();
         Summary {
+            refused: self.state.refused + self.untold_refusals,
             waits: self.waits(),
             last_output: telemetry.last_output.map(|at| at.wall),
             last_word: self.clocks.word.map(|at| at.wall),

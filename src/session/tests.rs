@@ -1,8 +1,10 @@
 //! The actor against an outside that is scripted, with a clock that only the test moves.
 
+mod channel;
 mod ladder;
 mod looking_in;
 mod restart;
+mod retries;
 mod side;
 mod timeouts;
 

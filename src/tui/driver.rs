@@ -52,7 +52,7 @@ pub(super) trait Screen {
 pub(super) enum Signal {
     /// To end: SIGTERM, SIGINT or SIGQUIT.
     End,
-    /// That the terminal is gone: SIGHUP.
+    /// That the terminal is gone: SIGHUP, or its end was seen.
     HungUp,
     /// To stop: SIGTSTP.
     Stop,

@@ -16,6 +16,7 @@ mod actions;
 mod ansi;
 mod clipboard;
 mod driver;
+mod hang_up;
 mod history;
 mod keymap;
 mod layout;
@@ -51,6 +52,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// With what a window's process ends when the terminal is gone and its loop is stuck in it. The same as after
+/// [`Ended::TerminalLost`]: the session goes on, and nothing has failed.
+const LOST_EXIT_CODE: i32 = 0;
 
 /// How a window is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,13 +124,14 @@ pub enum TuiError {
 /// Opens a window on a session, and returns when it is left. Needs a tokio runtime with I/O and time.
 ///
 /// Takes the terminal, the signals TERM, INT, QUIT, HUP and TSTP and the panic hook until then, and puts [`WindowLog`] in as
-/// `tracing`'s subscriber if there is none yet.
+/// `tracing`'s subscriber if there is none yet. Once the terminal is gone it returns within a moment, or ends the process.
 pub async fn run(view: Arc<dyn SessionView>, options: Options) -> Result<Ended, TuiError> {
     // Fails when there is a subscriber already, which then may have the layer in it.
     let _ = tracing_subscriber::registry().with(WindowLog).try_init();
     // Otherwise crossterm would, under NO_COLOR, write empty colour sequences that reset the attributes too.
     crossterm::style::force_color_output(true);
-    let mut signals = terminal::signals().map_err(TuiError::Terminal)?;
+    let watch = hang_up::Watch::start().map_err(TuiError::Terminal)?;
+    let mut signals = terminal::signals(watch.gone()).map_err(TuiError::Terminal)?;
     let _guard = terminal::Guard::enter()?;
     let screen = terminal::TerminalScreen::new()?;
     let size = screen.size().map_err(TuiError::Terminal)?;

@@ -29,6 +29,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// Whether the terminal is ours just now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -99,7 +100,7 @@ fn take(mouse: bool) -> io::Result<()> {
 }
 
 /// Gives the terminal back; once, and whatever of it fails.
-fn restore() {
+pub(super) fn restore() {
     if !TAKEN.swap(false, Ordering::AcqRel) {
         return;
     }
@@ -199,8 +200,8 @@ impl Screen for TerminalScreen {
     }
 }
 
-/// The signals that concern a window.
-pub(super) fn signals() -> io::Result<impl Stream<Item = Signal> + Unpin> {
+/// The signals that concern a window, and the word that its terminal is gone.
+pub(super) fn signals(gone: Arc<Notify>) -> io::Result<impl Stream<Item = Signal> + Unpin> {
     let one = |kind: SignalKind, told: Signal| -> io::Result<_> {
         let mut signal = signal(kind)?;
         Ok(stream::poll_fn(move |context| signal.poll_recv(context).map(|got| got.map(|()| told))).boxed())
@@ -211,5 +212,10 @@ pub(super) fn signals() -> io::Result<impl Stream<Item = Signal> + Unpin> {
         one(SignalKind::quit(), Signal::End)?,
         one(SignalKind::hangup(), Signal::HungUp)?,
         one(SignalKind::from_raw(nix::libc::SIGTSTP), Signal::Stop)?,
+        stream::once(async move {
+            gone.notified().await;
+            Signal::HungUp
+        })
+        .boxed(),
     ]))
 }

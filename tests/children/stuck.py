@@ -142,18 +142,18 @@ def reads_a_pipe():
     os.read(os.pipe()[0], 1)
 
 
-def swallows_interrupts():
+def swallows_interrupts(what=KeyboardInterrupt):
     while True:
         try:
             time.sleep(LONG)
-        except KeyboardInterrupt:
+        except what:
             sys.stdout.write("swallowed\n")
             sys.stdout.flush()
 
 
-def ignores_sigterm():
+def ignores_sigterm(what=KeyboardInterrupt):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    swallows_interrupts()
+    swallows_interrupts(what)
 
 
 def stops_itself():

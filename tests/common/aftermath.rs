@@ -45,9 +45,6 @@ fn check_journal(folder: &Folder) -> Vec<Spawned> {
     }
     let recovered = recover(folder).expect("readable");
     assert_eq!(recovered.notes, Vec::<String>::new());
-    // Of a crowd at the back channel only every hundredth is an event; a checkpoint knows of all.
-    assert!(recovered.state.refused >= state.refused, "{} were refused", recovered.state.refused);
-    state.refused = recovered.state.refused;
     assert!(recovered.state == state, "what is read back is not what was recorded\n{}", super::tail(folder));
     spawned
 }

@@ -91,10 +91,14 @@ impl Window {
         self.written.lock().expect("sound").clone()
     }
 
+    /// What runs on it.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("a process")
+    }
+
     /// Sends a signal to what runs on it.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("a process");
-        kill(Pid::from_raw(pid), signal).expect("sent");
+        kill(Pid::from_raw(self.pid()), signal).expect("sent");
     }
 
     /// Waits for the end of the command; its exit code.

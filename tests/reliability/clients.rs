@@ -2,15 +2,18 @@
 
 use super::idle;
 use crate::disk::{SmallDisk, fill};
-use crate::session::{job, until};
+use crate::session::{PATIENCE, job, until};
 use crate::supervised::{Place, Supervised};
 use crate::window::Window;
 use childminder::api::ApiError;
 use childminder::model::proto::{Request, Response};
 use childminder::model::{CommandOutcome, EventKind, Seq};
 use nix::sys::signal::Signal;
+use portable_pty::{CommandBuilder, ExitStatus, PtySize, native_pty_system};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 fn attach(engine: &Supervised) -> Window {
     let line = format!("exec {} attach {}", env!("CARGO_BIN_EXE_childminder"), engine.folder().id());
@@ -34,6 +37,90 @@ fn a_window_that_is_killed_takes_nothing_with_it() {
         }
         engine.must_hold(&before, signal.as_str());
     }
+    assert_eq!(engine.stop().code, 0);
+}
+
+/// Has the program run without being told of a hang-up by signal: a blocked one stays so for who is executed.
+const DEAF: &str = "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})\nos.execv(sys.argv[1], sys.argv[1:])";
+
+/// Opens a window on a terminal, closes that when something is shown there, and waits for the window's end; how it ended.
+fn close_terminal(engine: &Supervised, deaf: bool) -> ExitStatus {
+    let size = PtySize { rows: 40, cols: 130, pixel_width: 0, pixel_height: 0 };
+    let terminal = native_pty_system().openpty(size).expect("a terminal");
+    let mut line = if deaf { vec!["python3", "-c", DEAF] } else { Vec::new() };
+    line.extend([env!("CARGO_BIN_EXE_childminder"), "attach", engine.folder().id()]);
+    let mut command = CommandBuilder::new(line[0]);
+    command.args(&line[1..]);
+    command.env("TERM", "xterm-256color");
+    for (name, value) in engine.place().environment() {
+        command.env(name, value);
+    }
+    let mut window = terminal.slave.spawn_command(command).expect("a window");
+    let mut screen = terminal.master.try_clone_reader().expect("a screen");
+    let (tells, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut seen, mut bytes) = (Vec::new(), [0; 4096]);
+        while !seen.windows(6).any(|word| word == b"Output") {
+            match screen.read(&mut bytes) {
+                Ok(read @ 1..) => seen.extend_from_slice(&bytes[..read]),
+                _ => return,
+            }
+        }
+        drop(screen);
+        let _ = tells.send(());
+    });
+    let shown = told.recv_timeout(PATIENCE);
+    drop(terminal);
+    let mut status = None;
+    let begun = Instant::now();
+    while shown.is_ok() && status.is_none() && begun.elapsed() < PATIENCE {
+        status = window.try_wait().expect("a child");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    status.unwrap_or_else(|| {
+        let _ = window.kill();
+        let _ = window.wait();
+        panic!("{}", if shown.is_ok() { "it lives without a terminal" } else { "nothing was shown" })
+    })
+}
+
+#[test]
+fn a_window_whose_terminal_is_closed_ends_and_takes_nothing_with_it() {
+    let engine = idle("");
+    let before = engine.holdings();
+    for round in 0..20 {
+        let deaf = round % 2 == 0;
+        let status = close_terminal(&engine, deaf);
+        assert!(status.success(), "round {round}: {status:?}");
+        engine.must_hold(&before, "a closed terminal");
+    }
+    assert_eq!(engine.stop().code, 0);
+}
+
+#[test]
+fn who_watches_over_the_terminal_sleeps_while_there_is_one() {
+    let engine = idle("");
+    let mut window = attach(&engine);
+    let wakes = |window: &Window| {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", window.pid())).expect("threads").flatten();
+        let mut watch = tasks.filter_map(|task| {
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            status.starts_with("Name:\thang-up\n").then_some(status)
+        });
+        let status = watch.next().expect("a watch");
+        let count = status.lines().filter_map(|line| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok());
+        count.sum::<u64>()
+    };
+    let before = wakes(&window);
+    for number in 0..20 {
+        window.press("i");
+        window.press(&format!("typed{number}"));
+        window.until_shown(&format!("typed{number}"));
+        window.press("Esc");
+    }
+    assert_eq!(wakes(&window), before, "what is typed is none of its business");
+    window.signal(Signal::SIGTERM);
+    window.ended();
     assert_eq!(engine.stop().code, 0);
 }
 

@@ -7,7 +7,7 @@ use super::{Fifo, PHASES, children};
 use crate::session::{child_file, job};
 use crate::supervised::{Place, Supervised};
 use childminder::model::proto::Request;
-use childminder::model::{CommandOutcome, EventKind, ItemStatus, Micros};
+use childminder::model::{CommandOutcome, EventKind, ItemIndex, ItemStatus, Micros, WaitFor};
 use childminder::store::clock;
 use std::path::PathBuf;
 use std::process::Command;
@@ -99,5 +99,38 @@ fn no_time_out_passes_and_no_length_is_wrong_when_the_wall_clock_jumps() {
             EventKind::TimedOut { what, .. } => panic!("{what:?}\n{}", ended.tail()),
             _ => {}
         }
+    }
+}
+
+#[test]
+fn a_failed_item_is_tried_again_in_time_though_the_wall_clock_is_set_back() {
+    let once = "import os; n = os.path.exists('again'); open('again', 'w').close(); 1 / n";
+    let text = format!(
+        "hold = true\n[retry]\ntimes = 1\ndelay = '2s'\n[phases]\ncommands = [\"{once}\"]\n[agenda]\nframes = '1'"
+    );
+    let Some((clock, engine)) = Clock::start(&text) else { return };
+    engine.ask(Request::Release).expect("released");
+    engine.until("the first failure", |state| state.count(ItemStatus::Retrying) == 1);
+    clock.jump(-24 * HOUR);
+    engine.until("the next try", |state| state.count(ItemStatus::Complete) == 1);
+    assert_eq!(engine.stop().code, 0);
+}
+
+#[test]
+fn an_items_time_out_passes_in_time_though_the_wall_clock_jumped_while_it_was_held() {
+    let text = "hold = true\n[timeouts]\nitem = '3s'\n[phases]\ncommands = ['import time; time.sleep(600)']\n[agenda]\nframes = '1'";
+    for jump in [10 * YEAR, -10 * YEAR] {
+        let Some((clock, engine)) = Clock::start(text) else { return };
+        engine.ask(Request::Release).expect("released");
+        engine.until("the item", |state| state.running.is_some_and(|running| running.started));
+        engine.ask(Request::Hold).expect("held");
+        clock.jump(jump);
+        engine.ask(Request::Release).expect("released");
+        engine.until("the end of the item", |state| state.count(ItemStatus::Failed) == 1);
+        let ended = engine.stop();
+        let passed = |kind: &EventKind| matches!(kind, EventKind::TimedOut { what: WaitFor::Item, .. });
+        assert!(ended.events().iter().any(|event| passed(&event.kind)), "{}", ended.tail());
+        let took = ended.state().item(ItemIndex(0)).expect("an item").took;
+        assert!((3.0..600.0).contains(&took.seconds()), "{took:?}\n{}", ended.tail());
     }
 }

@@ -1,8 +1,8 @@
 //! Children that die, in a command and while there is nothing to do. The engine starts another one, and holds no more
 //! than before.
 
-use super::{Fifo, idle};
-use crate::session::{aftermath, quoted};
+use super::{Fifo, PHASES, children, idle};
+use crate::session::{aftermath, job, quoted};
 use crate::supervised::Supervised;
 use childminder::model::{CommandOutcome, EventKind, Exit, SignalName};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,22 @@ fn a_child_that_ends_while_idle_is_noticed_and_costs_no_command() {
     let ended = engine.stop();
     assert_eq!(ended.code, 0);
     assert_eq!(ended.events().iter().filter(|event| lost(&event.kind)).count(), 0, "{}", ended.tail());
+}
+
+#[test]
+fn an_item_whose_child_died_says_how_and_nothing_else_is_told_of_it() {
+    let ends = [
+        ("faults.segfault()", "killed by SIGSEGV"),
+        ("os._exit(3)", "exit code 3"),
+        ("faults.die()", "killed by SIGKILL"),
+    ];
+    for (end, how) in ends {
+        let text = format!("{PHASES}{}commands = ['{end}']\n[agenda]\nframes = '1'", children());
+        let ended = Supervised::of(job(&text)).wait();
+        assert_eq!(ended.code, 70, "{}", ended.tail());
+        assert_eq!(ended.item_reason(), format!("the child ended: {how}"));
+        assert_eq!(ended.child_failed(), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -35,6 +35,7 @@ const TABLE: &[(&str, &[(&str, &str)])] = &[
         &[
             ("reliability/exits.rs", "a_child_that_ends_in_a_command_loses_that_command_and_no_more"),
             ("reliability/exits.rs", "a_child_that_ends_while_idle_is_noticed_and_costs_no_command"),
+            ("reliability/exits.rs", "an_item_whose_child_died_says_how_and_nothing_else_is_told_of_it"),
             ("child.rs", "every_way_to_end_is_told_apart"),
             ("faults.rs", "an_interpreter_that_ends_at_once_is_told_with_its_last_words"),
         ],
@@ -133,6 +134,8 @@ const TABLE: &[(&str, &[(&str, &str)])] = &[
         "the wall clock jumps",
         &[
             ("reliability/clock.rs", "no_time_out_passes_and_no_length_is_wrong_when_the_wall_clock_jumps"),
+            ("reliability/clock.rs", "a_failed_item_is_tried_again_in_time_though_the_wall_clock_is_set_back"),
+            ("reliability/clock.rs", "an_items_time_out_passes_in_time_though_the_wall_clock_jumped_while_it_was_held"),
             (
                 "../src/store/page_tests.rs",
                 "after_the_clock_was_set_back_lines_are_found_by_time_in_the_order_of_reading",
@@ -153,7 +156,13 @@ const TABLE: &[(&str, &[(&str, &str)])] = &[
             ("../src/tui/tests/real.rs", "signals_give_the_terminal_back"),
         ],
     ),
-    ("the terminal is closed", &[("cli.rs", "a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone")]),
+    (
+        "the terminal is closed",
+        &[
+            ("reliability/clients.rs", "a_window_whose_terminal_is_closed_ends_and_takes_nothing_with_it"),
+            ("cli.rs", "a_session_goes_on_when_its_window_is_killed_and_its_terminal_is_gone"),
+        ],
+    ),
     (
         "a full disk",
         &[

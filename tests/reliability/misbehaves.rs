@@ -181,6 +181,17 @@ fn a_child_that_closes_the_channel_and_lives_is_replaced() {
     let outcome = engine.exec("os.close(faults.channel()); time.sleep(600)");
     assert!(matches!(outcome, CommandOutcome::Lost { .. }), "{outcome:?}");
     engine.until_generation(2);
+    // The executor does not stay without it.
+    let told = engine.events().into_iter().filter_map(|event| match event.kind {
+        EventKind::ChildFailed { reason } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        ["the child closed the back channel, and ended without it: exit code 70"],
+        "{}",
+        engine.tail()
+    );
     engine.must_hold(&before, "a closed channel");
     assert_eq!(engine.stop().code, 0);
 }

@@ -277,7 +277,7 @@ fn words(actor: &mut Actor<Outside>, first: Result<FromChild, ChannelError>) {
         match next {
             Ok(Some(word)) => actor.heard(word),
             Ok(None) => return,
-            Err(error) => return actor.channel_broken(&error.to_string()),
+            Err(error) => return actor.channel_ended(&error),
         }
         // A word may have been the last straw: then the channel is gone.
         next = match &mut actor.world().channel {

@@ -251,3 +251,25 @@ fn a_child_that_does_not_answer_is_said_not_to() {
     let wrong = stage.ask(interrupt(Rung::Kill, Rung::Interrupt, false)).try_recv().expect("an answer");
     assert_eq!(wrong.expect_err("upside down").kind, RefusalKind::Invalid);
 }
+
+/// Asks for an interrupt; the number of the question.
+fn unanswered(stage: &mut Stage) -> u64 {
+    let mut answer = stage.ask(interrupt(Rung::Interrupt, Rung::Interrupt, false));
+    let id = stage.last_sent()["id"].as_u64().expect("a question");
+    stage.pass(10);
+    let Ok(Err(refusal)) = answer.try_recv() else { panic!("it was not given up") };
+    assert!(refusal.message.contains("keeps Python from running"), "{refusal:?}");
+    id
+}
+
+#[test]
+fn a_late_answer_to_an_interrupt_is_recorded_once() {
+    let mut stage = stage(job(1));
+    let asked: Vec<u64> = (0..10).map(|_| unanswered(&mut stage)).collect();
+    for id in asked.iter().chain(&asked) {
+        stage.actor.heard(FromChild::InterruptResult { id: *id, ok: true, reason: String::new() });
+    }
+    let events = &stage.actor.world().events;
+    let answered = |event: &&Arc<Event>| matches!(event.kind, EventKind::InterruptAnswered { ok: true, .. });
+    assert_eq!(events.iter().filter(answered).count(), 8, "the last eight are remembered");
+}
