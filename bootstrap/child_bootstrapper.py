@@ -23,7 +23,7 @@ What must stay true, and why:
 * A command's end is told only after all its output is flushed: the engine slices output by it.
 * A KeyboardInterrupt may be raised in the user's code only, never in ours: see ``user_code_on_top``.  The same
   goes for ``Cancelled``, which also comes where signals do not get through: see ``close_window``.
-* Looking in (stacks without locals, locks, names) runs no code of the user's, not even a property.
+* Looking in (stacks, locks, names) runs no code of the user's, not even a property or a __repr__.
 * What runs beside the main thread is on threads of its own: whatever it does, the channel is read.
 * What user code does (replace sys.stdout, close 0-2, fork, raise anything) ends a command, not the channel.
 * All text sent is bounded and is valid Unicode: a lone surrogate would be a malformed frame.
@@ -118,6 +118,7 @@ MAX_LOCK_FRAMES = 2000  # that are looked at for locks
 MAX_LOCKS = 50  # of one thread
 MAX_PARSED = 20  # files that are parsed to see where they take locks
 MAX_PARSED_SIZE = 1024 * KIB
+MAX_KEPT_PARSED = 100
 LOCK_SECONDS = 0.5  # after which no further file is parsed
 MAX_NAMES = 1000
 MAX_MATCHES = 200
@@ -547,8 +548,11 @@ def complain(text):
 
 
 @gate
-def brief(value, limit=MAX_LOCAL, depth=3):
-    """repr(), without building what will not be shown.  May raise what the value's own __repr__ raises."""
+def brief(value, limit=MAX_LOCAL, depth=3, others=repr):
+    """repr(), without building what will not be shown.  May raise what the value's own __repr__ raises.
+
+    `others` is asked for what is of none of the types that are known here.
+    """
     kind = type(value)
     if kind in (bytes, text_type):
         if len(value) <= limit:
@@ -556,30 +560,36 @@ def brief(value, limit=MAX_LOCAL, depth=3):
         return "%s... (%d long)" % (repr(value[:limit]), len(value))
     if kind in integer_types and value.bit_length() > 8 * limit:
         return "<%s of %d bits>" % (kind.__name__, value.bit_length())
-    if GROUP and isinstance(value, GROUP):
+    if others is repr and GROUP and isinstance(value, GROUP):
         return "<%s of %d>" % (kind.__name__, len(value.exceptions))  # groups of groups grow as a power
     if kind in BRACKETS and len(value) and depth:
-        return brief_container(value, kind, limit, depth)
-    return repr(value)
+        return brief_container(value, kind, limit, depth, others)
+    return repr(value) if kind in PLAIN or kind in BRACKETS and not len(value) else others(value)
+
+
+def outline(value):
+    """What can be said of any value without running code of the user's, or for long."""
+    kind = type(value)
+    return "<%s of %d>" % (type_name(kind), len(value)) if kind in SIZED else "<%s object>" % kind_of(value)
 
 
 GROUP = getattr(builtins, "BaseExceptionGroup", None)
+PLAIN = integer_types + (bool, float, complex, type(None))
 BRACKETS = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: ("frozenset({", "})")}
 
 
 @gate
-def brief_container(value, kind, limit, depth):
+def brief_container(value, kind, limit, depth, others):
     left, right = BRACKETS[kind]
     parts, size = [], 0
-    for item in (value.items() if kind is dict and not PY2 else value):
+    for item in (value if kind is not dict else value.iteritems() if PY2 else value.items()):
         if size > limit or len(parts) == 100:
             parts.append("... (%d in all)" % len(value))
             break
         if kind is dict:
-            key, item = (item, value[item]) if PY2 else item
-            part = "%s: %s" % (brief(key, limit, depth - 1), brief(item, limit, depth - 1))
+            part = "%s: %s" % tuple(brief(one, limit, depth - 1, others) for one in item)
         else:
-            part = brief(item, limit, depth - 1)
+            part = brief(item, limit, depth - 1, others)
         parts.append(part)
         size += len(part)
     return left + ", ".join(parts) + ("," if kind is tuple and len(value) == 1 else "") + right
@@ -655,8 +665,9 @@ class Describer(object):
     `weary` tells that somebody wants this to end (an interrupt while a slow __repr__ is being waited for).
     """
 
-    def __init__(self, limit, weary=lambda: False):
+    def __init__(self, limit, weary=lambda: False, others=repr):
         self.limit = limit
+        self.others = others
         self.weary = weary
         self.deadline = monotonic() + DESCRIBE_SECONDS
         self.tired = False
@@ -696,10 +707,13 @@ class Describer(object):
             if len(shown) == MAX_LOCALS or self.spent > self.limit:
                 self.cut = True
                 break
-            text = self.safely(brief, value, "repr", MAX_LOCAL)
+            text = self.safely(self.local, value, "repr", MAX_LOCAL)
             shown[bounded(name, 200)] = text
             self.spent += len(name) + len(text)
         return shown
+
+    def local(self, value):
+        return brief(value, MAX_LOCAL, 3, self.others)
 
     def frame(self, frame, line, with_locals):
         code = frame.f_code
@@ -883,7 +897,8 @@ def describe_exception(info, limit, wrap, weary=lambda: False):
 
 def threads_now(with_locals, main_ident, limit):
     """All threads' stacks, outermost frame first, the main thread first."""
-    describer = Describer(limit)
+    # Asked by the thread that interrupts come by: a __repr__ that waits, or ends the process, would cost the scene.
+    describer = Describer(limit, others=outline)
     # Not threading.enumerate(): its lock may be held by the very thread that hangs.
     known, threads, left = dict(threading._active), [], MAX_STACK_FRAMES
     stacks = sorted(sys._current_frames().items(), key=lambda item: item[0] != main_ident)
@@ -1059,7 +1074,9 @@ def module_of(frame):
 
 
 class Blocks(object):
-    """Where sources take locks and give them back; each file is parsed once, and only so many are."""
+    """Where sources take locks and give them back; only so many files are parsed for one answer."""
+
+    parsed = {}  # {file name: (its lines, its blocks)}, as long as they are the same lines
 
     def __init__(self):
         self.files = {}
@@ -1072,12 +1089,19 @@ class Blocks(object):
             found = self.files[filename] = []
             if len(self.files) <= MAX_PARSED and monotonic() < self.deadline:
                 try:
-                    lines = linecache.getlines(filename, frame.f_globals)
-                    if sum(map(len, lines)) <= MAX_PARSED_SIZE:
-                        found.extend(self.parse("".join(lines)))
+                    found.extend(self.of_lines(filename, linecache.getlines(filename, frame.f_globals)))
                 except Exception:
                     pass
         return self.files[filename]
+
+    def of_lines(self, filename, lines):
+        known, blocks = self.parsed.get(filename, (None, ()))
+        if known is not lines and sum(map(len, lines)) <= MAX_PARSED_SIZE:
+            blocks = list(self.parse("".join(lines)))
+            if len(self.parsed) >= MAX_KEPT_PARSED:
+                self.parsed.clear()
+            self.parsed[filename] = lines, blocks
+        return blocks
 
     @staticmethod
     def parse(source):

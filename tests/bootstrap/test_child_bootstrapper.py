@@ -771,6 +771,16 @@ class Busy(Case):
         child.until("raised")
         self.assertTrue(child.ask("stacks", "stacks", locals=True)["threads"])
 
+    def test_locals_of_stacks_run_nothing_of_the_users(self):
+        child = self.fresh()
+        child.run("import os, time\nclass Odd(object):\n    def __repr__(self): os._exit(3)\n    __len__ = __hash__ = __repr__\n"
+                  "def wait():\n    odd, nested, large = Odd(), {'a': [Odd(), 1.5]}, bytearray(10 ** 7)\n    time.sleep(%d)"
+                  % LIMIT)
+        child.started("wait()")
+        main = child.ask("stacks", "stacks", locals=True)["threads"][0]
+        self.assertEqual(main["frames"][-1]["locals"], {
+            "odd": "<Odd object>", "nested": "{'a': [<Odd object>, 1.5]}", "large": "<bytearray of 10000000>"})
+
     def test_stack_file(self):
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
