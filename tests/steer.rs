@@ -108,6 +108,14 @@ fn what_was_found_out_is_read_again_though_nobody_runs() {
     let none = home.run(&["why", "python", "--last"]);
     assert_eq!(none.status.code(), Some(1), "{}", said(&none));
     assert_eq!(home.json(&["why", "python", "--all", "--json"]), Value::Array(Vec::new()));
+    // The newest, of which nobody is left to be asked; and one whose engine left no end.
+    let over = home.says(&["why"]);
+    assert!(over.starts_with("The child is gone: exit code 0, as it was asked to, "), "{over}");
+    let over = home.json(&["why", "--json"]);
+    assert_eq!((&over["ended"]["code"], &over["exited"]["exit"]["code"]), (&0.into(), &0.into()), "{over}");
+    assert!(over["last"].is_null(), "{over}");
+    let over = home.says(&["why", id]);
+    assert!(over.contains("What was found out last: It does␛]0;x␇ nothing.") && over.contains("--last"), "{over}");
 }
 
 #[test]
@@ -165,6 +173,22 @@ fn a_command_is_interrupted_and_what_is_loaded_stays() {
     assert_eq!(nothing.status.code(), Some(4), "nothing runs: {}", said(&nothing));
     home.says(&["stop"]);
     session.until("session ended");
+}
+
+#[test]
+fn what_ended_the_child_is_said_though_the_engine_ends_with_it() {
+    let home = Home::new();
+    let session = busy(&home);
+    let done = home.run(&["interrupt", "--from", "kill", "--to", "kill", "--no-restart"]);
+    assert_eq!(done.status.code(), Some(70), "{}", said(&done));
+    let last = text(&done.stdout).lines().last().unwrap_or_default().to_owned();
+    assert!(
+        last.starts_with("kill has ended the child") && last.ends_with("what was loaded is lost"),
+        "{}",
+        said(&done)
+    );
+    session.until("session ended");
+    until("the engine is gone", || home.says(&["why"]).starts_with("The child is gone: killed by SIGKILL"));
 }
 
 #[test]

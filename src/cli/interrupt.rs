@@ -6,7 +6,8 @@ use super::{lines, target};
 use crate::api::{ApiError, Client};
 use crate::model::proto::{Request, Response, ServerFrame, Summary};
 use crate::model::{CommandId, Event, EventKind, Micros, Rung, RungOutcome, Scene, Seq};
-use crate::store::Purpose;
+use crate::store::{Folder, JournalReader, Purpose};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// End the command that runs: by an interrupt, or by one way after another until it has ended.
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
         if args.no_wait {
             return ask(&client, request).await.map(|()| OK);
         }
-        let followed = follow(&client, request, args.to);
+        let followed = follow(&client, request, args.to, &folder);
         match args.timeout {
             None => followed.await,
             Some(limit) => tokio::time::timeout(limit, followed).await.map_err(|_| timed_out(limit))?,
@@ -84,12 +85,17 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
 
 async fn ask(client: &Client, request: Request) -> Result<(), Failure> {
     let Response::Done { said } = client.ask(request).await? else { return Err(target::odd()) };
-    tell(&said)
+    print(&[asked_for(&said)])
 }
 
-fn tell(said: &str) -> Result<(), Failure> {
+/// What the engine says of a way that it has begun. Whether it helps is not known yet.
+fn asked_for(said: &str) -> String {
+    if said.is_empty() { "asked: the command is to end".to_owned() } else { format!("asked: {said}") }
+}
+
+fn print(lines: &[String]) -> Result<(), Failure> {
     let mut out = Out::stdout();
-    out.line(if said.is_empty() { "the command is asked to end" } else { said })?;
+    lines.iter().try_for_each(|line| out.line(line))?;
     Ok(out.flush()?)
 }
 
@@ -98,8 +104,14 @@ fn timed_out(limit: Duration) -> Failure {
     Failure::new(TIMED_OUT, format!("the command did not end within {limit}; what was begun goes on"))
 }
 
+fn engine_is_gone() -> Failure {
+    Failure::new(LOST, "the engine is gone; `childminder ls` shows what became of the session")
+}
+
 /// Asks, and prints what becomes of each way until the last has been tried; the exit code.
-async fn follow(client: &Client, request: Request, to: Rung) -> Result<u8, Failure> {
+async fn follow(client: &Client, request: Request, to: Rung, folder: &Folder) -> Result<u8, Failure> {
+    // Where the record goes on with what happens from here on.
+    let from = folder.journal().metadata().map_or(0, |journal| journal.len());
     // Subscribed to before anything happens, so that nothing is missed.
     let (before, mut frames) = client.subscribe(true, None).await?;
     let mut ladder = Ladder::new(&before, to);
@@ -121,10 +133,16 @@ async fn follow(client: &Client, request: Request, to: Rung) -> Result<u8, Failu
         tokio::select! {
             asked = &mut asked, if !is_asked => {
                 is_asked = true;
-                let (answer, now) = asked?;
+                let (answer, now) = match asked {
+                    Ok(asked) => asked,
+                    // The engine may end with the child.
+                    Err(failure) => return ladder.cut_short(folder, from, failure),
+                };
                 ladder.begun(&now);
                 match answer {
-                    Ok(Response::Done { said }) => tell(&said)?,
+                    // What has become of it already says more.
+                    Ok(Response::Done { said }) if !ladder.told => print(&[asked_for(&said)])?,
+                    Ok(Response::Done { .. }) => {}
                     Ok(_) => return Err(target::odd()),
                     // It goes on, though there is nothing good to be told of it yet.
                     Err(error @ ApiError::Refused(_)) if now.ladder.is_some() => complain(&error.to_string()),
@@ -133,12 +151,8 @@ async fn follow(client: &Client, request: Request, to: Rung) -> Result<u8, Failu
                 }
             }
             frame = frames.recv() => {
-                let Some(frame) = frame else { return ladder.cut_short() };
-                let mut out = Out::stdout();
-                for line in ladder.take(&frame) {
-                    out.line(&line)?;
-                }
-                out.flush()?;
+                let Some(frame) = frame else { return ladder.cut_short(folder, from, engine_is_gone()) };
+                print(&ladder.take(&frame))?;
             }
         }
     }
@@ -160,6 +174,8 @@ struct Ladder {
     since: Option<Micros>,
     /// Whether any way was tried.
     tried: bool,
+    /// Whether it was said of any what became of it.
+    told: bool,
     /// Whether the command has ended.
     ended: bool,
     /// Whether the child has.
@@ -172,8 +188,8 @@ impl Ladder {
     /// As the session was before it was asked for.
     fn new(before: &Summary, to: Rung) -> Self {
         let command = before.running.as_ref().map(|running| running.id);
-        let (tried, ended, lost, done) = (false, false, false, false);
-        Self { command, to, floor: None, over: None, seen: before.seq, since: None, tried, ended, lost, done }
+        let (tried, told, ended, lost, done) = (false, false, false, false, false);
+        Self { command, to, floor: None, over: None, seen: before.seq, since: None, tried, told, ended, lost, done }
     }
 
     /// The engine has answered.
@@ -195,6 +211,11 @@ impl Ladder {
             }
             ServerFrame::Answer { .. } => Vec::new(),
         }
+    }
+
+    /// The lines for those of these events that were not seen yet.
+    fn catch_up(&mut self, written: impl Iterator<Item = Arc<Event>>) -> Vec<String> {
+        written.filter_map(|event| if event.seq > self.seen { self.event(&event) } else { None }).collect()
     }
 
     fn pulse(&mut self, now: &Summary) {
@@ -219,6 +240,7 @@ impl Ladder {
                 self.lost |= *scene == Scene::Lost;
                 // One that was refused may have come too late: then the command ends by itself.
                 self.done |= self.ended || (*rung >= self.to && *result != RungOutcome::Refused);
+                self.told = true;
                 // One that was not tried took no time.
                 let took = self.since.take().filter(|_| *result != RungOutcome::Skipped);
                 let took = took.map(|since| event.wall.since(since));
@@ -244,12 +266,15 @@ impl Ladder {
         }
     }
 
-    /// Nothing more will be heard.
-    fn cut_short(&self) -> Result<u8, Failure> {
+    /// Nothing more will be heard; what has happened since stands in the record, from this byte of the journal on.
+    fn cut_short(mut self, folder: &Folder, from: u64, otherwise: Failure) -> Result<u8, Failure> {
+        let journal = JournalReader::open(&folder.journal())?;
+        let written = journal.iter_from(from).filter_map(Result::ok).map(|recorded| recorded.event);
+        print(&self.catch_up(written))?;
         if self.lost || self.ended {
             return Ok(self.verdict());
         }
-        Err(Failure::new(LOST, "the engine is gone; `childminder ls` shows what became of the session"))
+        Err(otherwise)
     }
 }
 
@@ -320,6 +345,17 @@ mod tests {
         assert_eq!(ladder.code(), None, "it may just be ending by itself");
         ladder.begun(&Summary { seq: Seq(2), ..Summary::default() });
         assert_eq!(ladder.code(), Some(FAILED));
+    }
+
+    #[test]
+    fn what_the_engine_could_not_say_any_more_is_read_from_the_record() {
+        let mut ladder = climbing(Rung::Kill);
+        climb(&mut ladder, vec![(1, asked(Rung::Kill))]);
+        let kill = rung_ended(Rung::Kill, RungOutcome::Worked, Scene::Lost);
+        let written = [event(1, 0, ended(2)), event(2, 1, asked(Rung::Kill)), event(3, 3, kill)];
+        let said = ladder.catch_up(written.into_iter().map(Arc::new));
+        assert_eq!(said, ["kill has ended the child after 2.0s; what was loaded is lost"]);
+        assert_eq!(ladder.verdict(), LOST);
     }
 
     #[test]

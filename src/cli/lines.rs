@@ -255,6 +255,7 @@ fn held(why: &HoldReason, commands: bool, by: Option<&Origin>, job: &Job) -> Str
 /// What became of one way out of a command, and how long it took where that is known.
 pub(super) fn rung_ended(rung: Rung, result: RungOutcome, took: Option<Micros>, scene: Scene, reason: &str) -> String {
     let result = match result {
+        RungOutcome::Worked if rung.costs_the_child() => "has ended the child",
         RungOutcome::Worked => "has ended the command",
         RungOutcome::InVain => "was in vain",
         RungOutcome::Refused => "was refused",
@@ -367,7 +368,7 @@ mod tests {
         );
         assert_eq!(
             ended(Rung::Kill, RungOutcome::Worked, Scene::Lost, ""),
-            "kill has ended the command; what was loaded is lost"
+            "kill has ended the child; what was loaded is lost"
         );
         let asked = EventKind::InterruptRequested { id: CommandId(3), by: None, rung: Rung::Async };
         assert_eq!(words_of(asked), "async of command 3");

@@ -69,6 +69,8 @@ pub struct Actor<W: World> {
     pub(super) tried: Vec<Rung>,
     /// Why the host was asked to cancel what it does, if it was: then the running command may end as if all were well.
     pub(super) cancelled: Option<String>,
+    /// The time-out because of which the running command was to end, if there was one: what it raises then says nothing of it.
+    pub(super) overran: Option<String>,
     /// Time-outs that have passed, while it is found out why. At most one of each kind.
     pub(super) overdue: Vec<Overdue>,
     /// The diagnosis that is being made.
@@ -160,6 +162,7 @@ impl<W: World> Actor<W> {
             ladder: None,
             tried: Vec::new(),
             cancelled: None,
+            overran: None,
             overdue: Vec::new(),
             asking: None,
             beside: Vec::new(),
@@ -519,7 +522,10 @@ impl<W: World> Actor<W> {
         let failed = match &outcome {
             // A host that cancels may return as if it had done its work.
             CommandOutcome::Finished { .. } => self.cancelled.take(),
-            CommandOutcome::Raised { exception, .. } => Some(exception.headline(300)),
+            CommandOutcome::Raised { exception, .. } => {
+                let raised = exception.headline(300);
+                Some(self.overran.take().map_or_else(|| raised.clone(), |overran| format!("{overran} ({raised})")))
+            }
             CommandOutcome::Lost { reason } | CommandOutcome::Skipped { reason } => Some(reason.clone()),
         };
         let phase = self.state.command(id).map(|row| row.phase);
@@ -561,6 +567,7 @@ impl<W: World> Actor<W> {
         self.clocks.silence_told = None;
         self.tried.clear();
         self.cancelled = None;
+        self.overran = None;
         self.running_source.clear();
     }
 

@@ -18,17 +18,17 @@ impl Breakpoints {
     /// Those that can be used, and what is wrong with each of the others.
     pub(super) fn of(stops: &Stops, agenda: &Agenda) -> (Self, Vec<String>) {
         let (mut ready, mut wrong) = (Self::default(), Vec::new());
-        for (place, breakpoint) in (1..).zip(stops.breakpoints.iter().take(BREAKPOINTS)) {
+        for breakpoint in stops.breakpoints.iter().take(BREAKPOINTS) {
             match breakpoint {
                 Breakpoint::Item(name) => match agenda.find(name) {
                     Some(item) => ready.items.push(item),
-                    None => wrong.push(format!("breakpoint {place}: the agenda has no item {name:?}")),
+                    None => wrong.push(format!("breakpoint {name:?}: the agenda has no such item")),
                 },
                 Breakpoint::Command(text) => {
                     let grep = Grep { pattern: text.clone(), case: Case::Smart, invert: false };
                     match Pattern::new(&grep) {
                         Ok(pattern) => ready.commands.push((text.clone(), pattern)),
-                        Err(error) => wrong.push(format!("breakpoint {place}: {error}")),
+                        Err(error) => wrong.push(format!("breakpoint /{text}/: {error}")),
                     }
                 }
             }

@@ -336,7 +336,11 @@ impl<W: World> Actor<W> {
             return Err(invalid(&wrong.join("; ")));
         }
         let failure = if stops.on_failure { "stops" } else { "does not stop" };
-        let said = format!("the agenda {failure} at a failed item, and at {} breakpoints", stops.breakpoints.len());
+        let many = match stops.breakpoints.len() {
+            1 => "1 breakpoint".to_owned(),
+            many => format!("{many} breakpoints"),
+        };
+        let said = format!("the agenda {failure} at a failed item, and at {many}");
         if !self.intend(vec![EventKind::StopsChanged { stops, by: Some(by) }]) {
             return Err(disk_full());
         }

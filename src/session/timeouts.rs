@@ -211,7 +211,10 @@ impl<W: World> Actor<W> {
         self.fact(EventKind::TimedOut { what, action });
         match course {
             Course::Nothing | Course::Spare => {}
-            Course::Climb(rungs) => self.end_command(&reason, rungs),
+            Course::Climb(rungs) => {
+                self.overran.get_or_insert_with(|| reason.clone());
+                self.end_command(&reason, rungs);
+            }
             Course::Restart => {
                 self.fact(EventKind::RestartRequested { by: None });
                 self.end_child(&reason, Then::Another);

@@ -8,10 +8,16 @@ use super::{text, time};
 use crate::model::diagnosis::{Confidence, Trigger};
 use crate::model::proto::Summary;
 use crate::model::state::Hold;
-use crate::model::{Breakpoint, ChildState, CommandId, DiagnosisHead, HoldReason, Micros, Rung, RungView, WaitFor};
+use crate::model::{
+    Breakpoint, ChildState, CommandId, DiagnosisHead, HoldReason, Micros, Phase, Rung, RungView, WaitFor,
+};
 
 /// Cells that a name or a pattern of somebody else's takes at most in a row of alerts.
 const SHOWN: usize = 60;
+/// How long a diagnosis is believed to tell what the child does now.
+const FRESH: Micros = Micros(60_000_000);
+/// Cells before an alert.
+const LEAD: usize = 3;
 
 /// What is remembered.
 #[derive(Debug, Default)]
@@ -20,12 +26,17 @@ pub(super) struct Steering {
     in_vain: Option<(CommandId, Vec<Rung>)>,
     /// Wall time of the last diagnosis, if a time-out made it and nobody has looked at it here.
     unread: Option<Micros>,
+    /// Wall time at which a paused child was last seen to go on.
+    continued: Option<Micros>,
 }
 
 impl Steering {
     /// A pulse came; what is to be said of it.
     pub(super) fn learn(&mut self, before: Option<&Summary>, now: &Summary) -> Option<String> {
         self.learn_diagnosis(before, now);
+        if now.paused.is_none() && before.is_some_and(|before| before.paused.is_some()) {
+            self.continued = Some(now.now);
+        }
         let before = before.filter(|before| before.seq <= now.seq);
         self.learn_rungs(before, now);
         before.and_then(|before| became(before, now))
@@ -104,10 +115,13 @@ pub(super) fn stops(model: &Model) -> Vec<String> {
     breakpoints.into_iter().chain(summary.stops.on_failure.then(|| "holds on failure".into())).collect()
 }
 
-/// What a last diagnosis says of the command that still runs, in a word.
-pub(super) fn verdict(summary: &Summary) -> Option<String> {
+/// What a last diagnosis says of the command that still runs, in a word, as long as that may still be so.
+pub(super) fn verdict(model: &Model, summary: &Summary) -> Option<String> {
     let running = summary.running.as_ref()?;
     let head = summary.diagnosed.as_ref().filter(|head| head.command == Some(running.id))?;
+    if model.engine_now().since(head.wall) >= FRESH || model.steering.continued.is_some_and(|at| head.wall <= at) {
+        return None;
+    }
     let doubt = if head.confidence == Confidence::Sure { "" } else { "?" };
     Some(format!("{}{doubt}", text::one_line(&head.doing)))
 }
@@ -128,7 +142,12 @@ pub(super) fn alerts(model: &Model, summary: &Summary) -> Vec<Alert> {
         alerts.push(Alert { said: timed_out(model, head), kind: Kind::Warn });
     }
     if let Some(hold) = &summary.held {
-        alerts.push(Alert { said: held(model, hold), kind: Kind::Warn });
+        let said = if steps(summary, hold) {
+            with_keys(model, "stepping: held again afterwards".into(), "space goes on")
+        } else {
+            held(model, hold)
+        };
+        alerts.push(Alert { said, kind: Kind::Warn });
     }
     alerts
 }
@@ -159,6 +178,14 @@ pub(super) fn ladder(model: &Model, summary: &Summary) -> Option<String> {
     Some(format!("{}: {waited} of {bound}, {then}", ladder.rung.word()))
 }
 
+/// Whether what runs was let go on by a step: a hold that somebody asked for lets what runs already come to its end.
+fn steps(summary: &Summary, hold: &Hold) -> bool {
+    let Some(running) = summary.running.as_ref().filter(|running| running.phase == Phase::Item) else { return false };
+    let begun =
+        if hold.commands { Some(running.since) } else { summary.item.as_ref().and_then(|item| item.row.started) };
+    hold.why != HoldReason::Asked || begun.is_some_and(|begun| begun > hold.since)
+}
+
 fn held(model: &Model, hold: &Hold) -> String {
     let (said, keys) = match &hold.why {
         HoldReason::Asked => {
@@ -179,9 +206,13 @@ fn held(model: &Model, hold: &Hold) -> String {
     with_keys(model, said, keys)
 }
 
-/// The keys only where they do something.
+/// The keys only where they do something; where there is too little room, it is not they that are cut.
 fn with_keys(model: &Model, said: String, keys: &str) -> String {
-    if model.only_looks().is_some() { said } else { format!("{said} · {keys}") }
+    if model.only_looks().is_some() {
+        return said;
+    }
+    let room = usize::from(model.size.width).saturating_sub(LEAD + text::width(" · ") + text::width(keys));
+    format!("{} · {keys}", text::fit(&said, room.max(SHOWN / 3)))
 }
 
 /// What a breakpoint stands before.

@@ -400,13 +400,16 @@ fn breakpoints_that_cannot_be_used_are_refused_with_their_place_or_told() {
         let stops = Stops { on_failure: true, breakpoints };
         stage.refuses(Request::SetStops { stops }, RefusalKind::Invalid)
     };
-    assert_eq!(refused(vec![item("1"), command("a(")]), "breakpoint 2: unclosed group, at character 2 of the pattern");
-    assert_eq!(refused(vec![item("nine")]), "breakpoint 1: the agenda has no item \"nine\"");
+    assert_eq!(
+        refused(vec![item("1"), command("a(")]),
+        "breakpoint /a(/: unclosed group, at character 2 of the pattern"
+    );
+    assert_eq!(refused(vec![item("nine")]), "breakpoint \"nine\": the agenda has no such item");
     assert!(refused(vec![item("1"); 101]).contains("100"));
     assert_eq!(stage.actor.state().stops, None);
     let stops = Stops { on_failure: false, breakpoints: vec![command("("), command("two")] };
     let mut stage = Stage::at_work(Job { stops, ..job(1) });
-    let note = |event: &Arc<Event>| matches!(&event.kind, EventKind::Note { text } if text.contains("breakpoint 1"));
+    let note = |event: &Arc<Event>| matches!(&event.kind, EventKind::Note { text } if text.contains("breakpoint /(/"));
     assert!(stage.actor.world().events.iter().any(note));
     stage.finish();
     assert_eq!(stage.running(), None, "the others are kept");

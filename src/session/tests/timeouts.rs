@@ -111,6 +111,12 @@ fn to_interrupt_never_costs_the_child_and_the_item_fails_by_what_is_raised() {
     stage.pass(60);
     stage.raise();
     assert_eq!(stage.status(0), ItemStatus::Failed);
+    let reason = stage.actor.world().events.iter().find_map(|event| match &event.kind {
+        EventKind::ItemEnded { reason, .. } => reason.clone(),
+        _ => None,
+    });
+    let reason = reason.expect("a reason");
+    assert!(reason.starts_with("the command ran longer than 60 s (") && reason.ends_with(')'), "{reason}");
 }
 
 #[test]

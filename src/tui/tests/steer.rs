@@ -141,6 +141,25 @@ fn a_time_out_says_why_until_somebody_has_looked() {
     window.misses("looping?");
 }
 
+#[test]
+fn a_word_of_a_diagnosis_is_shown_only_while_it_may_still_be_so() {
+    let mut window = Window::open(160, 50);
+    window.session.time_out();
+    window.settle(Vec::new());
+    window.sees("looping?");
+    window.keys("Z down Z up");
+    window.misses("looping?");
+    let mut window = Window::open(160, 50);
+    window.session.time_out();
+    window.session.change(|summary| {
+        if let Some(head) = &mut summary.diagnosed {
+            head.wall = Micros(summary.now.0.saturating_sub(60_000_000));
+        }
+    });
+    window.settle(Vec::new());
+    window.misses("looping?");
+}
+
 // ---- the way out ------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -295,6 +314,9 @@ fn the_agenda_is_broken_into_and_stepped_through() {
         summary.held = Some(Hold { why: HoldReason::Stepped, ..Hold::default() });
     });
     window.settle(Vec::new());
+    window.sees("stepping: held again afterwards · space goes on");
+    window.session.change(|summary| summary.running = None);
+    window.settle(Vec::new());
     window.sees("held after a step · . steps, > ends the item, space goes on");
 }
 
@@ -306,6 +328,18 @@ fn fail(window: &mut Window) {
         summary.held = Some(Hold { why, commands: true, ..Hold::default() });
     });
     window.settle(Vec::new());
+}
+
+#[test]
+fn keys_are_not_what_is_cut_of_a_hold() {
+    let mut window = Window::open(80, 24);
+    window.session.change(|summary| {
+        let by = Some(Origin { user: "a-user-of-a-long-name".into(), ..Origin::default() });
+        summary.held = Some(Hold { by, commands: true, since: at(70.0), ..Hold::default() });
+    });
+    window.settle(Vec::new());
+    window.sees("held before the next command by a-user-of-a-long-");
+    window.sees("… · . steps, space goes on");
 }
 
 #[test]

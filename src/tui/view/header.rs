@@ -180,7 +180,7 @@ fn running(model: &Model) -> Vec<Part> {
     let Some(running) = summary.running.as_ref().filter(|_| !model.is_over()) else { return Vec::new() };
     let now = model.engine_now();
     let mut parts = Vec::new();
-    if let Some(verdict) = steering::verdict(summary) {
+    if let Some(verdict) = steering::verdict(model, summary) {
         parts.push(part(6, verdict, theme.warn()));
     }
     let mut quiet = |weight, what: &str, last: Option<Micros>| {
@@ -338,7 +338,7 @@ fn status_row(model: &Model, width: u16) -> Paragraph<'static> {
         if let Some(ladder) = &summary.ladder {
             left.push(part(8, ladder.rung.word(), model.theme.warn()));
         }
-        if let Some(verdict) = steering::verdict(summary) {
+        if let Some(verdict) = steering::verdict(model, summary) {
             left.push(part(5, verdict, model.theme.warn()));
         }
     }
