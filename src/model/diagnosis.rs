@@ -514,6 +514,8 @@ pub struct SessionEvidence {
     pub last_word: Option<Micros>,
     /// Whether an operator has paused the child.
     pub paused: bool,
+    /// Whether the host's own cancel is known and the child can run it.
+    pub cancel: bool,
     /// Rungs of the ladder out that were tried on this command.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Rung>,

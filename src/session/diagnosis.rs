@@ -13,7 +13,7 @@ use crate::model::diagnosis::{
     Confidence, Doing, MemoryEvidence, SessionEvidence, Stacks, ThreadStack, Trigger, Verdict,
 };
 use crate::model::proto::Response;
-use crate::model::{ChildState, Diagnosis, EventKind, Exit, Micros, Origin, SessionPhase};
+use crate::model::{ChildState, Diagnosis, EventKind, Exit, Micros, Origin, Rung, SessionPhase};
 use std::io;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -146,6 +146,7 @@ impl<W: World> Actor<W> {
             last_output: self.world.telemetry().last_output.map(|at| at.wall),
             last_word: self.clocks.word.map(|at| at.wall),
             paused: self.state.paused.is_some(),
+            cancel: self.why_skipped(Rung::Cancel).is_none(),
             tried: self.tried.clone(),
         }
     }

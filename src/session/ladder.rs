@@ -27,6 +27,9 @@ const ENDING: &[Rung] = &[Rung::Terminate, Rung::Kill];
 /// How long after a refusal the command's end is waited for, before a rung costs the child: that it has just ended is
 /// the commonest reason to refuse.
 const JUST_ENDED: Duration = Duration::from_secs(1);
+/// How long the host's own cancel has at least. The host may end first what it is in: Cycles was seen to take 38 s for
+/// a batch of samples.
+const CANCEL_TIME: Duration = Duration::from_mins(1);
 /// How often a process is killed before it counts as one that cannot be.
 const KILLS: u8 = 3;
 
@@ -328,7 +331,8 @@ impl<W: World> Actor<W> {
     fn try_rung(&mut self, rung: Rung) -> Result<(), String> {
         self.wake();
         let since = self.world.now();
-        let until = after(since, self.limits().kill_grace);
+        let grace = self.limits().kill_grace;
+        let until = after(since, if rung == Rung::Cancel { grace.max(CANCEL_TIME) } else { grace });
         let Some(ladder) = &mut self.ladder else { return Ok(()) };
         (ladder.stand, ladder.since, ladder.until) = (Stand::On(rung), since, until);
         ladder.refused = false;

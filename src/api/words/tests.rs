@@ -116,6 +116,7 @@ fn deadlock(word: &str) -> Diagnosis {
             last_output: None,
             last_word: Some(Micros(3_599_500_000)),
             paused: false,
+            cancel: false,
             tried: vec![Rung::Interrupt],
         },
         missing: vec![word.into()],

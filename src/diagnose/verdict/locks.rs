@@ -60,7 +60,7 @@ pub(super) fn waiting(view: &View<'_>) -> Option<Finding> {
         return Some(found);
     }
     let at = place(main);
-    let says = format!("Waiting at {} for {}", words::at(&at), kind.said());
+    let says = format!("Waiting{} for {}", words::after("at", &at), kind.said());
     let helpers = view.threads().filter(|thread| !thread.main).count();
     let says = match helpers {
         0 => format!("{says}, and no other Python thread is there"),
@@ -75,7 +75,7 @@ fn known_lock(main: &ThreadStack, holder: Option<&ThreadStack>) -> Finding {
     let at = place(main);
     let wait = main.waits.clone().unwrap_or_default();
     let kind = if wait.kind.is_empty() { "Lock" } else { &wait.kind };
-    let what = if wait.name.is_empty() { format!("a {kind}") } else { format!("the {kind} {}", wait.name) };
+    let what = if wait.name.is_empty() { words::one(kind) } else { format!("the {kind} {}", wait.name) };
     let has = |thread: &ThreadStack| {
         format!(", which thread {} has; that one is at {}", view::name(thread), words::at(&place(thread)))
     };
@@ -155,14 +155,23 @@ fn standstill(view: &View<'_>) -> Option<Finding> {
 /// It sleeps in a `futex` at a line that takes no lock of Python's.
 fn in_native_code(view: &View<'_>, main: &ThreadStack) -> Finding {
     let at = place(main);
-    let said = words::at(&at);
+    let said = words::after("at", &at);
     // Waiting for the GIL looks like this too.
     if let Some(holder) = view.threads().find(|thread| thread.gil == Some(true) && !thread.main) {
         let (holder, there) = (view::name(holder), words::at(&place(holder)));
-        let says = format!("Waiting at {said} for the GIL, which thread {holder} has at {there}");
+        let says = format!("Waiting{said} for the GIL, which thread {holder} has at {there}");
         return Finding::new(Doing::Lock { holder: Some(holder), at }, Confidence::Likely, says, "");
     }
-    let says = format!("Waiting in native code called at {said} for another thread, and none of them uses the CPU");
+    // Our own thread has the GIL only to answer or to tell that it lives, and whoever uses the CPU does not only wait:
+    // a Python thread that hands the GIL over now and then.
+    let gives_way = view.facts.stacks.threads.iter().any(|thread| thread.ours && thread.gil == Some(true));
+    let works = view.system(main).is_some_and(|system| system.cpu.max(system.wanted) >= view::NOTHING);
+    if gives_way || works {
+        let advice = "Ask again, and compare the stacks.";
+        return Finding::new(Doing::Looping { at }, Confidence::Guess, format!("Running Python{said}"), advice);
+    }
+    let called = words::after("called at", &at);
+    let says = format!("Waiting in native code{called} for another thread, and none of them uses the CPU");
     let advice = "If it stays so, the application itself hangs: an interrupt is heard only when its code returns.";
     Finding::new(Doing::Lock { holder: None, at }, Confidence::Guess, says, advice)
 }

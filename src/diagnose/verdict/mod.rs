@@ -92,7 +92,7 @@ fn in_its_phase(view: &View<'_>, found: Option<Finding>) -> Finding {
             Doing::Starting,
             if found.is_some() { Confidence::Likely } else { Confidence::Guess },
             format!("Starting: it has not said hello yet{while_starting}"),
-            found.map(|found| found.advice).unwrap_or_default(),
+            found.filter(is_elsewhere).map(|found| found.advice).unwrap_or_default(),
         );
     }
     let works =
@@ -102,10 +102,17 @@ fn in_its_phase(view: &View<'_>, found: Option<Finding>) -> Finding {
         Some(found) if works(&found) => Finding { says: format!("No command runs, but: {}", found.says), ..found },
         _ if view.facts.session.command.is_none() && view.interpreter.is_some() => {
             let sure = if view.answered() { Confidence::Sure } else { Confidence::Likely };
-            Finding::new(Doing::Idle, sure, "Idle: no command runs, and it uses no CPU", "")
+            let quiet = view.interpreter.is_some_and(|process| process.cpu < view::NOTHING);
+            let says = if quiet { "Idle: no command runs, and it uses no CPU" } else { "Idle: no command runs" };
+            Finding::new(Doing::Idle, sure, says, "")
         }
         _ => unresponsive(view),
     }
+}
+
+/// Whether the way out is with somebody else. Before its hello there is nothing in the child to interrupt or to keep.
+fn is_elsewhere(found: &Finding) -> bool {
+    matches!(found.doing, Doing::Disk { .. } | Doing::Input { .. } | Doing::Subprocess { .. })
 }
 
 fn unresponsive(view: &View<'_>) -> Finding {
@@ -115,9 +122,12 @@ fn unresponsive(view: &View<'_>) -> Finding {
             "It may have ended just now, or hang so that even the system cannot look at it; ask again.",
         ),
         (Some(_), None) => (
-            "It does not answer, uses no CPU, and its Python stacks could not be read",
+            "It does not answer, and its Python stacks could not be read",
             "What it would take to read them is said under what is missing.",
         ),
+        (Some(process), Some(_)) if process.cpu >= view::NOTHING => {
+            ("What it does could not be seen", "Ask again, and compare the stacks.")
+        }
         (Some(_), Some(_)) => {
             ("It uses no CPU, and what it waits for could not be seen", "Ask again, and compare the stacks.")
         }

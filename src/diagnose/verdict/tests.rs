@@ -450,3 +450,96 @@ fn the_innermost_line_of_the_user_is_shown_not_the_librarys() {
     });
     case.is("looping", Confidence::Sure, "io.py:12 in load");
 }
+
+#[test]
+fn whoever_only_answers_us_is_idle() {
+    let resting = || {
+        let answering = frame("/x/child_bootstrapper.py", 884, "threads_now", "");
+        Case::new(7.0, None).inside(true).with(|case| case.session.command = None).main(|main| {
+            main.frames = vec![frame("/x/host.py", 1, "startup", ""), answering];
+            main.gil = Some(true);
+        })
+    };
+    let idle = resting().is("idle", Confidence::Sure, "Idle: no command runs");
+    assert!(!idle.sentence.contains("CPU"), "{idle:?}");
+    let worker =
+        ThreadStack { moving: Some(true), gil: Some(true), ..python("W", 101, vec![frame("/x/w.py", 3, "f", "")]) };
+    let works = resting().thread(worker, native(101, 99.0, None)).is("looping", Confidence::Sure, "in f in thread W");
+    assert!(!works.sentence.contains("bootstrapper"), "{works:?}");
+    let natives = resting().with(|case| case.processes[0].threads.push(native(201, 98.0, None)));
+    let natives = natives.is("computing", Confidence::Sure, "No command runs, but");
+    assert!(!natives.sentence.contains("bootstrapper"), "{natives:?}");
+    // The same lines under a command are the command's.
+    let runs = resting().with(|case| case.session.command = Some(CommandId(7)));
+    runs.is("looping", Confidence::Likely, "Running Python");
+}
+
+#[test]
+fn whoever_gets_no_cpu_is_neither_in_native_code_nor_waiting() {
+    let starved = |cpu, wanted, call| {
+        Case::new(cpu, call).inside(false).main(|main| main.gil = Some(true)).with(move |case| {
+            let main = &mut case.processes[0].threads[0];
+            (main.state, main.wanted) = ("R".into(), wanted);
+        })
+    };
+    // One that stands in line all the time has not even wanted anything yet.
+    for (cpu, wanted) in [(12.0, 98.0), (0.0, 0.0)] {
+        for call in [None, FUTEX] {
+            let loops = starved(cpu, wanted, call).is("looping", Confidence::Guess, "Running Python at render.py:88");
+            assert!(!loops.advice.contains("only when"), "{loops:?}");
+        }
+    }
+    let library = frame("/usr/lib/python3.11/re/__init__.py", 166, "match", "");
+    let in_library = starved(12.0, 98.0, None).main(|main| main.frames.push(library));
+    assert_eq!(in_library.is("computing", Confidence::Guess, "holds the GIL").advice, "");
+    // It has handed the GIL to our own thread, which has not got a CPU either.
+    let ours = ThreadStack { ours: true, gil: Some(true), ..python("childminder", 101, Vec::new()) };
+    Case::new(0.0, FUTEX).thread(ours, native(101, 0.0, None)).is("looping", Confidence::Guess, "Running Python");
+    let between = starved(20.0, 20.0, FUTEX).with(|case| case.processes[0].threads[0].state = "S".into());
+    between.is("looping", Confidence::Guess, "Running Python");
+}
+
+#[test]
+fn a_host_that_can_cancel_is_told_to() {
+    let cancels = |case: Case| case.with(|case| case.session.cancel = true).judge().advice;
+    assert!(cancels(Case::new(99.0, None)).contains("--from cancel --to cancel"));
+    let render = Case::new(0.0, FUTEX).with(|case| case.processes[0].threads.push(native(201, 98.0, None)));
+    assert!(cancels(render).contains("--from cancel --to cancel"));
+    // Its cancel is Python, which the GIL keeps from running.
+    let held = Case::new(99.0, None).main(|main| main.gil = Some(true)).inside(false);
+    assert!(cancels(held).contains("only when the native code returns"));
+}
+
+#[test]
+fn an_event_loop_that_has_nothing_to_do_waits_for_nobody_else() {
+    let socket = FdTarget::UnixSocket { path: String::new() };
+    let case = |file: &str| {
+        let library = frame(file, 468, "select", "");
+        Case::new(0.0, Some(("epoll_wait", Some(5), Some(socket.clone())))).main(|main| main.frames.push(library))
+    };
+    for file in ["/usr/lib/python3.11/selectors.py", "/usr/lib/python3.11/asyncio/base_events.py"] {
+        case(file).is("sleeping", Confidence::Likely, "Waiting at render.py:88 in advance in its event loop");
+    }
+    case("/usr/lib/python3.11/multiprocessing/connection.py").is("network", Confidence::Sure, "an unnamed socket");
+}
+
+#[test]
+fn before_the_hello_nothing_is_advised_that_needs_it() {
+    let starting = Case::new(99.0, None).main(|main| main.frames.clear()).with(|case| {
+        case.child = ChildNow::Starting { process: ProcessId { pid: PID, start_time: 1 } };
+        case.session.command = None;
+    });
+    let verdict = starting.is("starting", Confidence::Likely, "Meanwhile: Computing in native code");
+    assert!(verdict.advice.is_empty() && !verdict.sentence.contains("unknown line"), "{verdict:?}");
+}
+
+#[test]
+fn locks_have_their_articles_and_fifos_their_names() {
+    let event = LockWait { lock: 1, kind: "Event".into(), ..LockWait::default() };
+    Case::new(0.0, FUTEX).main(|main| main.waits = Some(event)).is("lock", Confidence::Likely, "for an Event");
+    for target in [file("/shows/told", false), FdTarget::Other { name: "told".into() }] {
+        let case = Case::new(0.0, Some(("openat", None, Some(target))));
+        let case = case.with(|case| case.processes[0].threads[0].wait_channel = "wait_for_partner".into());
+        case.is("input", Confidence::Sure, "told");
+    }
+}

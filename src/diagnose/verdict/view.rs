@@ -12,6 +12,9 @@ use crate::model::diagnosis::{Place, ProcessEvidence, StackSource, ThreadEvidenc
 /// A thread that used so much of a core, or would have on a machine of its own, computes.
 const BUSY: f64 = 50.0;
 
+/// Whoever really waits uses less of a core than this.
+pub(super) const NOTHING: f64 = 1.0;
+
 pub(super) struct View<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) interpreter: Option<&'a ProcessEvidence>,
@@ -47,8 +50,27 @@ impl<'a> View<'a> {
         process.threads.iter().find(|thread| thread.tid == tid)
     }
 
+    /// Whether it computes or would like to. How long a thread stood in line is counted when it is let in: one that
+    /// stands there all the time has used nothing and wanted nothing, and only its state tells.
     pub(super) fn is_busy(&self, thread: &ThreadStack) -> bool {
-        self.system(thread).is_some_and(busy)
+        self.system(thread).is_some_and(|system| busy(system) || system.state == "R")
+    }
+
+    /// Whether it works and got little of a CPU: its silence and its equal looks say nothing then.
+    pub(super) fn is_starved(&self, thread: &ThreadStack) -> bool {
+        self.system(thread).is_some_and(|system| system.cpu < BUSY || system.cpu * 2.0 < system.wanted)
+    }
+
+    /// Whether no command runs and this thread only waits for the next one, or answers our own question.
+    pub(super) fn rests(&self, thread: &ThreadStack) -> bool {
+        let ours = thread.frames.iter().position(|frame| is_bootstrapper(&frame.file));
+        self.facts.session.command.is_none()
+            && ours.is_some_and(|first| thread.frames[first..].iter().all(|frame| is_library(&frame.file)))
+    }
+
+    /// Where the main thread is, unless that says nothing.
+    pub(super) fn main_place(&self) -> Option<Place> {
+        self.main.filter(|main| !self.rests(main)).map(place)
     }
 
     /// Threads that compute and run no Python, the busiest first.

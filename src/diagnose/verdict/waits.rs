@@ -43,6 +43,7 @@ fn with_gil(view: &View<'_>, mut found: Finding) -> Finding {
     let Some(holder) = holder.filter(|_| held) else { return found };
     let said = words::at(&place(holder));
     match found.doing {
+        Doing::Looping { .. } => found,
         Doing::Sleeping { .. } | Doing::Lock { .. } => {
             let who = if holder.main { String::new() } else { format!(" by thread {}", super::view::name(holder)) };
             let sure = if view.was_silent() { Confidence::Sure } else { Confidence::Likely };
@@ -82,7 +83,11 @@ impl<'v, 'a> Waiting<'v, 'a> {
                 Some(found)
             }
             "open" | "openat" if thread.wait_channel.contains("partner") => {
-                let path = file_of(call.target.as_ref()).map_or_else(|| "a FIFO".to_owned(), |(path, _)| path);
+                let path = match &call.target {
+                    // What is named relative to a folder may be anything, but for that it waits for a partner.
+                    Some(FdTarget::File { path: name, .. } | FdTarget::Other { name }) => name.clone(),
+                    _ => "a FIFO".to_owned(),
+                };
                 Some(self.input(path.clone(), &format!("for another process to open {path}"), ""))
             }
             "flock" | "fcntl" => Some(self.file_lock(file_of(call.target.as_ref()))),
@@ -109,6 +114,12 @@ impl<'v, 'a> Waiting<'v, 'a> {
                     (peer, _) => (peer.to_owned(), format!("for {peer} to answer ({protocol})")),
                 };
                 self.network(peer, &says)
+            }
+            // Through such a socket asyncio wakes itself up.
+            FdTarget::UnixSocket { path }
+                if path.is_empty() && is_multiplexing(&call.name) && self.view.main.is_some_and(in_event_loop) =>
+            {
+                self.event_loop()
             }
             FdTarget::UnixSocket { path } if path.is_empty() => {
                 self.network("a process on this machine".into(), "for a process on this machine, by an unnamed socket")
@@ -204,6 +215,12 @@ impl<'v, 'a> Waiting<'v, 'a> {
         Finding::new(Doing::Sleeping { at: self.at.clone() }, confidence, says, advice)
     }
 
+    fn event_loop(&self) -> Finding {
+        let says = format!("Waiting{} in its event loop: none of its tasks can go on", self.said);
+        let advice = "See what its tasks and the other threads wait for; an interrupt ends the loop.";
+        Finding::new(Doing::Sleeping { at: self.at.clone() }, Confidence::Likely, says, advice)
+    }
+
     fn subprocess(&self, child: &ProcessEvidence, confidence: Confidence) -> Finding {
         let (pid, name) = (child.pid, child.name.clone());
         let does = match child.state.as_str() {
@@ -245,6 +262,12 @@ impl<'v, 'a> Waiting<'v, 'a> {
         self.view.main.filter(|main| in_subprocess_module(main))?;
         Some(self.subprocess(self.view.likely_child()?, Confidence::Likely))
     }
+}
+
+/// Whether `asyncio` or another loop on `selectors` is on the stack; `multiprocessing` uses the latter to wait for others.
+fn in_event_loop(thread: &crate::model::diagnosis::ThreadStack) -> bool {
+    let has = |part: &str| thread.frames.iter().any(|frame| frame.file.contains(part));
+    has("/asyncio/") || (has("/selectors.py") && !has("/multiprocessing/"))
 }
 
 fn in_subprocess_module(thread: &crate::model::diagnosis::ThreadStack) -> bool {

@@ -13,6 +13,17 @@ pub(super) fn at(place: &Place) -> String {
     }
 }
 
+/// ` called at render.py:88 in advance`, or nothing where the line is not known.
+pub(super) fn after(word: &str, place: &Place) -> String {
+    if place.file.is_empty() { String::new() } else { format!(" {word} {}", at(place)) }
+}
+
+/// `a Lock`, `an Event`.
+pub(super) fn one(what: &str) -> String {
+    let vowel = what.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) || what.starts_with("RL");
+    format!("{} {what}", if vowel { "an" } else { "a" })
+}
+
 /// `38 min`, `40 s`, `250 ms`.
 pub(super) fn length(length: Micros) -> String {
     let milliseconds = length.0 / 1000;
@@ -52,6 +63,13 @@ mod tests {
             [(0.25, "250 ms"), (40.0, "40 s"), (119.0, "119 s"), (2280.0, "38 min"), (9000.0, "2 h 30 min")]
         {
             assert_eq!(length(std::time::Duration::from_secs_f64(seconds).into()), said);
+        }
+    }
+
+    #[test]
+    fn kinds_have_their_articles() {
+        for (what, said) in [("Lock", "a Lock"), ("Event", "an Event"), ("RLock", "an RLock"), ("Queue", "a Queue")] {
+            assert_eq!(one(what), said);
         }
     }
 
