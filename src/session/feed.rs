@@ -3,7 +3,7 @@
 //! The actor puts events in and never waits: a ring of fixed size forgets the oldest. Followers pull with a cursor of
 //! their own and learn of what they missed; a follower that does not pull costs nothing.
 
-use crate::model::{CommandOutcome, Event, EventKind, Frame, Seq};
+use crate::model::{CommandOutcome, Event, EventKind, Seq};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -45,20 +45,14 @@ fn weight(kind: &EventKind) -> usize {
         // Frames with their locals are about as long as the text, and the message stands in both.
         EventKind::CommandEnded { outcome: CommandOutcome::Raised { exception, .. }, .. }
         | EventKind::ThreadException { exception, .. } => 3 * exception.text.len(),
-        EventKind::Diagnosed { diagnosis, .. } => {
-            diagnosis.stacks.threads.iter().flat_map(|thread| &thread.frames).map(frame).sum()
-        }
+        // Many small parts, each with more around it than in it; one comes seldom.
+        EventKind::Diagnosed { diagnosis, .. } => serde_json::to_vec(diagnosis).map_or(0, |json| 3 * json.len()),
         EventKind::ItemEdited { commands, .. } => commands.iter().flatten().map(String::len).sum(),
         EventKind::StopsChanged { stops, .. } => {
             stops.breakpoints.iter().map(|breakpoint| breakpoint.text().len()).sum()
         }
         _ => 0,
     }
-}
-
-fn frame(frame: &Frame) -> usize {
-    let locals = frame.locals.iter().flatten().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    frame.file.len() + frame.function.len() + frame.source.len() + locals
 }
 
 /// A follower's place in the ring.
