@@ -74,21 +74,23 @@ const TABLE: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
-        "ignores SIGTERM, swallows KeyboardInterrupt, is stopped",
+        "ignores SIGTERM, swallows KeyboardInterrupt, is stopped; each is known for it",
         &[
+            ("reliability/stuck.rs", "what_no_interrupt_ends_is_known_for_what_it_does"),
             ("reliability/stuck.rs", "what_no_interrupt_ends_costs_its_item_and_its_child_and_the_agenda_goes_on"),
             ("faults.rs", "a_command_that_swallows_the_interrupt_is_terminated_and_what_ignores_that_is_killed"),
         ],
     ),
     (
-        "holds the GIL",
+        "holds the GIL, and is known for it",
         &[
+            ("reliability/stuck.rs", "what_no_interrupt_ends_is_known_for_what_it_does"),
             ("reliability/stuck.rs", "a_child_that_holds_the_gil_keeps_nobody_but_itself_waiting"),
             ("reliability/stuck.rs", "what_no_interrupt_ends_costs_its_item_and_its_child_and_the_agenda_goes_on"),
         ],
     ),
     (
-        "dead-locks two threads; waits for a lock, the network, a subprocess, a terminal, a pipe; loops; sleeps",
+        "dead-locks two threads; waits for a lock, the network, a subprocess, a terminal, a pipe; loops; sleeps: each is known for it",
         &[("reliability/stuck.rs", "what_python_waits_in_is_interrupted_and_the_child_lives")],
     ),
     (

@@ -1,7 +1,7 @@
 //! Children that do not go on, and what gets them going again or ends them.
 
 use super::{Fifo, PHASES, children, idle};
-use crate::session::{child_file, job, quoted};
+use crate::session::{self, child_file, job, quoted};
 use crate::supervised::Supervised;
 use childminder::api::ApiError;
 use childminder::model::proto::{Request, Response};
@@ -12,6 +12,20 @@ fn interrupt(engine: &Supervised) {
     let asked =
         engine.ask(Request::Interrupt { command: None, from: Rung::Interrupt, to: Rung::Interrupt, restart: false });
     assert!(asked.is_ok(), "{asked:?}");
+}
+
+/// Asks what it does until that is one of these: it may not be there yet when its command has begun.
+#[track_caller]
+fn must_be(engine: &Supervised, words: &[&str], what: &str) {
+    let until = std::time::Instant::now() + session::PATIENCE;
+    loop {
+        let asked = engine.ask(Request::Why);
+        let Ok(Response::Diagnosis(diagnosis)) = asked else { panic!("{what}: {asked:?}") };
+        if words.contains(&diagnosis.verdict.doing.word()) {
+            return;
+        }
+        assert!(std::time::Instant::now() < until, "{what}: {:?}\n{}", diagnosis.verdict, engine.tail());
+    }
 }
 
 /// Waits for the end of the command that was begun last; how it ended.
@@ -36,18 +50,19 @@ fn must_be_interrupted(engine: &Supervised) {
 fn what_python_waits_in_is_interrupted_and_the_child_lives() {
     let engine = idle("");
     let before = engine.holdings();
-    for command in [
-        "stuck.sleeps()",
-        "stuck.loops()",
-        "stuck.deadlock()",
-        "stuck.waits_for_a_deadlock()",
-        "stuck.waits_for_a_lock()",
-        "stuck.waits_for_the_network()",
-        "stuck.waits_for_a_child()",
-        "stuck.reads_stdin()",
-        "stuck.reads_a_pipe()",
+    for (command, doing) in [
+        ("stuck.sleeps()", "sleeping"),
+        ("stuck.loops()", "looping"),
+        ("stuck.deadlock()", "deadlock"),
+        ("stuck.waits_for_a_deadlock()", "deadlock"),
+        ("stuck.waits_for_a_lock()", "lock"),
+        ("stuck.waits_for_the_network()", "network"),
+        ("stuck.waits_for_a_child()", "subprocess"),
+        ("stuck.reads_stdin()", "input"),
+        ("stuck.reads_a_pipe()", "input"),
     ] {
         engine.begin(command);
+        must_be(&engine, &[doing], command);
         interrupt(&engine);
         must_be_interrupted(&engine);
         engine.must_hold(&before, command);
@@ -65,6 +80,8 @@ fn a_child_that_holds_the_gil_keeps_nobody_but_itself_waiting() {
     // Given up after ten seconds, in which the child has not said a word.
     let asked =
         engine.ask(Request::Interrupt { command: None, from: Rung::Interrupt, to: Rung::Interrupt, restart: false });
+    // It waits for a pipe and holds the GIL; the one that the system shows and the other are both true.
+    must_be(&engine, &["computing", "input"], "the GIL held in a read of a pipe");
     let Err(ApiError::Refused(refusal)) = asked else { panic!("{asked:?}") };
     assert!(refusal.message.contains("keeps Python from running"), "{refusal:?}");
     let asked = engine.ask(Request::Summary);
@@ -121,6 +138,24 @@ fn what_no_interrupt_ends_costs_its_item_and_its_child_and_the_agenda_goes_on() 
     });
     assert_eq!(reasons.collect::<Vec<_>>(), ["the command ran longer than 1 s"; 5], "{}", engine.tail());
     assert_eq!(engine.stop().code, 1);
+}
+
+#[test]
+fn what_no_interrupt_ends_is_known_for_what_it_does() {
+    for (command, doing) in [
+        ("stuck.swallows_interrupts(BaseException)", "sleeping"),
+        ("stuck.holds_the_gil()", "computing"),
+        ("stuck.computes_with_the_gil()", "computing"),
+        ("stuck.stops_itself()", "stopped"),
+    ] {
+        let engine = idle("[timeouts]\nkill_grace = '300ms'");
+        engine.begin(command);
+        must_be(&engine, &[doing], command);
+        let asked = engine.ask(Request::Interrupt { command: None, from: Rung::Kill, to: Rung::Kill, restart: true });
+        assert!(asked.is_ok(), "{asked:?}");
+        engine.until_generation(2);
+        assert_eq!(engine.stop().code, 0, "{command}");
+    }
 }
 
 #[test]
