@@ -205,7 +205,11 @@ import time
 print('begun', flush=True)
 while {frame} == 1:
     try:
-        time.sleep(0.02)
+        while True:
+            try:
+                time.sleep(0.02)
+            except BaseException:
+                pass
     except BaseException:
         pass
 """]
