@@ -440,7 +440,7 @@ fn how_long_such_items_take_is_said_when_it_matters() {
 fn the_innermost_line_of_the_user_is_shown_not_the_librarys() {
     let inner = [
         frame("/usr/lib/python3.11/site-packages/studio/io.py", 12, "load", ""),
-        frame("/root/.pyenv/versions/3.11.7/lib/python3.11/json/decoder.py", 340, "decode", ""),
+        frame("/opt/python/lib/python3.11/json/decoder.py", 340, "decode", ""),
         frame("<frozen importlib._bootstrap>", 1, "x", ""),
     ];
     let case = Case::new(99.0, None).main(|main| {
