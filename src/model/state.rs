@@ -345,7 +345,7 @@ impl State {
                 self.paused = None;
                 self.child = ChildState::Starting { generation: *generation, pid: None, since: wall };
             }
-            EventKind::ChildSpawned { pid, .. } => {
+            EventKind::ChildSpawned { pid, .. } if matches!(self.child, ChildState::Starting { .. }) => {
                 self.child = ChildState::Starting { generation, pid: Some(*pid), since: wall };
             }
             EventKind::ChildConnected { hello } => {

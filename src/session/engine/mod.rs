@@ -212,6 +212,8 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
 async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, deadline: Option<Micros>) -> Input {
     let due = [deadline, world.sync_due(), world.loss_due()].into_iter().flatten().min().map(|at| world.until(at));
     let sample = world.sample_due().map(|at| world.until(at));
+    // A child may be quicker than whoever tells that it was spawned; it is taken in that order all the same.
+    let told_of = world.spawning.is_none();
     tokio::select! {
         biased;
         word = async { match &mut world.channel { Some(channel) => channel.next().await, None => pending().await } } => {
@@ -232,7 +234,7 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
             world.diagnosing = None;
             Input::Diagnosed(Box::new(diagnosis))
         }
-        Some(arrival) = async { match &mut world.arrival { Some(arrival) => arrival.await.ok(), None => pending().await } } => {
+        Some(arrival) = async { match &mut world.arrival { Some(arrival) => arrival.await.ok(), None => pending().await } }, if told_of => {
             world.arrival = None;
             Input::Arrived(arrival)
         }
