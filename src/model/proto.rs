@@ -650,9 +650,6 @@ pub struct ItemDetail {
     pub result: ResultPackage,
     /// Its commands, expanded, or as an operator changed them.
     pub commands: Vec<String>,
-    /// Whether an operator changed them.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub edited: bool,
     /// Its data.
     pub data: BTreeMap<String, serde_json::Value>,
 }

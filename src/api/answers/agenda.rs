@@ -61,7 +61,7 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
         let changed = edited.is_some();
         let commands = edited.map_or_else(|| expand(&spec).map_err(failed), Ok)?;
         let view = ItemView { item, name: spec.name, row, again, edited: changed };
-        Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, edited: changed, data: spec.data })))
+        Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, data: spec.data })))
     })
     .await
 }

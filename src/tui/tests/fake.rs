@@ -270,7 +270,6 @@ fn item_detail(world: &World, name: &str) -> Response {
             values: BTreeMap::from([("samples".into(), serde_json::json!(64))]),
             ..ResultPackage::default()
         },
-        edited: world.edits.contains_key(name),
         commands: world
             .edits
             .get(name)

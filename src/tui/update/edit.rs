@@ -26,7 +26,7 @@ fn pane<'m>(model: &'m mut Model, name: &str) -> Option<&'m mut EditPane> {
 pub(super) fn loaded(model: &mut Model, name: &str, answer: Result<Response, String>) {
     let Some(pane) = pane(model, name) else { return };
     match answer {
-        Ok(Response::Item(item)) => pane.load(&item.commands, item.edited),
+        Ok(Response::Item(item)) => pane.load(&item.commands, item.view.edited),
         Ok(_) => {}
         Err(why) => {
             model.overlay = None;
