@@ -1,8 +1,8 @@
 //! Events as lines for people.
 
 use crate::model::{
-    Breakpoint, CommandOutcome, Event, EventKind, Exception, HoldReason, ItemIndex, ItemStatus, Job, Micros, Origin,
-    Phase, Rung, RungOutcome, Scene, SessionPhase, Step, StopMode, WaitFor,
+    Breakpoint, CommandOutcome, Event, EventKind, Exception, Finding, Found, HoldReason, ItemIndex, ItemStatus, Job,
+    Micros, Origin, Phase, Rung, RungOutcome, Scene, SessionPhase, Severity, Step, StopMode, WaitFor,
 };
 use crate::store::plain_safe;
 use jiff::Timestamp;
@@ -77,6 +77,8 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::ItemSaid { .. }
         | EventKind::ItemOutput { .. }
         | EventKind::ItemFault { .. }
+        | EventKind::Found { .. }
+        | EventKind::OutputsInspected { .. }
         | EventKind::ItemEnded { .. }
         | EventKind::ItemEdited { .. }
         | EventKind::ItemChanged { .. } => item(kind, job),
@@ -219,6 +221,14 @@ fn item(kind: &EventKind, job: &Job) -> Option<String> {
         EventKind::ItemStarted { item, attempt } => format!("item {} running, attempt {attempt}", name(*item)),
         EventKind::ItemSaid { text, .. } => format!("status: {}", safe(text)),
         EventKind::ItemOutput { item, path } => format!("item {} wrote {}", name(*item), safe(path)),
+        EventKind::Found { findings, left_out, .. } => found(findings, *left_out)?,
+        EventKind::OutputsInspected { item, files } => {
+            let wrong = files.iter().filter_map(|file| file.problem.as_deref()).map(safe).collect::<Vec<_>>();
+            if wrong.is_empty() {
+                return None;
+            }
+            format!("item {}: {}", name(*item), wrong.join("; "))
+        }
         EventKind::ItemFault { item, message } => format!("item {} fails: {}", name(*item), safe(message)),
         EventKind::ItemEnded { item, status, reason, took, .. } => {
             let took = super::out::length(*took);
@@ -277,6 +287,27 @@ fn raised(exception: &Exception) -> String {
 
 fn whom(by: Option<&Origin>) -> String {
     by.map(|by| safe(&format!(" by {}@{} ({})", by.user, by.host, by.client))).unwrap_or_default()
+}
+
+/// What patterns found, without progress, of which there is too much to be told line by line.
+fn found(findings: &[Finding], left_out: u64) -> Option<String> {
+    let told = findings.iter().filter_map(|finding| {
+        let what = match &finding.what {
+            Found::Progress { .. } => return None,
+            Found::Error { severity: Severity::Note } => "note",
+            Found::Error { severity: Severity::Warn } => "warning",
+            Found::Error { .. } => "error",
+            Found::Highlight => "highlight",
+            Found::Output => "output",
+            Found::Value { .. } => "value",
+        };
+        Some(format!("{what} ({}): {}", safe(&finding.pattern), safe(&finding.text)))
+    });
+    let mut told = told.collect::<Vec<_>>();
+    if left_out > 0 {
+        told.push(format!("and {left_out} more, which are not kept"));
+    }
+    (!told.is_empty()).then(|| told.join("\n    "))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::job::Timeouts;
 use super::{
-    CommandId, CommandOutcome, Diagnosis, Exception, Exit, Generation, Hello, HoldReason, ItemIndex, ItemStatus, Marks,
-    Micros, Origin, Phase, ResultPackage, Rung, RungOutcome, Scene, Seq, Step, Stops,
+    CommandId, CommandOutcome, Diagnosis, Exception, Exit, Finding, Generation, Hello, HoldReason, ItemIndex,
+    ItemStatus, Marks, Micros, Origin, OutputFile, Phase, ResultPackage, Rung, RungOutcome, Scene, Seq, Step, Stops,
 };
 use serde::{Deserialize, Serialize};
 
@@ -375,6 +375,24 @@ pub enum EventKind {
         item: ItemIndex,
         /// Why.
         message: String,
+    },
+    /// Patterns found something in the output.
+    Found {
+        /// The item that ran; `None` outside of any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<ItemIndex>,
+        /// What; never empty. Of a flood the first findings of each pattern and a count, see `left_out`.
+        findings: Vec<Finding>,
+        /// How many more were found that are not kept.
+        #[serde(default, skip_serializing_if = "is_default")]
+        left_out: u64,
+    },
+    /// The item's output files were looked at, since it could be complete otherwise.
+    OutputsInspected {
+        /// Which item.
+        item: ItemIndex,
+        /// All that were looked at.
+        files: Vec<OutputFile>,
     },
     /// An item's attempt ended.
     ItemEnded {

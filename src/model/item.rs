@@ -1,7 +1,8 @@
 //! Agenda items: their statuses, what the fold keeps of each, and what one yields.
 
 use super::rows::Row;
-use super::{CommandId, Micros};
+use super::state::ITEM_NOTES;
+use super::{CommandId, Finding, Found, Micros, OutputFile, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -127,7 +128,44 @@ pub struct ResultPackage {
     /// Lines worth a look.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub highlights: Vec<String>,
-    /// Named values.
+    /// Named values: what patterns kept under their names, times in seconds, memory in bytes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, serde_json::Value>,
+    /// Errors of every severity that patterns found, with their places in the output.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Finding>,
+    /// The files of `output_paths` as they were when the item was to be complete, if anybody had to look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<OutputFile>,
+}
+
+impl ResultPackage {
+    /// Adds what a pattern found: each list up to [`ITEM_NOTES`], no text twice.
+    pub fn take_in(&mut self, finding: &Finding) {
+        let text = &finding.text;
+        match &finding.what {
+            Found::Progress { fraction } => self.progress = Some(*fraction),
+            Found::Output => add(&mut self.output_paths, text),
+            Found::Highlight => add(&mut self.highlights, text),
+            Found::Value { value } => {
+                if self.values.len() < ITEM_NOTES || self.values.contains_key(&finding.pattern) {
+                    self.values.insert(finding.pattern.clone(), value.clone());
+                }
+            }
+            Found::Error { severity } => {
+                if *severity >= Severity::FailItem {
+                    add(&mut self.errors, text);
+                }
+                if self.found.len() < ITEM_NOTES {
+                    self.found.push(finding.clone());
+                }
+            }
+        }
+    }
+}
+
+fn add(list: &mut Vec<String>, text: &str) {
+    if list.len() < ITEM_NOTES && !list.iter().any(|known| known == text) {
+        list.push(text.to_owned());
+    }
 }

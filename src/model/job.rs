@@ -1,6 +1,6 @@
 //! A job as it is run and stored: already read, checked and complete, so that a resumed session needs no file.
 
-use super::{ItemIndex, Policies, Stops};
+use super::{ItemIndex, OutputChecks, OutputPattern, Policies, Stops};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -36,6 +36,12 @@ pub struct Job {
     pub restarts: u32,
     /// Whether an item without an output path fails.
     pub outputs_required: bool,
+    /// How its output files are judged.
+    pub outputs: OutputChecks,
+    /// What is looked for in the output, over the recipe's.
+    pub patterns: Vec<OutputPattern>,
+    /// Names of the recipe's patterns that are not looked for.
+    pub patterns_off: Vec<String>,
     /// Whether the agenda waits from the start and the engine stays when it is done.
     pub hold: bool,
     /// Where the agenda stops by itself.
@@ -57,6 +63,9 @@ impl Default for Job {
             retry: Retry::default(),
             restarts: 0,
             outputs_required: false,
+            outputs: OutputChecks::default(),
+            patterns: Vec::new(),
+            patterns_off: Vec::new(),
             hold: false,
             stops: Stops::default(),
         }

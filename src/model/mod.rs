@@ -14,6 +14,7 @@ pub mod hot;
 pub mod ids;
 pub mod item;
 pub mod job;
+pub mod output_pattern;
 pub mod pattern;
 pub mod proto;
 pub mod rows;
@@ -36,6 +37,9 @@ pub use hot::HotTree;
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
 pub use item::{ItemRow, ItemStatus, ResultPackage};
 pub use job::{ItemSpec, Job};
+pub use output_pattern::{
+    Finding, Finds, Found, OutputChecks, OutputFile, OutputPattern, PatternOrigin, ProgressReads, Severity,
+};
 pub use pattern::{BadPattern, Pattern};
 pub use search::{Case, Filter, Grep, SearchQuery, Searched, Wanted};
 pub use state::State;

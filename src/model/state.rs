@@ -4,9 +4,9 @@
 use super::job::Timeouts;
 use super::rows::Rows;
 use super::{
-    ChildState, CommandId, CommandRow, CommandState, DiagnosisHead, Event, EventKind, Exception, Generation,
-    HoldReason, ItemIndex, ItemRow, ItemStatus, Micros, Origin, Pause, Phase, ResultPackage, Seq, SessionPhase,
-    StopMode, Stops,
+    ChildState, CommandId, CommandRow, CommandState, DiagnosisHead, Event, EventKind, Exception, Finding, Found,
+    Generation, HoldReason, ItemIndex, ItemRow, ItemStatus, Micros, Origin, Pause, Phase, ResultPackage, Seq,
+    SessionPhase, StopMode, Stops,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -239,6 +239,8 @@ impl State {
             | EventKind::ItemSaid { .. }
             | EventKind::ItemOutput { .. }
             | EventKind::ItemFault { .. }
+            | EventKind::Found { .. }
+            | EventKind::OutputsInspected { .. }
             | EventKind::ItemEnded { .. }
             | EventKind::ItemChanged { .. } => self.item_changed(&event.kind, wall, at),
             EventKind::OutputLost { bytes, .. } => self.lost_output = self.lost_output.saturating_add(*bytes),
@@ -477,6 +479,12 @@ impl State {
                     result.errors.push(message.clone());
                 }
             }
+            EventKind::Found { item: Some(item), findings, .. } => self.found(*item, findings),
+            EventKind::OutputsInspected { item, files } => {
+                if let Some(result) = self.result_of(*item) {
+                    result.files.clone_from(files);
+                }
+            }
             EventKind::ItemEnded { item, status, took, again, .. } => {
                 self.item_ended(*item, *status, *took, *again, at);
             }
@@ -491,6 +499,22 @@ impl State {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn found(&mut self, item: ItemIndex, findings: &[Finding]) {
+        let told = findings.iter().rev().find_map(|finding| match finding.what {
+            Found::Progress { fraction } => Some(fraction),
+            _ => None,
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "a bar needs no more than 24 bits")]
+        if let (Some(fraction), Some(row)) = (told, self.items.get_mut(item.as_usize())) {
+            row.progress = Some(fraction as f32);
+        }
+        if let Some(result) = self.result_of(item) {
+            for finding in findings {
+                result.take_in(finding);
+            }
         }
     }
 

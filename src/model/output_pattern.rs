@@ -1,0 +1,187 @@
+//! What is looked for in the child's output, what was found there, and how an item's files are judged.
+//!
+//! What must stay true: a pattern is matched against one whole line of one stream, without its escape sequences; what it
+//! finds is data of the child's, bounded where it is found. Regexes are text here: whoever matches compiles them.
+
+use super::{Micros, Stream};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How many bytes of a line or a capture are kept of what was found.
+pub const FOUND_TEXT: usize = 4096;
+
+/// A pattern by its name, from a backend or a job. One of a job takes the place of the backend's of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPattern {
+    /// What results, lists and `--json` call it.
+    pub name: String,
+    /// Regexes, of which any may match; more than one only where a Qube job gives alternatives.
+    pub regexes: Vec<String>,
+    /// What a match means.
+    #[serde(flatten)]
+    pub finds: Finds,
+    /// Where to look; both streams if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
+    /// Qube's rule: letters of either case match, every capture that is not empty counts, and a match without one counts
+    /// for nothing. Otherwise the first capture that took part counts, or all of the match if there is none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub qube: bool,
+    /// Where it came from.
+    pub origin: PatternOrigin,
+}
+
+/// Where a pattern came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatternOrigin {
+    /// The backend's recipe.
+    Backend,
+    /// The job.
+    Job,
+    /// A file that was given to try patterns on a stored session.
+    File,
+}
+
+/// What a match means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "finds", rename_all = "snake_case")]
+pub enum Finds {
+    /// Something went wrong.
+    Error {
+        /// How much.
+        severity: Severity,
+    },
+    /// A line worth a look.
+    Highlight,
+    /// How far the item is.
+    Progress {
+        /// What the capture is.
+        reads: ProgressReads,
+    },
+    /// The path of a file that was written.
+    Output,
+    /// Something to keep under the pattern's name, a number if it is one.
+    Value,
+    /// A length of time: seconds, or `[[H:]M:]S`.
+    Time,
+    /// An amount of memory: bytes, or a number with a unit.
+    Memory,
+}
+
+/// How much went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// May be the cause of something.
+    Warn,
+    /// The item fails, once its command has ended.
+    FailItem,
+    /// No item can be done any more: the session fails.
+    FailSession,
+}
+
+/// What a progress pattern captures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgressReads {
+    /// 0 to 1.
+    Fraction,
+    /// 0 to 100.
+    Percent,
+    /// Two captures: how many of how many.
+    KOfN,
+    /// A frame's number, within the frames of the item.
+    Frame,
+}
+
+/// Something that a pattern found in a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The pattern's name.
+    pub pattern: String,
+    /// In which stream.
+    pub stream: Stream,
+    /// Where the line begins in the stream, in bytes.
+    pub at: u64,
+    /// What was captured, made valid text, at most [`FOUND_TEXT`] bytes.
+    pub text: String,
+    /// What it means.
+    #[serde(flatten)]
+    pub what: Found,
+}
+
+/// What a finding means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "found", rename_all = "snake_case")]
+pub enum Found {
+    /// Something went wrong.
+    Error {
+        /// How much.
+        severity: Severity,
+    },
+    /// A line worth a look.
+    Highlight,
+    /// 0 to 1.
+    Progress {
+        /// How far.
+        fraction: f64,
+    },
+    /// A file was written: the text is its path.
+    Output,
+    /// A value, a time in seconds, or memory in bytes.
+    Value {
+        /// Which.
+        value: serde_json::Value,
+    },
+}
+
+/// How an item's output files are judged before it is complete. Sizes are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputChecks {
+    /// Each must be a file that is there.
+    pub exist: bool,
+    /// Each is at least this large.
+    pub min_size: Option<u64>,
+    /// Each is at most this large.
+    pub max_size: Option<u64>,
+    /// Each is an image whose header can be read.
+    pub image: bool,
+    /// Each is an image of this width and height, in pixels.
+    pub dimensions: Option<(u32, u32)>,
+    /// Each was written after the item began.
+    pub newer: bool,
+}
+
+impl OutputChecks {
+    /// Whether anybody has to look at the files.
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// An output file as it was found when its item was to be complete.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputFile {
+    /// As the child told it.
+    pub path: PathBuf,
+    /// Its size; `None` when it is not there or could not be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// When it was last written, wall time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<Micros>,
+    /// What its header says that it is: `png`, `exr` ….
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Width and height in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<(u32, u32)>,
+    /// Which check it failed, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
