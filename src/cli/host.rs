@@ -161,7 +161,7 @@ fn engine_failure(error: crate::session::engine::EngineError) -> Failure {
 fn recipe(session: &SessionFile) -> Result<Recipe, Failure> {
     let wrong = |error: String| Failure::new(super::exit::USAGE, error);
     match &session.recipe_text {
-        Some(text) => Recipe::parse("(the session's backend)", text).map_err(|error| wrong(error.to_string())),
+        Some(text) => backend::kept(text, session.recipe_file.clone()).map_err(|error| wrong(error.to_string())),
         None => backend::find(&session.job.backend).map_err(|error| wrong(error.to_string())),
     }
 }
@@ -260,7 +260,7 @@ fn log_to(path: &Path) -> Result<(), Failure> {
 /// A new session's folder for a job.
 pub(super) fn create(job: Job) -> Result<Folder, Failure> {
     let recipe = backend::find(&job.backend).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
-    let session = SessionFile::new(job, Some(recipe.text));
+    let session = SessionFile { recipe_file: recipe.file, ..SessionFile::new(job, Some(recipe.text)) };
     // Nothing is wrong with what was asked for; there is no place to do it.
     let no_place = |error: crate::store::StoreError| Failure::new(NOT_STARTED, error.to_string());
     let dir = crate::store::sessions_dir().map_err(no_place)?;

@@ -40,6 +40,10 @@ pub struct Job {
     pub hold: bool,
     /// Where the agenda stops by itself.
     pub stops: Stops,
+    /// Where the values of settings and parameters were given, by `settings.KEY` and `parameters.KEY`: a place in a file, or
+    /// a flag. Those of the recipe are not in it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
 }
 
 impl Default for Job {
@@ -59,6 +63,7 @@ impl Default for Job {
             outputs_required: false,
             hold: false,
             stops: Stops::default(),
+            origins: BTreeMap::new(),
         }
     }
 }

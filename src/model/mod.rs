@@ -30,7 +30,7 @@ pub use control::{
     RungView, Scene, Step, Stops,
 };
 pub use diagnosis::{Diagnosis, DiagnosisHead, Doing, Verdict};
-pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, Wait, WaitFor};
+pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StartStep, StopMode, Stream, Wait, WaitFor};
 pub use exception::{Exception, Frame};
 pub use hot::HotTree;
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};

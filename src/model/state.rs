@@ -247,6 +247,7 @@ impl State {
                 self.ended = Some(Ended { code: *code, reason: reason.clone(), at: wall });
             }
             EventKind::ChildFailed { .. }
+            | EventKind::ChildCame { .. }
             | EventKind::ChildSignalled { .. }
             | EventKind::InterruptRequested { .. }
             | EventKind::InterruptAnswered { .. }
@@ -355,9 +356,10 @@ impl State {
                 };
                 self.child = ChildState::Connected { generation, pid, hello: hello.clone(), since: wall };
             }
-            EventKind::ChildExited { exit, asked } => {
+            EventKind::ChildExited { exit, asked, meaning } => {
+                let (exit, asked, meaning) = (*exit, *asked, meaning.clone());
                 self.paused = None;
-                self.child = ChildState::Exited { generation, exit: *exit, asked: *asked, since: wall };
+                self.child = ChildState::Exited { generation, exit, asked, meaning, since: wall };
             }
             _ => {}
         }

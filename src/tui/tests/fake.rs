@@ -151,8 +151,13 @@ impl Fake {
             summary.phase = SessionPhase::Ended;
             summary.running = None;
             summary.item = None;
-            summary.child =
-                ChildState::Exited { generation: Generation(1), exit: Exit::Code(0), asked: true, since: at(89.0) };
+            summary.child = ChildState::Exited {
+                generation: Generation(1),
+                exit: Exit::Code(0),
+                asked: true,
+                meaning: String::new(),
+                since: at(89.0),
+            };
         });
     }
 
