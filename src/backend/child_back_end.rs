@@ -169,8 +169,9 @@ impl RecipeBackEnd {
         Self { job, recipe, folder, secret: secret.to_owned(), engine, settings }
     }
 
-    /// The executable that is used: the one that was set, else the recipe's first that is there and of the version wanted.
-    pub fn executable(&self) -> Result<Found, BackendError> {
+    /// The executable that is used: the one that was set, else the recipe's first that is there and of the version wanted;
+    /// else where was looked.
+    pub fn look_for_executable(&self) -> Result<Found, Vec<Looked>> {
         let text = |key| self.settings.get(key).and_then(Value::as_str);
         let chosen = text(EXECUTABLE).map(|path| vec![path.to_owned()]);
         let wish = Wish {
@@ -180,7 +181,13 @@ impl RecipeBackEnd {
             version_arguments: &self.recipe.version_arguments,
         };
         executable::find(&wish, &self.engine)
-            .map_err(|looked| BackendError::NoExecutable { recipe: self.recipe.name.clone(), looked })
+    }
+
+    fn program(&self) -> Result<PathBuf, BackendError> {
+        match self.look_for_executable() {
+            Ok(found) => Ok(found.path),
+            Err(looked) => Err(BackendError::NoExecutable { recipe: self.recipe.name.clone(), looked }),
+        }
     }
 
     /// What an executable says when it is asked for its version, as the recipe says that it can be.
@@ -269,7 +276,7 @@ impl PythonChildBackEnd for RecipeBackEnd {
     fn get_subprocess_args(&self, port: u16) -> Result<(ChildArgs, Vec<String>), BackendError> {
         self.check()?;
         let args = arguments::expand(&self.recipe.arguments, &Launch { back_end: self, port });
-        let (program, cwd) = (self.executable()?.path, self.cwd()?);
+        let (program, cwd) = (self.program()?, self.cwd()?);
         let args = ChildArgs { program, args, env: self.env(port), cwd, stdin: self.recipe.stdin };
         Ok((args, self.init()?))
     }

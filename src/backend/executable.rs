@@ -9,6 +9,7 @@
 use super::environment::{Environment, Folders, Role};
 use super::places::{self, Place};
 use super::version;
+use serde::Serialize;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 const TOLD: usize = 5;
 
 /// A candidate, and why it is not the one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Looked {
     /// As the recipe or the setting says it.
     pub candidate: String,
@@ -44,7 +45,7 @@ pub(super) struct Wish<'w> {
 }
 
 /// An executable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// Where it is.
     pub path: PathBuf,

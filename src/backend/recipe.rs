@@ -39,7 +39,7 @@ pub const VERSION: &str = "version";
 pub const LAUNCH_KEYS: [&str; 2] = ["bootstrapper", "port"];
 
 /// The launch of one application, read and checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recipe {
     /// What jobs call it.
     pub name: String,
@@ -92,7 +92,8 @@ pub struct Recipe {
 }
 
 /// When something applies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// When this parameter or setting is set, and not false or empty.
     When(String),
@@ -121,7 +122,7 @@ impl Guard {
 }
 
 /// A pump, perhaps only for some settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PumpChoice {
     /// When.
     pub guard: Option<Guard>,
@@ -130,7 +131,7 @@ pub struct PumpChoice {
 }
 
 /// An argument, or a group that applies only for some settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Argument {
     /// When.
     pub guard: Option<Guard>,
@@ -139,7 +140,7 @@ pub struct Argument {
 }
 
 /// An init command, perhaps left out like an argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Init {
     /// When.
     pub guard: Option<Guard>,
@@ -148,7 +149,7 @@ pub struct Init {
 }
 
 /// Changes to the child's environment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Changes {
     /// Variables and values with placeholders.
     pub set: BTreeMap<String, String>,
@@ -159,7 +160,7 @@ pub struct Changes {
 }
 
 /// A parameter or setting as a recipe declares it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Declared {
     /// What it is for.
     pub doc: String,
@@ -172,7 +173,8 @@ pub struct Declared {
 }
 
 /// What a value must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ValueKind {
     /// A string.
     Text,
@@ -202,6 +204,20 @@ pub enum Passing {
     File,
 }
 
+impl Passing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Argv, Self::Environment, Self::File];
+
+    /// The word in recipes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Argv => "argv",
+            Self::Environment => "environment",
+            Self::File => "file",
+        }
+    }
+}
+
 /// What the child's stdin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -211,6 +227,19 @@ pub enum StdinMode {
     Null,
     /// The engine's own.
     Inherit,
+}
+
+impl StdinMode {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Null, Self::Inherit];
+
+    /// The word in recipes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Inherit => "inherit",
+        }
+    }
 }
 
 /// How commands get their turn in the host.

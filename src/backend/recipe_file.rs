@@ -63,8 +63,8 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         not_run: string(&mut fields, "not_run", walk),
         version_arguments: texts(&mut fields, "version_arguments", walk),
         bootstrapper: string(&mut fields, "bootstrapper", walk),
-        passing: word(&mut fields, "passing", PASSING, walk),
-        stdin: word(&mut fields, "stdin", STDIN, walk),
+        passing: word(&mut fields, "passing", &Passing::ALL.map(|one| (one.word(), one)), walk),
+        stdin: word(&mut fields, "stdin", &StdinMode::ALL.map(|one| (one.word(), one)), walk),
         echo: fields.get("echo").and_then(|node| node.boolean(walk)).unwrap_or_default(),
         pumps,
         rungs,
@@ -97,10 +97,6 @@ fn add_own_settings(settings: &mut BTreeMap<String, Declared>, executables: &[St
         settings.entry(key.into()).or_insert(declared);
     }
 }
-
-const PASSING: &[(&str, Passing)] =
-    &[("argv", Passing::Argv), ("environment", Passing::Environment), ("file", Passing::File)];
-const STDIN: &[(&str, StdinMode)] = &[("null", StdinMode::Null), ("inherit", StdinMode::Inherit)];
 
 fn string(fields: &mut Fields<'_>, key: &'static str, walk: &mut Walk<'_>) -> Option<String> {
     let (at, text) = fields.text(key, walk)?;

@@ -4,6 +4,7 @@
 //! room of this crate. State changes only by [`State::apply`], so that the live view, a late attach, crash recovery and
 //! replay cannot disagree: they are the same fold over the same events.
 
+pub mod about;
 pub mod child;
 pub mod command;
 pub mod control;

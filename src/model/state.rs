@@ -88,6 +88,9 @@ pub struct State {
     /// What was found out, oldest first.
     #[serde(default)]
     pub diagnoses: Vec<DiagnosisHead>,
+    /// Where in the journal the start of the last child is told.
+    #[serde(default)]
+    pub launched_at: Option<u64>,
 }
 
 /// The agenda waits.
@@ -225,7 +228,7 @@ impl State {
             EventKind::ChildStarting { .. }
             | EventKind::ChildSpawned { .. }
             | EventKind::ChildConnected { .. }
-            | EventKind::ChildExited { .. } => self.child_changed(&event.kind, wall),
+            | EventKind::ChildExited { .. } => self.child_changed(&event.kind, wall, at),
             EventKind::PeerRefused { before, .. } => {
                 self.refused = self.refused.saturating_add(before.saturating_add(1));
             }
@@ -338,11 +341,12 @@ impl State {
         });
     }
 
-    fn child_changed(&mut self, kind: &EventKind, wall: Micros) {
+    fn child_changed(&mut self, kind: &EventKind, wall: Micros, at: u64) {
         let generation = self.generation;
         match kind {
             EventKind::ChildStarting { generation, .. } => {
                 self.generation = *generation;
+                self.launched_at = Some(at);
                 self.paused = None;
                 self.child = ChildState::Starting { generation: *generation, pid: None, since: wall };
             }

@@ -419,7 +419,8 @@ impl<W: World> Actor<W> {
         let to = self.world.boundary(None);
         self.world.hang_up();
         self.world.kill_everything();
-        let meaning = self.meaning_of(exit);
+        // Who asked for an end has nothing to be told of it.
+        let meaning = if self.asked { String::new() } else { self.meaning_of(exit) };
         let told = if meaning.is_empty() { exit.to_string() } else { format!("{exit} ({meaning})") };
         let mut facts = self.lose_side(&format!("the child ended: {told}"));
         if let Some(running) = self.current {
