@@ -16,7 +16,7 @@ mod hosts;
 #[path = "common/window.rs"]
 mod window;
 
-use childminder::backend::Recipe;
+use childminder::backend::{Recipe, schema};
 use childminder::model::ItemStatus;
 use childminder::model::job::{Job, Retry, Timeouts};
 use nix::sys::signal::{Signal, kill};
@@ -278,6 +278,33 @@ fn the_key_table_is_the_programs_own() {
         return;
     }
     assert_eq!(shown, table, "UPDATE=1 cargo test --test docs writes the new one");
+}
+
+#[test]
+fn the_recipes_keys_are_the_readers_own() {
+    let (page, table) = (readme(), schema::markdown());
+    let shown = between(&page, "recipe");
+    if shown != table && std::env::var_os("UPDATE").is_some() {
+        let page = page.replace(&format!("<!-- recipe -->\n{shown}"), &format!("<!-- recipe -->\n{table}"));
+        std::fs::write(root().join("README.md"), page).expect("written");
+        return;
+    }
+    assert_eq!(shown, table, "UPDATE=1 cargo test --test docs writes the new one");
+    let every =
+        blocks().into_iter().find(|block| block.words.last().is_some_and(|name| name == "every-key-recipe.toml"));
+    let every: toml::Table = every.expect("an example").text().parse().expect("TOML");
+    for key in schema::KEYS {
+        let within = |value: &toml::Value| match value {
+            toml::Value::Array(values) => values.iter().any(|value| value.get(key.key).is_some()),
+            value => value.get(key.key).is_some(),
+        };
+        let is_there = match key.table.split_once('.') {
+            _ if key.table.is_empty() => every.contains_key(key.key),
+            None => within(&every[key.table]),
+            Some((table, _)) => every[table].as_table().expect("a table").values().any(within),
+        };
+        assert!(is_there, "the example has no {} of {}", key.key, key.table);
+    }
 }
 
 #[test]

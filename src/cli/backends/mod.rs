@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 /// List the backends there are, look at one, check one, or begin a new one.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "`check` takes --set KEY=VALUE, --timeout LENGTH and --no-start, `show` takes --json.
+
+Examples:
   childminder backends
   childminder backends --json | jq -r '.[] | select(.executable) | .name'
   childminder backends show blender

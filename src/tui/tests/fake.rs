@@ -199,6 +199,7 @@ impl Fake {
             }),
             Request::Names | Request::Hot { .. } if !world.refusing.is_empty() => return Err(refused(&world.refusing)),
             Request::Names => used::names(),
+            Request::About => used::about(),
             Request::Hot { .. } => Response::Hot(Box::new(used::hot())),
             Request::Usage { from, to, most } => Response::Usage(used::history(from, to.min(world.summary.now), most)),
             Request::Complete { .. } => {
