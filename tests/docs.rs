@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 use window::Window;
 
 // ---- the page ---------------------------------------------------------------------------------------------------------
@@ -77,6 +78,20 @@ fn blocks() -> Vec<Block> {
 fn between(page: &str, marker: &str) -> String {
     let (_, rest) = page.split_once(&format!("<!-- {marker} -->\n")).expect("a beginning");
     rest.split_once(&format!("<!-- /{marker} -->")).expect("an end").0.to_owned()
+}
+
+/// A table of the program's own stands between its markers; `UPDATE` in the environment writes it there.
+fn must_stand_in(marker: &str, table: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _writes = ONE_AT_A_TIME.lock().expect("nobody has failed");
+    let page = readme();
+    let shown = between(&page, marker);
+    if shown != table && std::env::var_os("UPDATE").is_some() {
+        let page = page.replace(&format!("<!-- {marker} -->\n{shown}"), &format!("<!-- {marker} -->\n{table}"));
+        std::fs::write(root().join("README.md"), page).expect("written");
+        return;
+    }
+    assert_eq!(shown, table, "UPDATE=1 cargo test --test docs writes the new one");
 }
 
 /// The rows of the table that begins with this row, cell by cell.
@@ -270,26 +285,12 @@ fn is_like(expected: &[String], said: &[String]) -> bool {
 
 #[test]
 fn the_key_table_is_the_programs_own() {
-    let (page, table) = (readme(), childminder::tui::key_table_markdown());
-    let shown = between(&page, "keys");
-    if shown != table && std::env::var_os("UPDATE").is_some() {
-        let page = page.replace(&format!("<!-- keys -->\n{shown}"), &format!("<!-- keys -->\n{table}"));
-        std::fs::write(root().join("README.md"), page).expect("written");
-        return;
-    }
-    assert_eq!(shown, table, "UPDATE=1 cargo test --test docs writes the new one");
+    must_stand_in("keys", &childminder::tui::key_table_markdown());
 }
 
 #[test]
 fn the_recipes_keys_are_the_readers_own() {
-    let (page, table) = (readme(), schema::markdown());
-    let shown = between(&page, "recipe");
-    if shown != table && std::env::var_os("UPDATE").is_some() {
-        let page = page.replace(&format!("<!-- recipe -->\n{shown}"), &format!("<!-- recipe -->\n{table}"));
-        std::fs::write(root().join("README.md"), page).expect("written");
-        return;
-    }
-    assert_eq!(shown, table, "UPDATE=1 cargo test --test docs writes the new one");
+    must_stand_in("recipe", &schema::markdown());
     let every =
         blocks().into_iter().find(|block| block.words.last().is_some_and(|name| name == "every-key-recipe.toml"));
     let every: toml::Table = every.expect("an example").text().parse().expect("TOML");

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(super) struct Args {
     /// A backend by its name, or the path of a recipe.
     backend: String,
-    /// Print JSON: the keys of the recipe, and found or looked, not_launchable.
+    /// Print JSON: what the recipe says, and what there is of it on this machine.
     #[arg(long)]
     json: bool,
 }
