@@ -139,6 +139,13 @@ fn a_check_tells_all_that_is_wrong_with_a_file_and_which_command_failed() {
     let (said, code) = check(&home, &[&raises]);
     assert_eq!(code, Some(69), "{said}");
     assert!(said.contains("raised         ModuleNotFoundError: No module named 'no_such_module'"), "{said}");
+    assert!(said.contains("what failed is the command before that"), "{said}");
+    let dies = "init = ['import os; print(\"last words\")', 'os._exit(3)']\n[exit_codes]\n3 = 'its third trouble'\n";
+    let (said, code) = check(&home, &[&recipe(&home, "dies", &format!("{PYTHON}{dies}"))]);
+    assert_eq!(code, Some(70), "{said}");
+    for expected in ["exit code 3 (its third trouble)", " last words\n"] {
+        assert!(said.contains(expected), "{expected:?} is not in\n{said}");
+    }
     let (said, code) = check(&home, &["--no-start", &raises]);
     assert_eq!((code, steps(&said)), (Some(0), Vec::new()), "{said}");
     let (said, code) = check(&home, &["3dsmaxbatch"]);

@@ -3,7 +3,8 @@
 use super::super::exit::Failure;
 use super::super::out::{Out, Tone, length};
 use crate::backend::{Passing, Recipe};
-use crate::model::{CommandId, CommandOutcome, Event, EventKind, Micros, Phase, StartStep};
+use crate::model::{CommandId, CommandOutcome, Event, EventKind, Marks, Micros, Phase, StartStep};
+use crate::session::engine::last_words;
 use crate::store::{Folder, JournalReader, Recorded, clock};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,6 +40,7 @@ impl Steps {
             began: None,
             reached: Reached::default(),
             failed: false,
+            stopped: false,
             sources: BTreeMap::new(),
         };
         let thread = std::thread::Builder::new().name("steps".into()).spawn(move || follower.run(&told))?;
@@ -85,6 +87,8 @@ struct Follower {
     reached: Reached,
     /// Whether it was told why the child failed.
     failed: bool,
+    /// Whether the session has ended otherwise than well.
+    stopped: bool,
     /// What commands are, by their numbers, until they have ended.
     sources: BTreeMap<CommandId, (Phase, String)>,
 }
@@ -184,8 +188,13 @@ impl Follower {
                 let meaning = if meaning.is_empty() { String::new() } else { format!(" ({meaning})") };
                 self.tell(at, "ended", &format!("{exit}{meaning}"), Tone::Plain)
             }
-            EventKind::SessionEnded { code, reason } if *code != 0 && !self.failed => {
-                self.tell(at, "stopped", reason, Tone::Bad)
+            EventKind::SessionEnded { code, reason } if *code != 0 => {
+                self.stopped = true;
+                if self.failed {
+                    return Ok(());
+                }
+                let words = last_words(&self.folder, Marks::default());
+                self.tell(at, "stopped", &format!("{reason}{words}"), Tone::Bad)
             }
             _ => Ok(()),
         }
@@ -254,6 +263,7 @@ impl Follower {
                 "The script runs, but does not know the secret: the application drops its environment. Try passing = \"file\"."
             }
             Reached::Proven => "The child came, but did not say hello.",
+            Reached::Hello if self.stopped => "The application was reached: what failed is the command before that.",
             Reached::Hello => return None,
         };
         Some(advice.to_owned())

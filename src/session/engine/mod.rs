@@ -18,6 +18,8 @@ use crate::child::{self, SpawnError, Spawned};
 use crate::dispatcher::{Arrival, ChannelError, FromChild};
 use crate::model::{Diagnosis, Exit, Generation, Job, Micros, RefusedPeer, StartStep, State};
 use crate::store::{self, Folder, Journal, StoreError};
+pub use last_words::of as last_words;
+
 use launch::Prepared;
 use outside::Outside;
 use std::future::pending;
