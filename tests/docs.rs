@@ -16,7 +16,7 @@ mod hosts;
 #[path = "common/window.rs"]
 mod window;
 
-use childminder::backend::Recipe;
+use childminder::backend::{Recipe, schema};
 use childminder::model::ItemStatus;
 use childminder::model::job::{Job, Retry, Timeouts};
 use nix::sys::signal::{Signal, kill};
@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 use window::Window;
 
 // ---- the page ---------------------------------------------------------------------------------------------------------
@@ -77,6 +78,20 @@ fn blocks() -> Vec<Block> {
 fn between(page: &str, marker: &str) -> String {
     let (_, rest) = page.split_once(&format!("<!-- {marker} -->\n")).expect("a beginning");
     rest.split_once(&format!("<!-- /{marker} -->")).expect("an end").0.to_owned()
+}
+
+/// A table of the program's own stands between its markers; `UPDATE` in the environment writes it there.
+fn must_stand_in(marker: &str, table: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _writes = ONE_AT_A_TIME.lock().expect("nobody has failed");
+    let page = readme();
+    let shown = between(&page, marker);
+    if shown != table && std::env::var_os("UPDATE").is_some() {
+        let page = page.replace(&format!("<!-- {marker} -->\n{shown}"), &format!("<!-- {marker} -->\n{table}"));
+        std::fs::write(root().join("README.md"), page).expect("written");
+        return;
+    }
+    assert_eq!(shown, table, "UPDATE=1 cargo test --test docs writes the new one");
 }
 
 /// The rows of the table that begins with this row, cell by cell.
@@ -270,14 +285,27 @@ fn is_like(expected: &[String], said: &[String]) -> bool {
 
 #[test]
 fn the_key_table_is_the_programs_own() {
-    let (page, table) = (readme(), childminder::tui::key_table_markdown());
-    let shown = between(&page, "keys");
-    if shown != table && std::env::var_os("UPDATE").is_some() {
-        let page = page.replace(&format!("<!-- keys -->\n{shown}"), &format!("<!-- keys -->\n{table}"));
-        std::fs::write(root().join("README.md"), page).expect("written");
-        return;
+    must_stand_in("keys", &childminder::tui::key_table_markdown());
+}
+
+#[test]
+fn the_recipes_keys_are_the_readers_own() {
+    must_stand_in("recipe", &schema::markdown());
+    let every =
+        blocks().into_iter().find(|block| block.words.last().is_some_and(|name| name == "every-key-recipe.toml"));
+    let every: toml::Table = every.expect("an example").text().parse().expect("TOML");
+    for key in schema::KEYS {
+        let within = |value: &toml::Value| match value {
+            toml::Value::Array(values) => values.iter().any(|value| value.get(key.key).is_some()),
+            value => value.get(key.key).is_some(),
+        };
+        let is_there = match key.table.split_once('.') {
+            _ if key.table.is_empty() => every.contains_key(key.key),
+            None => within(&every[key.table]),
+            Some((table, _)) => every[table].as_table().expect("a table").values().any(within),
+        };
+        assert!(is_there, "the example has no {} of {}", key.key, key.table);
     }
-    assert_eq!(shown, table, "UPDATE=1 cargo test --test docs writes the new one");
 }
 
 #[test]

@@ -13,7 +13,8 @@ use childminder::model::{
     CommandOutcome, CommandState, EventKind, Exception, Hello, ItemIndex, ItemStatus, Phase, Rung, StopMode, Stream,
 };
 use session::{Ended, Session, child_file, job, quoted};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One item that prints, one that raises, one that is interrupted, one after that.
 const JOB: &str = r#"
@@ -39,18 +40,19 @@ items = [
     { name = "goes on", commands = ["print('alive')"] },
 ]
 "#;
-/// The number of the command that sleeps: three of setup, three of the first item, two of the second, one injected.
+/// The number of the command that sleeps, when the backend has none of its own: three of setup, three of the first item,
+/// two of the second, one injected.
 const SLEEP: u64 = 10;
 
-/// Runs it with more lines before the job's tables, and after them.
-fn run(top: &str, tables: &str) -> (Hello, Ended) {
-    let session = Session::start(job(&format!("{top}\n{JOB}\n{tables}")));
+/// Runs it with a backend that has so many commands of its own, and more lines after the job's tables.
+fn run(backend: &str, own: u64, tables: &str) -> (Hello, Ended) {
+    let session = Session::start(job(&format!("backend = '{backend}'\n{JOB}\n{tables}")));
     session.until_agenda();
     let hello = session.hello();
     let version = session.value("'%d.%d' % sys.version_info[:2]");
     assert!(hello.python.starts_with(version.trim_matches('\'')), "{version} {hello:?}");
     session.ask(Request::Release).expect("released");
-    session.until_started(SLEEP);
+    session.until_started(own + SLEEP);
     session
         .ask(Request::Interrupt { command: None, from: Rung::Interrupt, to: Rung::Interrupt, restart: false })
         .expect("interrupted");
@@ -58,7 +60,7 @@ fn run(top: &str, tables: &str) -> (Hello, Ended) {
     (hello, session.stop())
 }
 
-fn check(ended: &Ended) {
+fn check(ended: &Ended, own: u64) {
     assert_eq!(ended.code, 1, "{}", ended.tail());
     let state = ended.state();
     let statuses: Vec<_> = state.items.iter().map(|row| row.status).collect();
@@ -67,9 +69,9 @@ fn check(ended: &Ended) {
     let stdout = String::from_utf8(ended.output(Stream::Stdout)).expect("UTF-8");
     assert_eq!(stdout, "set up\ngrüße 漢字 \u{1F600}\nalive\ntorn down\n");
     assert_eq!(ended.output(Stream::Stderr), b"careful\n");
-    assert_eq!(ended.slice(5, Stream::Stdout), "grüße 漢字 \u{1F600}\n".as_bytes());
-    assert_eq!(ended.slice(6, Stream::Stderr), b"careful\n");
-    check_exceptions(ended);
+    assert_eq!(ended.slice(own + 5, Stream::Stdout), "grüße 漢字 \u{1F600}\n".as_bytes());
+    assert_eq!(ended.slice(own + 6, Stream::Stderr), b"careful\n");
+    check_exceptions(ended, own);
     let first = ended.events().into_iter().find_map(|event| match event.kind {
         EventKind::ItemEnded { item: ItemIndex(0), result, .. } => Some(result),
         _ => None,
@@ -79,8 +81,8 @@ fn check(ended: &Ended) {
     ended.assert_nobody_left();
 }
 
-fn check_exceptions(ended: &Ended) {
-    let raised = exception(ended, 8);
+fn check_exceptions(ended: &Ended, own: u64) {
+    let raised = exception(ended, own + 8);
     assert_eq!((raised.kind.as_str(), raised.message.as_str()), ("ValueError", "fünf 42"));
     let innermost = raised.innermost().expect("a frame");
     assert_eq!((innermost.function.as_str(), innermost.line), ("boom", 3));
@@ -88,9 +90,9 @@ fn check_exceptions(ended: &Ended) {
     let locals = innermost.locals.as_ref().expect("locals");
     let locals: Vec<_> = locals.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(locals, [("a", "21"), ("b", "42")]);
-    assert_eq!(exception(ended, SLEEP).kind, "KeyboardInterrupt");
+    assert_eq!(exception(ended, own + SLEEP).kind, "KeyboardInterrupt");
     let state = ended.state();
-    let slept = state.command(childminder::model::CommandId(SLEEP)).expect("a command");
+    let slept = state.command(childminder::model::CommandId(own + SLEEP)).expect("a command");
     assert!(slept.took.seconds() < 25.0, "it slept to its end: {slept:?}");
     let skipped: Vec<_> = state.commands.iter().filter(|row| row.state == CommandState::Skipped).collect();
     assert_eq!(skipped.len(), 1, "what follows a raise in its item is not run");
@@ -114,8 +116,9 @@ fn every_python_does_the_same() {
         hosts::not_run("pypy3");
     }
     for python in &found {
-        let (hello, ended) = run("", &format!("[settings]\nexecutable = {}", quoted(&python.path)));
-        check(&ended);
+        let backend = if python.family == "pypy" { "pypy" } else { "python" };
+        let (hello, ended) = run(backend, 0, &format!("[settings]\nexecutable = {}", quoted(&python.path)));
+        check(&ended, 0);
         let implementation = if python.family == "pypy" { "PyPy" } else { "CPython" };
         assert_eq!(hello.implementation, implementation);
         assert!(hello.python.starts_with(&format!("{}.{}.", python.version.0, python.version.1)), "{hello:?}");
@@ -130,11 +133,62 @@ fn gdb_does_the_same_though_it_can_be_given_no_arguments() {
     if hosts::on_path("gdb").is_none() {
         return hosts::not_run("gdb");
     }
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes/gdb.toml");
-    let (hello, ended) = run(&format!("backend = {}", quoted(recipe)), "");
-    check(&ended);
+    let (hello, ended) = run("gdb", 1, "");
+    check(&ended, 1);
     assert_eq!(hello.application.name, "gdb");
     assert_ne!(hello.application.version, "");
+}
+
+/// What is generated for gdb has port and secret in it: nobody else may read it, and it is gone when it was used.
+#[test]
+fn gdbs_bootstrapper_is_private_and_removes_itself() {
+    if hosts::on_path("gdb").is_none() {
+        return hosts::not_run("gdb");
+    }
+    let session = Session::start(job("backend = 'gdb'\nhold = true"));
+    session.until_agenda();
+    let argv = session.events().into_iter().find_map(|event| match event.kind {
+        EventKind::ChildStarting { argv, .. } => Some(argv),
+        _ => None,
+    });
+    let argv = argv.expect("it was started");
+    let script = argv.iter().find(|word| word.ends_with("child_bootstrapper.py")).expect("a script");
+    assert!(!Path::new(script).exists(), "{script} is still there");
+    let folder = Path::new(script).parent().expect("a folder");
+    let left: Vec<PathBuf> = folder.read_dir().expect("the folder").flatten().map(|file| file.path()).collect();
+    assert!(!left.iter().any(|path| path.to_string_lossy().contains("bootstrapper")), "{left:?}");
+    let environment = session.value("sorted(k for k in __import__('os').environ if k.startswith('CHILDMINDER'))");
+    assert!(!environment.contains("SECRET") && !environment.contains("PORT"), "{environment}");
+    assert_eq!(session.stop().code, 0);
+}
+
+/// The module runs in any Python that has it: the one that a variable names, else the first.
+#[test]
+fn the_bpy_module_renders_in_plain_python() {
+    let named = std::env::var_os("CHILDMINDER_BPY").map(PathBuf::from);
+    let has_it = |python: &PathBuf| {
+        let code = "import importlib.util as u, sys; sys.exit(u.find_spec('bpy') is None)";
+        Command::new(python).args(["-c", code]).status().is_ok_and(|status| status.success())
+    };
+    let mut pythons = named.into_iter().chain(hosts::pythons().into_iter().map(|python| python.path));
+    let Some(python) = pythons.find(has_it) else {
+        return hosts::not_run("bpy");
+    };
+    let out = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "backend = 'bpy'\n[settings]\nexecutable = {}\n[parameters]\nout = {}\nscript = {}\n{BLENDER}",
+        quoted(&python),
+        quoted(out.path()),
+        quoted(child_file("render.py"))
+    );
+    let ended = Session::start(job(&text)).wait();
+    assert_eq!(ended.code, 0, "{}", ended.tail());
+    assert_eq!(ended.state().count(ItemStatus::Complete), 3);
+    for frame in 1..=3 {
+        let bytes = std::fs::read(out.path().join(format!("{frame:04}.png"))).expect("a picture");
+        assert_eq!(size_of_png(&bytes), Ok((320, 180)), "frame {frame}");
+    }
+    ended.assert_nobody_left();
 }
 
 #[test]

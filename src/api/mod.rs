@@ -4,6 +4,7 @@
 //! What must stay true: a client can neither delay the engine nor make it hold memory; writes are refused here for
 //! read-only clients, not by the client's good manners; answers are windows of data, never rendered cells.
 
+pub mod about;
 mod answers;
 mod asking;
 pub mod client;

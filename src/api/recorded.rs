@@ -90,7 +90,11 @@ impl Pages for Recorded {
 
     fn info(&self) -> Result<serde_json::Value, Refusal> {
         let session = self.folder.read_session().map_err(refusal)?;
-        serde_json::to_value(session).map_err(|error| failed(error.to_string()))
+        let mut info = serde_json::to_value(session).map_err(|error| failed(error.to_string()))?;
+        if let Some(info) = info.as_object_mut() {
+            info.insert("folder".to_owned(), self.folder.path().to_string_lossy().into());
+        }
+        Ok(info)
     }
 }
 

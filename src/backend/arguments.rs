@@ -2,7 +2,6 @@
 //! no Python reads it, an argument stays one argument whatever is in it.
 
 use super::recipe::Argument;
-use super::recipe_file::wanted;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 
@@ -26,7 +25,7 @@ pub(super) fn placeholders(text: &str) -> impl Iterator<Item = (usize, &str)> {
 pub(super) fn expand(arguments: &[Argument], lookup: &dyn Lookup) -> Vec<OsString> {
     let mut words = Vec::new();
     for argument in arguments {
-        let left_out = argument.when.as_ref().is_some_and(|key| !wanted(lookup.value(key).as_ref()));
+        let left_out = argument.guard.as_ref().is_some_and(|guard| !guard.holds(lookup.value(guard.key()).as_ref()));
         for word in argument.words.iter().filter(|_| !left_out) {
             match whole(word).and_then(|key| lookup.value(key)) {
                 Some(Value::Array(values)) => words.extend(values.iter().map(text_of)),
@@ -99,6 +98,7 @@ fn key_at(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recipe::Guard;
     use super::*;
     use serde_json::json;
 
@@ -121,7 +121,11 @@ mod tests {
     }
 
     fn argument(when: Option<&str>, words: &[&str]) -> Argument {
-        Argument { when: when.map(Into::into), words: words.iter().map(|word| (*word).to_owned()).collect() }
+        let guard = when.map(|key| match key.strip_prefix('!') {
+            Some(key) => Guard::Unless(key.into()),
+            None => Guard::When(key.into()),
+        });
+        Argument { guard, words: words.iter().map(|word| (*word).to_owned()).collect() }
     }
 
     #[test]
@@ -131,8 +135,10 @@ mod tests {
             argument(Some("off"), &["--off"]),
             argument(Some("absent"), &["--absent", "{absent}"]),
             argument(Some("n"), &["--on", "{port}"]),
+            argument(Some("!n"), &["--not-on"]),
+            argument(Some("!off"), &["--not-off"]),
         ];
         let words = expand(&arguments, &Some5);
-        assert_eq!(words, ["--x=5", "{n} $(x)", "a b", "c", "{n} } é{", "--on", "99"]);
+        assert_eq!(words, ["--x=5", "{n} $(x)", "a b", "c", "{n} } é{", "--on", "99", "--not-off"]);
     }
 }

@@ -2,9 +2,9 @@
 
 use super::arguments::{self, Lookup};
 use super::environment::{self, Environment};
-use super::executable::{self, Looked};
-use super::recipe::{EXECUTABLE, Passing, Pump, Recipe, StdinMode};
-use super::{bootstrapper, recipe_file};
+use super::executable::{self, Found, Looked, Wish};
+use super::recipe::{EXECUTABLE, Guard, Passing, Pump, Recipe, StdinMode, VERSION};
+use super::{bootstrapper, version};
 use crate::job::commands::{self, CommandError};
 use crate::job::template::{self, TemplateError, Values};
 use crate::model::Phase;
@@ -94,6 +94,19 @@ pub enum BackendError {
         /// Every candidate, and why it is not the one.
         looked: Vec<Looked>,
     },
+    /// The recipe is for another system.
+    #[error("{0}")]
+    OtherSystem(String),
+    /// The recipe's own bootstrapper is not there.
+    #[error("the backend {recipe} has a bootstrapper of its own, {}, which cannot be read: {error}", path.display())]
+    OwnBootstrapper {
+        /// The recipe's name.
+        recipe: String,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The bootstrapper could not be written.
     #[error("the bootstrapper cannot be written into {}: {error}", folder.display())]
     Bootstrapper {
@@ -156,11 +169,44 @@ impl RecipeBackEnd {
         Self { job, recipe, folder, secret: secret.to_owned(), engine, settings }
     }
 
+    /// The executable that is used: the one that was set, else the recipe's first that is there and of the version wanted;
+    /// else where was looked.
+    pub fn look_for_executable(&self) -> Result<Found, Vec<Looked>> {
+        let text = |key| self.settings.get(key).and_then(Value::as_str);
+        let chosen = text(EXECUTABLE).map(|path| vec![path.to_owned()]);
+        let wish = Wish {
+            candidates: chosen.as_ref().unwrap_or(&self.recipe.executables),
+            // Who says which executable has said which version.
+            version: text(VERSION).filter(|_| chosen.is_none()),
+            version_arguments: &self.recipe.version_arguments,
+        };
+        executable::find(&wish, &self.engine)
+    }
+
     fn program(&self) -> Result<PathBuf, BackendError> {
-        let chosen = self.settings.get(EXECUTABLE).and_then(Value::as_str).map(|path| vec![path.to_owned()]);
-        let candidates = chosen.as_ref().unwrap_or(&self.recipe.executables);
-        executable::find(candidates, &self.engine)
-            .map_err(|looked| BackendError::NoExecutable { recipe: self.recipe.name.clone(), looked })
+        match self.look_for_executable() {
+            Ok(found) => Ok(found.path),
+            Err(looked) => Err(BackendError::NoExecutable { recipe: self.recipe.name.clone(), looked }),
+        }
+    }
+
+    /// What an executable says when it is asked for its version, as the recipe says that it can be.
+    pub fn ask_version(&self, program: &std::path::Path) -> Option<String> {
+        version::ask(program, &self.recipe.version_arguments, &self.engine)
+    }
+
+    /// How commands get their turn, with these settings.
+    pub fn pump(&self) -> Pump {
+        let applies = |guard: &Option<Guard>| guard.as_ref().is_none_or(|guard| self.holds(guard));
+        self.recipe.pumps.iter().find(|choice| applies(&choice.guard)).map(|choice| choice.pump).unwrap_or_default()
+    }
+
+    fn holds(&self, guard: &Guard) -> bool {
+        guard.holds(self.value(guard.key()).as_ref())
+    }
+
+    fn value(&self, key: &str) -> Option<Value> {
+        self.job.parameters.get(key).or_else(|| self.settings.get(key)).cloned()
     }
 
     fn cwd(&self) -> Result<PathBuf, BackendError> {
@@ -182,6 +228,9 @@ impl RecipeBackEnd {
         let mut own = |name: &str, value: &str| env.insert(name.into(), value.into());
         own("CHILDMINDER_APPLICATION", &self.recipe.application);
         own("CHILDMINDER_PROMPT", &self.recipe.prompt);
+        if self.recipe.bootstrapper.is_some() {
+            own("CHILDMINDER_BOOTSTRAPPER", &bootstrapper::path(&self.folder).to_string_lossy());
+        }
         match self.recipe.passing {
             Passing::Argv => {
                 own("CHILDMINDER_SECRET", &self.secret);
@@ -197,10 +246,9 @@ impl RecipeBackEnd {
 
     fn init(&self) -> Result<Vec<String>, BackendError> {
         let values = Values::of([&self.job.parameters, &self.settings]);
-        let launch = Launch { back_end: self, port: 0 };
         let mut commands = Vec::new();
         for (place, init) in self.recipe.init.iter().enumerate() {
-            if init.when.as_ref().is_none_or(|key| recipe_file::wanted(launch.value(key).as_ref())) {
+            if init.guard.as_ref().is_none_or(|guard| self.holds(guard)) {
                 let wrong = |error| BackendError::Init { recipe: self.recipe.name.clone(), number: place + 1, error };
                 commands.push(template::expand(&init.command, &values).map_err(wrong)?);
             }
@@ -210,12 +258,23 @@ impl RecipeBackEnd {
     }
 
     fn bootstrapper_path(&self) -> PathBuf {
-        bootstrapper::path(&self.folder)
+        self.recipe.own_bootstrapper().unwrap_or_else(|| bootstrapper::path(&self.folder))
+    }
+
+    /// Whether the recipe can be launched here at all.
+    fn check(&self) -> Result<(), BackendError> {
+        if let Some(why) = self.recipe.not_launchable() {
+            return Err(BackendError::OtherSystem(why));
+        }
+        let Some(path) = self.recipe.own_bootstrapper() else { return Ok(()) };
+        let recipe = self.recipe.name.clone();
+        std::fs::File::open(&path).map(drop).map_err(|error| BackendError::OwnBootstrapper { recipe, path, error })
     }
 }
 
 impl PythonChildBackEnd for RecipeBackEnd {
     fn get_subprocess_args(&self, port: u16) -> Result<(ChildArgs, Vec<String>), BackendError> {
+        self.check()?;
         let args = arguments::expand(&self.recipe.arguments, &Launch { back_end: self, port });
         let (program, cwd) = (self.program()?, self.cwd()?);
         let args = ChildArgs { program, args, env: self.env(port), cwd, stdin: self.recipe.stdin };
@@ -229,8 +288,8 @@ impl PythonChildBackEnd for RecipeBackEnd {
     }
 
     fn init_py_cmd_dispatcher(&self) -> DispatcherSettings {
-        let Recipe { echo, pump, prompt, .. } = self.recipe.as_ref();
-        DispatcherSettings { heartbeat: HEARTBEAT, echo: *echo, pump: *pump, prompt: prompt.clone() }
+        let Recipe { echo, prompt, .. } = self.recipe.as_ref();
+        DispatcherSettings { heartbeat: HEARTBEAT, echo: *echo, pump: self.pump(), prompt: prompt.clone() }
     }
 
     fn job_setup(&self) -> Result<Vec<String>, BackendError> {
@@ -254,8 +313,7 @@ struct Launch<'b> {
 
 impl Lookup for Launch<'_> {
     fn value(&self, key: &str) -> Option<Value> {
-        let RecipeBackEnd { job, settings, .. } = self.back_end;
-        job.parameters.get(key).or_else(|| settings.get(key)).cloned()
+        self.back_end.value(key)
     }
 
     fn launch(&self, key: &str) -> Option<OsString> {

@@ -12,9 +12,19 @@ use std::path::{Path, PathBuf};
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The recipes in this binary.
-const EMBEDDED: [(&str, &str); 2] = [
+const EMBEDDED: [(&str, &str); 12] = [
+    ("3dsmaxbatch", include_str!("../../assets/backends/3dsmaxbatch.toml")),
     ("blender", include_str!("../../assets/backends/blender.toml")),
+    ("bpy", include_str!("../../assets/backends/bpy.toml")),
+    ("c4dpy", include_str!("../../assets/backends/c4dpy.toml")),
+    ("gdb", include_str!("../../assets/backends/gdb.toml")),
+    ("hython", include_str!("../../assets/backends/hython.toml")),
+    ("maya", include_str!("../../assets/backends/maya.toml")),
+    ("mayapy", include_str!("../../assets/backends/mayapy.toml")),
+    ("nuke", include_str!("../../assets/backends/nuke.toml")),
+    ("pypy", include_str!("../../assets/backends/pypy.toml")),
     ("python", include_str!("../../assets/backends/python.toml")),
+    ("unreal", include_str!("../../assets/backends/unreal.toml")),
 ];
 
 /// Why there is no such recipe.
@@ -50,6 +60,11 @@ pub fn find(backend: &str) -> Result<Recipe, NoRecipe> {
     Err(NoRecipe::Unknown(format!("there is no backend {}: {hint}{own}", quoted(backend))))
 }
 
+/// A recipe as a session has kept it: its text, and the file that it was read from.
+pub fn kept(text: &str, file: Option<PathBuf>) -> Result<Recipe, JobErrors> {
+    Ok(Recipe { file, ..Recipe::parse("(the session's backend)", text)? })
+}
+
 /// Every recipe that has a name, and the file it is in; none for those in this binary.
 pub fn names() -> BTreeMap<String, Option<PathBuf>> {
     let mut names: BTreeMap<_, _> = EMBEDDED.iter().map(|(name, _)| ((*name).to_owned(), None)).collect();
@@ -69,10 +84,12 @@ pub(crate) fn absolute(backend: &str, base: &Path) -> String {
 
 fn read(path: &Path) -> Result<Recipe, NoRecipe> {
     let text = text_of(path, MOST_BYTES)?;
-    Ok(Recipe::parse(&path.display().to_string(), &text)?)
+    let recipe = Recipe::parse(&path.display().to_string(), &text)?;
+    Ok(Recipe { file: std::path::absolute(path).ok(), ..recipe })
 }
 
-fn own_folder() -> Option<PathBuf> {
+/// The user's own recipes are here.
+pub fn own_folder() -> Option<PathBuf> {
     let dirs = etcetera::base_strategy::Xdg::new().ok()?;
     Some(dirs.config_dir().join("childminder").join("backends"))
 }

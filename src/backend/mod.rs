@@ -21,11 +21,15 @@ pub mod child_back_end;
 pub mod environment;
 pub mod executable;
 mod find;
+mod places;
 pub mod recipe;
 mod recipe_file;
+pub mod schema;
+mod version;
 
 pub use child_back_end::{BackendError, ChildArgs, DispatcherSettings, PythonChildBackEnd, RecipeBackEnd};
-pub use find::{NoRecipe, find, names};
-pub use recipe::{Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Pump, Recipe, StdinMode, ValueKind};
+pub use executable::{Found, Looked};
+pub use find::{NoRecipe, find, kept, names, own_folder};
+pub use recipe::{Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Platform, Pump, Recipe, StdinMode, VERSION, ValueKind};
 
 pub(crate) use find::absolute;

@@ -1,57 +1,45 @@
 //! A recipe: everything that is special about launching one application.
 //!
+//! What a recipe may say, key by key, is the table in [`schema`](super::schema); `childminder backends schema` prints it.
+//!
 //! ```toml
 //! name = "blender"
 //! description = "Blender without a window"
-//! application = "blender"             # what the child is called; else the name
-//! prompt = "bpy> "
-//! executables = ["blender", "$HOME/blender/blender"]     # the first that is there; bare names on PATH
+//! executables = ["blender", "/opt/blender*/blender"]     # names on PATH, places with patterns
 //! arguments = [
-//!     "--background",
-//!     { when = "factory_startup", arguments = ["--factory-startup"] },   # left out when unset or false
+//!     { unless = "window", arguments = ["--background"] },     # left out when the key is set
+//!     { when = "factory_startup", arguments = ["--factory-startup"] },     # left out when it is unset or false
 //!     "{extra_arguments}",            # a list is spliced in
 //!     "--python", "{bootstrapper}", "--", "--port", "{port}",
 //! ]
-//! passing = "argv"                    # how port and secret reach the bootstrapper: argv, environment, file
-//! stdin = "null"                      # or "inherit"
-//! echo = false                        # repeat commands in stdout too
-//! pump = "block"                      # how commands get their turn in the host
-//! rungs = ["interrupt", "async", "cancel", "terminate", "kill"]     # ways to end a command that are safe there
-//! cancel = "import childminder; childminder.host_sigint()"          # the host's own, run beside the main thread
-//! side_eval = false                   # whether Python may be run beside the main thread without a warning
+//! pump = [{ when = "window", pump = "blender" }, "block"]     # the first that applies
 //! init = ["import bpy", { when = "scene", command = "bpy.ops.wm.open_mainfile(filepath={scene})" }]
 //!
-//! [environment]
-//! set = { KEY = "value" }             # {placeholders} as in arguments
-//! unset = ["OTHER"]
-//! keep = ["PYTHONPATH"]               # what would be taken out otherwise
-//!
-//! [parameters.scene]                  # a job may have more; these are known to the recipe
-//! doc = "The file to open"
-//! type = "string"                     # integer, number, boolean, list, any
-//! required = false
-//!
-//! [settings.factory_startup]
-//! doc = "Without the user's preferences"
-//! default = true                      # says the type too
+//! [settings.window]
+//! doc = "Show Blender's window"
+//! default = false                     # says the type too
 //! ```
 //! With `passing = "argv"` the secret is in the environment and `{port}` in the arguments; with `environment` both are in
 //! the environment; with `file` both are in a generated copy of the bootstrapper that only its owner can read and that
-//! removes itself.
+//! removes itself. With a `bootstrapper` of the recipe's own, `{bootstrapper}` is that file, and the environment variable
+//! `CHILDMINDER_BOOTSTRAPPER` says where ours is.
 
-use crate::model::Rung;
+use crate::model::{Exit, Rung};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// The setting that every recipe has: the executable to use instead of the recipe's.
 pub const EXECUTABLE: &str = "executable";
+/// The setting that every recipe has: which version of the application is wanted.
+pub const VERSION: &str = "version";
 /// Placeholders of arguments that the engine fills in.
 pub const LAUNCH_KEYS: [&str; 2] = ["bootstrapper", "port"];
 
 /// The launch of one application, read and checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recipe {
     /// What jobs call it.
     pub name: String,
@@ -61,8 +49,16 @@ pub struct Recipe {
     pub application: String,
     /// What viewers draw before a command.
     pub prompt: String,
+    /// The systems on which the application can be launched; none: all.
+    pub platforms: Vec<Platform>,
+    /// Why the recipe was never run by those who wrote it, if it was not.
+    pub not_run: Option<String>,
     /// Candidates, the first that is there wins.
     pub executables: Vec<String>,
+    /// Arguments with which the executable says its version and ends; none when there are no such.
+    pub version_arguments: Vec<String>,
+    /// A file that runs in the application instead of our bootstrapper, and has that run.
+    pub bootstrapper: Option<String>,
     /// The arguments, with placeholders.
     pub arguments: Vec<Argument>,
     /// How port and secret reach the bootstrapper.
@@ -71,8 +67,8 @@ pub struct Recipe {
     pub stdin: StdinMode,
     /// Whether the executor repeats commands in stdout.
     pub echo: bool,
-    /// How commands get their turn in the host.
-    pub pump: Pump,
+    /// How commands get their turn in the host: the first that applies; [`Pump::Block`] when none does.
+    pub pumps: Vec<PumpChoice>,
     /// The ways to end a command that are safe in the host; [`Rung::Cancel`] only with a `cancel`.
     pub rungs: Vec<Rung>,
     /// The host's own way to cancel what it does: Python that is run beside the main thread.
@@ -81,6 +77,8 @@ pub struct Recipe {
     pub side_eval: bool,
     /// Python commands that come before the job's own.
     pub init: Vec<Init>,
+    /// What the ways in which the application ends mean.
+    pub exit_codes: Vec<(Exit, String)>,
     /// Changes to the child's environment.
     pub environment: Changes,
     /// Parameters of jobs that the recipe uses.
@@ -89,28 +87,69 @@ pub struct Recipe {
     pub settings: BTreeMap<String, Declared>,
     /// The document that it was read from; enough to read it again with [`Recipe::parse`].
     pub text: String,
+    /// The file that the document is; `None` for one in this binary.
+    pub file: Option<PathBuf>,
 }
 
-/// An argument, or a group that is left out when its key is unset or false.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Argument {
+/// When something applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// When this parameter or setting is set, and not false or empty.
+    When(String),
+    /// When it is not.
+    Unless(String),
+}
+
+impl Guard {
     /// The parameter or setting that decides.
-    pub when: Option<String>,
+    pub fn key(&self) -> &str {
+        match self {
+            Self::When(key) | Self::Unless(key) => key,
+        }
+    }
+
+    /// Whether it applies, the key having this value.
+    pub fn holds(&self, value: Option<&Value>) -> bool {
+        let set = match value {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(values)) => !values.is_empty(),
+            Some(_) => true,
+        };
+        set == matches!(self, Self::When(_))
+    }
+}
+
+/// A pump, perhaps only for some settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PumpChoice {
+    /// When.
+    pub guard: Option<Guard>,
+    /// Which.
+    pub pump: Pump,
+}
+
+/// An argument, or a group that applies only for some settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Argument {
+    /// When.
+    pub guard: Option<Guard>,
     /// One or more.
     pub words: Vec<String>,
 }
 
 /// An init command, perhaps left out like an argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Init {
-    /// The parameter or setting that decides.
-    pub when: Option<String>,
+    /// When.
+    pub guard: Option<Guard>,
     /// A template, as in jobs.
     pub command: String,
 }
 
 /// Changes to the child's environment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Changes {
     /// Variables and values with placeholders.
     pub set: BTreeMap<String, String>,
@@ -121,7 +160,7 @@ pub struct Changes {
 }
 
 /// A parameter or setting as a recipe declares it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Declared {
     /// What it is for.
     pub doc: String,
@@ -134,7 +173,8 @@ pub struct Declared {
 }
 
 /// What a value must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ValueKind {
     /// A string.
     Text,
@@ -164,6 +204,20 @@ pub enum Passing {
     File,
 }
 
+impl Passing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Argv, Self::Environment, Self::File];
+
+    /// The word in recipes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Argv => "argv",
+            Self::Environment => "environment",
+            Self::File => "file",
+        }
+    }
+}
+
 /// What the child's stdin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -175,6 +229,19 @@ pub enum StdinMode {
     Inherit,
 }
 
+impl StdinMode {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Null, Self::Inherit];
+
+    /// The word in recipes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Inherit => "inherit",
+        }
+    }
+}
+
 /// How commands get their turn in the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -182,14 +249,77 @@ pub enum Pump {
     /// The bootstrapper never returns to the host: a loop that waits for commands.
     #[default]
     Block,
+    /// A timer of Blender's window.
+    Blender,
+    /// Maya's deferred execution.
+    Maya,
+    /// Houdini's event-loop callback.
+    Houdini,
+    /// Nuke's main-thread execution.
+    Nuke,
+    /// A timer of Qt.
+    Qt,
+    /// tkinter's `after`.
+    Tkinter,
 }
 
 impl Pump {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Block, Self::Blender, Self::Maya, Self::Houdini, Self::Nuke, Self::Qt, Self::Tkinter];
+
     /// The word in recipes and in the welcome frame.
     pub fn word(self) -> &'static str {
         match self {
             Self::Block => "block",
+            Self::Blender => "blender",
+            Self::Maya => "maya",
+            Self::Houdini => "houdini",
+            Self::Nuke => "nuke",
+            Self::Qt => "qt",
+            Self::Tkinter => "tkinter",
         }
+    }
+}
+
+/// A system on which an application runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Platform {
+    /// Linux.
+    Linux,
+    /// Windows.
+    Windows,
+    /// macOS.
+    Macos,
+}
+
+impl Platform {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Linux, Self::Windows, Self::Macos];
+
+    /// The word in recipes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
+            Self::Macos => "macos",
+        }
+    }
+
+    /// Whether it is the one on which this runs.
+    pub fn is_here(self) -> bool {
+        self.word() == std::env::consts::OS
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linux => "Linux",
+            Self::Windows => "Windows",
+            Self::Macos => "macOS",
+        })
     }
 }
 
@@ -230,5 +360,25 @@ impl Recipe {
     /// Whether a parameter or setting of this name is declared.
     pub fn declares(&self, key: &str) -> bool {
         self.parameters.contains_key(key) || self.settings.contains_key(key)
+    }
+
+    /// Why the application cannot be launched on this system, if that is so.
+    pub fn not_launchable(&self) -> Option<String> {
+        if self.platforms.is_empty() || self.platforms.iter().any(|platform| platform.is_here()) {
+            return None;
+        }
+        let there = self.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        Some(format!("not launchable on this system: {} runs on {there}", self.application))
+    }
+
+    /// What its own bootstrapper's path is: relative ones start at the recipe's folder.
+    pub fn own_bootstrapper(&self) -> Option<PathBuf> {
+        let folder = self.file.as_deref().and_then(std::path::Path::parent);
+        self.bootstrapper.as_ref().map(|path| folder.map_or_else(|| path.into(), |folder| folder.join(path)))
+    }
+
+    /// What an end of the application means; empty when the recipe does not know.
+    pub fn meaning_of(&self, exit: Exit) -> &str {
+        self.exit_codes.iter().find(|(known, _)| *known == exit).map_or("", |(_, meaning)| meaning)
     }
 }

@@ -1,15 +1,15 @@
-//! The walk over a recipe's tree: what a recipe may say.
+//! The walk over a recipe's tree: what a recipe may say. The table of it for people is in [`schema`](super::schema).
 
 use super::arguments;
 use super::recipe::{
-    Argument, Changes, Declared, EXECUTABLE, Init, LAUNCH_KEYS, Passing, Pump, Recipe, StdinMode, ValueKind,
+    Argument, Changes, Declared, EXECUTABLE, Guard, Init, LAUNCH_KEYS, Passing, Platform, Pump, PumpChoice, Recipe,
+    StdinMode, VERSION, ValueKind,
 };
 use crate::job::source::{At, Format, Sink, Source, quoted};
 use crate::job::template;
 use crate::job::tree::{Fields, Node, Tree, Walk};
 use crate::job::{JobErrors, is_identifier, parse};
-use crate::model::Rung;
-use serde_json::Value;
+use crate::model::{Exit, Rung, SignalName};
 use std::collections::BTreeMap;
 
 /// A template and its place, for the checks that need all declarations first.
@@ -28,10 +28,10 @@ impl Recipe {
 /// Templates that were met on the way.
 #[derive(Default)]
 struct Met<'n> {
-    whens: Vec<Placed<'n>>,
-    /// With the key that guards them, if any.
-    words: Vec<(Placed<'n>, Option<&'n str>)>,
-    init: Vec<(Placed<'n>, Option<&'n str>)>,
+    guards: Vec<Placed<'n>>,
+    /// With what guards them, if anything.
+    words: Vec<(Placed<'n>, Option<Guard>)>,
+    init: Vec<(Placed<'n>, Option<Guard>)>,
 }
 
 fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
@@ -41,10 +41,7 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         walk.add(root.at, "a recipe needs a name (a string)");
         String::new()
     });
-    let executables: Vec<_> = match fields.get("executables") {
-        Some(node) => node.texts(walk).into_iter().map(|(_, text)| text.to_owned()).collect(),
-        None => Vec::new(),
-    };
+    let executables = texts(&mut fields, "executables", walk);
     if executables.is_empty() {
         walk.add(root.at, "a recipe needs executables (a list of names or paths)");
     }
@@ -53,23 +50,27 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
     let nodes = fields.get("init").map(|node| node.list(walk, "commands")).unwrap_or_default();
     let init = nodes.iter().filter_map(|node| init(node, &mut met, walk)).collect();
     let environment = fields.get("environment").map(|node| changes(node, &mut met, walk)).unwrap_or_default();
+    let pumps = fields.get("pump").map(|node| pumps(node, &mut met, walk)).unwrap_or_default();
     let cancel = fields.text("cancel", walk).map(|(_, text)| text.to_owned());
     let rungs = rungs(fields.get("rungs"), cancel.is_some(), walk);
     let mut settings = fields.get("settings").map(|node| declarations(node, walk)).unwrap_or_default();
-    let doc = format!("The executable to use instead of {}", executables.join(", "));
-    let executable = Declared { doc, kind: ValueKind::Text, default: None, required: false };
-    settings.entry(EXECUTABLE.into()).or_insert(executable);
+    add_own_settings(&mut settings, &executables);
     let recipe = Recipe {
         application: string(&mut fields, "application", walk).unwrap_or_else(|| name.clone()),
         description: string(&mut fields, "description", walk).unwrap_or_default(),
         prompt: string(&mut fields, "prompt", walk).unwrap_or_else(|| ">>> ".into()),
-        passing: word(&mut fields, "passing", PASSING, walk),
-        stdin: word(&mut fields, "stdin", STDIN, walk),
+        platforms: fields.get("platforms").map(|node| platforms(node, walk)).unwrap_or_default(),
+        not_run: string(&mut fields, "not_run", walk),
+        version_arguments: texts(&mut fields, "version_arguments", walk),
+        bootstrapper: string(&mut fields, "bootstrapper", walk),
+        passing: word(&mut fields, "passing", &Passing::ALL.map(|one| (one.word(), one)), walk),
+        stdin: word(&mut fields, "stdin", &StdinMode::ALL.map(|one| (one.word(), one)), walk),
         echo: fields.get("echo").and_then(|node| node.boolean(walk)).unwrap_or_default(),
-        pump: word(&mut fields, "pump", &[("block", Pump::Block)], walk),
+        pumps,
         rungs,
         cancel,
         side_eval: fields.get("side_eval").and_then(|node| node.boolean(walk)).unwrap_or_default(),
+        exit_codes: fields.get("exit_codes").map(|node| exit_codes(node, walk)).unwrap_or_default(),
         parameters: fields.get("parameters").map(|node| declarations(node, walk)).unwrap_or_default(),
         settings,
         name,
@@ -78,15 +79,24 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         init,
         environment,
         text: text.to_owned(),
+        file: None,
     };
     fields.finish(walk);
     check(&recipe, &met, walk);
     recipe
 }
 
-const PASSING: &[(&str, Passing)] =
-    &[("argv", Passing::Argv), ("environment", Passing::Environment), ("file", Passing::File)];
-const STDIN: &[(&str, StdinMode)] = &[("null", StdinMode::Null), ("inherit", StdinMode::Inherit)];
+/// The settings that every recipe has.
+fn add_own_settings(settings: &mut BTreeMap<String, Declared>, executables: &[String]) {
+    let docs = [
+        (EXECUTABLE, format!("The executable to use instead of {}", executables.join(", "))),
+        (VERSION, "The version wanted of those that are there, or the beginning of it, such as \"4.2\"".to_owned()),
+    ];
+    for (key, doc) in docs {
+        let declared = Declared { doc, kind: ValueKind::Text, default: None, required: false };
+        settings.entry(key.into()).or_insert(declared);
+    }
+}
 
 fn string(fields: &mut Fields<'_>, key: &'static str, walk: &mut Walk<'_>) -> Option<String> {
     let (at, text) = fields.text(key, walk)?;
@@ -96,14 +106,24 @@ fn string(fields: &mut Fields<'_>, key: &'static str, walk: &mut Walk<'_>) -> Op
     Some(text.to_owned())
 }
 
+fn texts(fields: &mut Fields<'_>, key: &'static str, walk: &mut Walk<'_>) -> Vec<String> {
+    let texts = fields.get(key).map(|node| node.texts(walk)).unwrap_or_default();
+    texts.into_iter().map(|(_, text)| text.to_owned()).collect()
+}
+
 fn word<T: Copy + Default>(fields: &mut Fields<'_>, key: &'static str, words: &[(&str, T)], walk: &mut Walk<'_>) -> T {
     let Some((at, text)) = fields.text(key, walk) else { return T::default() };
+    one_of(key, at, text, words, walk).unwrap_or_default()
+}
+
+/// What a word stands for; an error, if it is none of those.
+fn one_of<T: Copy>(what: &str, at: At, text: &str, words: &[(&str, T)], walk: &mut Walk<'_>) -> Option<T> {
     let found = words.iter().find(|(word, _)| *word == text);
     if found.is_none() {
         let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-        walk.add(at, format!("{key} is {}, not {}", words.join(" or "), quoted(text)));
+        walk.add(at, format!("{what} is {}, not {}", words.join(" or "), quoted(text)));
     }
-    found.map(|(_, value)| *value).unwrap_or_default()
+    found.map(|(_, value)| *value)
 }
 
 /// The rungs that a recipe calls safe; all that it can have when it calls none.
@@ -130,14 +150,14 @@ fn rungs(node: Option<&Node>, can_cancel: bool, walk: &mut Walk<'_>) -> Vec<Rung
 }
 
 fn argument<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<Argument> {
-    let (when, words) = match &node.tree {
+    let (guard, words) = match &node.tree {
         Tree::Text(text) => (None, vec![(node.at, text.as_str())]),
         Tree::Table(_) => {
             let mut fields = Fields::of(node, "a group of arguments", walk);
-            let when = fields.text("when", walk);
+            let guard = guard(&mut fields, node, met, walk);
             let words = fields.get("arguments").map(|node| node.texts(walk)).unwrap_or_default();
             fields.finish(walk);
-            (Some(guard(when, node, met, walk)?), words)
+            (Some(guard?), words)
         }
         _ => {
             walk.add(
@@ -147,22 +167,22 @@ fn argument<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Optio
             return None;
         }
     };
-    met.words.extend(words.iter().map(|word| (*word, when)));
+    met.words.extend(words.iter().map(|word| (*word, guard.clone())));
     let words = words.into_iter().map(|(_, word)| word.to_owned()).collect();
-    Some(Argument { when: when.map(Into::into), words })
+    Some(Argument { guard, words })
 }
 
 fn init<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<Init> {
-    let (when, command) = match &node.tree {
+    let (guard, command) = match &node.tree {
         Tree::Text(text) => (None, (node.at, text.as_str())),
         Tree::Table(_) => {
             let mut fields = Fields::of(node, "an init command", walk);
-            let (when, command) = (fields.text("when", walk), fields.text("command", walk));
+            let (guard, command) = (guard(&mut fields, node, met, walk), fields.text("command", walk));
             fields.finish(walk);
             if command.is_none() {
                 walk.add(node.at, "expected a \"command\" (a string)");
             }
-            (Some(guard(when, node, met, walk)?), command?)
+            (Some(guard?), command?)
         }
         _ => {
             walk.add(
@@ -172,16 +192,80 @@ fn init<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<In
             return None;
         }
     };
-    met.init.push((command, when));
-    Some(Init { when: when.map(Into::into), command: command.1.to_owned() })
+    met.init.push((command, guard.clone()));
+    Some(Init { guard, command: command.1.to_owned() })
 }
 
-fn guard<'n>(when: Option<Placed<'n>>, node: &Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<&'n str> {
-    if when.is_none() {
-        walk.add(node.at, "expected a \"when\" with the name of a parameter or setting");
+/// The `when` or `unless` of a table, of which there must be one.
+fn guard<'n>(fields: &mut Fields<'n>, node: &Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Option<Guard> {
+    let (when, unless) = (fields.text("when", walk), fields.text("unless", walk));
+    met.guards.extend(when.into_iter().chain(unless));
+    match (when, unless) {
+        (Some((_, key)), None) => Some(Guard::When(key.to_owned())),
+        (None, Some((_, key))) => Some(Guard::Unless(key.to_owned())),
+        _ => {
+            walk.add(node.at, "expected a \"when\" or an \"unless\" with the name of a parameter or setting");
+            None
+        }
     }
-    met.whens.extend(when);
-    when.map(|(_, key)| key)
+}
+
+/// A word, or a list of words and of tables with one each, of which the first that applies counts.
+fn pumps<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Vec<PumpChoice> {
+    let words = Pump::ALL.map(|pump| (pump.word(), pump));
+    let nodes = if let Tree::List(nodes) = &node.tree { nodes.as_slice() } else { std::slice::from_ref(node) };
+    let mut pumps = Vec::new();
+    for node in nodes {
+        let choice = match &node.tree {
+            Tree::Text(text) => Some((None, (node.at, text.as_str()))),
+            Tree::Table(_) => {
+                let mut fields = Fields::of(node, "a pump", walk);
+                let (guard, word) = (guard(&mut fields, node, met, walk), fields.text("pump", walk));
+                fields.finish(walk);
+                if word.is_none() {
+                    walk.add(node.at, "expected a \"pump\" (a string)");
+                }
+                guard.zip(word).map(|(guard, word)| (Some(guard), word))
+            }
+            _ => {
+                let found = node.kind();
+                walk.add(node.at, format!("expected a string or a table with \"when\" and \"pump\", found {found}"));
+                None
+            }
+        };
+        if let Some((guard, (at, text))) = choice
+            && let Some(pump) = one_of("pump", at, text, &words, walk)
+        {
+            pumps.push(PumpChoice { guard, pump });
+        }
+    }
+    pumps
+}
+
+fn platforms(node: &Node, walk: &mut Walk<'_>) -> Vec<Platform> {
+    let words = Platform::ALL.map(|platform| (platform.word(), platform));
+    let texts = node.texts(walk);
+    texts.into_iter().filter_map(|(at, text)| one_of("a platform", at, text, &words, walk)).collect()
+}
+
+/// What codes, and signals by their names, mean.
+fn exit_codes(node: &Node, walk: &mut Walk<'_>) -> Vec<(Exit, String)> {
+    let mut codes = Vec::new();
+    for entry in node.table(walk) {
+        let signals = (1..=64).map(SignalName).find(|signal| signal.to_string() == entry.key).map(Exit::Signal);
+        let exit = entry.key.parse::<u8>().ok().map(|code| Exit::Code(code.into())).or(signals);
+        if exit.is_none() {
+            let message =
+                format!("{} is no exit code (\"0\" to \"255\") and no signal (\"SIGSEGV\")", quoted(&entry.key));
+            walk.add(entry.at, message);
+        }
+        let meaning = entry.value.text(walk);
+        if meaning.is_some_and(|meaning| meaning.contains(char::is_control)) {
+            walk.add(entry.value.at, "what an exit code means is one line");
+        }
+        codes.extend(exit.zip(meaning.map(str::to_owned)));
+    }
+    codes
 }
 
 fn changes<'n>(node: &'n Node, met: &mut Met<'n>, walk: &mut Walk<'_>) -> Changes {
@@ -248,16 +332,17 @@ fn check(recipe: &Recipe, met: &Met<'_>, walk: &mut Walk<'_>) {
     for key in recipe.settings.keys().filter(|key| recipe.parameters.contains_key(*key)) {
         walk.add(At::default(), format!("{key:?} is a setting and a parameter: only one can be meant"));
     }
-    for (at, key) in &met.whens {
+    for (at, key) in &met.guards {
         if !recipe.declares(key) {
             walk.add(*at, format!("{} is no parameter and no setting of this recipe", quoted(key)));
         }
     }
-    let may_lack = |key: &str, when: Option<&str>| {
+    let may_lack = |key: &str, guard: Option<&Guard>| {
         let declared = recipe.parameters.get(key).or_else(|| recipe.settings.get(key));
-        when != Some(key) && declared.is_some_and(|declared| declared.default.is_none() && !declared.required)
+        let guarded = matches!(guard, Some(Guard::When(sure)) if sure == key);
+        !guarded && declared.is_some_and(|declared| declared.default.is_none() && !declared.required)
     };
-    for ((at, text), when) in &met.words {
+    for ((at, text), guard) in &met.words {
         for (offset, key) in arguments::placeholders(text) {
             if LAUNCH_KEYS.contains(&key) {
                 continue;
@@ -265,18 +350,18 @@ fn check(recipe: &Recipe, met: &Met<'_>, walk: &mut Walk<'_>) {
             if !recipe.declares(key) {
                 let message = format!("{} is no parameter and no setting of this recipe; {{{{ is a brace", quoted(key));
                 walk.sink.add_inside(walk.source, *at, text, offset, message);
-            } else if may_lack(key, *when) {
+            } else if may_lack(key, guard.as_ref()) {
                 let message = format!("{{{key}}} may have no value: put it into {{ when = {key:?}, … }}");
                 walk.sink.add_inside(walk.source, *at, text, offset, message);
             }
         }
     }
-    for ((at, text), when) in &met.init {
+    for ((at, text), guard) in &met.init {
         let plan = template::plan(text, &|key| recipe.declares(key));
         for error in plan.errors {
             walk.sink.add_inside(walk.source, *at, text, error.offset, error.message);
         }
-        for site in plan.sites.iter().filter(|site| may_lack(site.key, *when)) {
+        for site in plan.sites.iter().filter(|site| may_lack(site.key, guard.as_ref())) {
             let message = format!("{{{}}} may have no value: put it into {{ when = {:?}, … }}", site.key, site.key);
             walk.sink.add_inside(walk.source, *at, text, site.offset, message);
         }
@@ -289,15 +374,5 @@ fn check(recipe: &Recipe, met: &Met<'_>, walk: &mut Walk<'_>) {
     if recipe.passing == Passing::Argv && !has("port") {
         let message = "no argument has {port} in it: add it, or choose passing = \"environment\" or \"file\"";
         walk.add(At::default(), message);
-    }
-}
-
-/// Whether an optional argument or command is wanted.
-pub(super) fn wanted(value: Option<&Value>) -> bool {
-    match value {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Array(values)) => !values.is_empty(),
-        Some(_) => true,
     }
 }

@@ -161,14 +161,14 @@ fn engine_failure(error: crate::session::engine::EngineError) -> Failure {
 fn recipe(session: &SessionFile) -> Result<Recipe, Failure> {
     let wrong = |error: String| Failure::new(super::exit::USAGE, error);
     match &session.recipe_text {
-        Some(text) => Recipe::parse("(the session's backend)", text).map_err(|error| wrong(error.to_string())),
+        Some(text) => backend::kept(text, session.recipe_file.clone()).map_err(|error| wrong(error.to_string())),
         None => backend::find(&session.job.backend).map_err(|error| wrong(error.to_string())),
     }
 }
 
 /// A private folder for what the child is started with. Not in the runtime directory, which goes away when its user logs
 /// out: a child that is started again after that needs it too.
-fn launch_folder(folder: &Folder) -> Result<PathBuf, Failure> {
+pub(super) fn launch_folder(folder: &Folder) -> Result<PathBuf, Failure> {
     let socket = Places::from_env().prepare_anew(folder.id());
     let socket = socket.map_err(|error| Failure::new(NOT_STARTED, error.to_string()))?;
     Ok(socket.with_extension("d"))
@@ -257,12 +257,21 @@ fn log_to(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A new session's folder for a job.
+/// A new session's folder for a job, where sessions are kept.
 pub(super) fn create(job: Job) -> Result<Folder, Failure> {
-    let recipe = backend::find(&job.backend).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
-    let session = SessionFile::new(job, Some(recipe.text));
-    // Nothing is wrong with what was asked for; there is no place to do it.
-    let no_place = |error: crate::store::StoreError| Failure::new(NOT_STARTED, error.to_string());
     let dir = crate::store::sessions_dir().map_err(no_place)?;
-    Folder::create(&dir, &session).map_err(no_place)
+    create_in(&dir, job)
+}
+
+/// A new session's folder for a job, in a folder.
+pub(super) fn create_in(dir: &Path, job: Job) -> Result<Folder, Failure> {
+    let recipe = backend::find(&job.backend).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
+    let session = SessionFile { recipe_file: recipe.file, ..SessionFile::new(job, Some(recipe.text)) };
+    Folder::create(dir, &session).map_err(no_place)
+}
+
+/// Nothing is wrong with what was asked for; there is no place to do it.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn no_place(error: crate::store::StoreError) -> Failure {
+    Failure::new(NOT_STARTED, error.to_string())
 }

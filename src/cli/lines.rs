@@ -53,6 +53,7 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::Note { .. } => session(kind, job),
         EventKind::ChildStarting { .. }
         | EventKind::ChildSpawned { .. }
+        | EventKind::ChildCame { .. }
         | EventKind::ChildConnected { .. }
         | EventKind::ChildFailed { .. }
         | EventKind::ChildExited { .. }
@@ -137,8 +138,9 @@ fn child(kind: &EventKind) -> Option<String> {
             format!("child says hello: {} ({python}, pid {})", application.trim(), hello.pid)
         }
         EventKind::ChildFailed { reason } => format!("child failed: {}", whole(reason)),
-        EventKind::ChildExited { exit, asked } => {
-            format!("child ended: {exit}{}", if *asked { "" } else { ", and nobody had asked for it" })
+        EventKind::ChildExited { exit, asked, meaning } => {
+            let meaning = if meaning.is_empty() { String::new() } else { format!(" ({})", safe(meaning)) };
+            format!("child ended: {exit}{meaning}{}", if *asked { "" } else { ", and nobody had asked for it" })
         }
         EventKind::ChildSignalled { signal, reason } => {
             format!("{} sent to the child: {}", crate::model::SignalName(*signal), safe(reason))

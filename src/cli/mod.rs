@@ -5,6 +5,7 @@
 
 mod agenda;
 mod attach;
+mod backends;
 mod child_file;
 mod demo;
 mod engine;
@@ -16,6 +17,7 @@ mod guardian;
 mod headless;
 mod host;
 mod hot;
+mod info;
 mod inherited;
 mod interrupt;
 mod lines;
@@ -71,6 +73,8 @@ enum Command {
     Timeout(timeout::Args),
     Exec(exec::Args),
     Names(names::Args),
+    Backends(backends::Args),
+    Info(info::Args),
     Hot(hot::Args),
     Agenda(agenda::Args),
     Record(record::Args),
@@ -114,6 +118,8 @@ pub fn main() -> ExitCode {
         Command::Timeout(args) => timeout::run(&args),
         Command::Exec(args) => exec::run(args),
         Command::Names(args) => names::run(&args),
+        Command::Backends(args) => backends::run(&args),
+        Command::Info(args) => info::run(&args),
         Command::Hot(args) => hot::run(&args),
         Command::Agenda(args) => agenda::run(args),
         Command::Stop(args) => stop::run(&args),
@@ -139,6 +145,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     let number: f64 =
         number.parse().map_err(|_| "a length of time is a number with or without a unit, as 90 or 1.5m")?;
     Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
+}
+
+/// A value for a key: `KEY=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE")?;
+    if key.is_empty() {
+        return Err("the key is missing before the =".to_owned());
+    }
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// A number of bytes: `500M`, `2G`.

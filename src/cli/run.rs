@@ -55,7 +55,7 @@ pub(super) struct Args {
     #[arg(long = "break", value_name = "ITEM|/PATTERN/", value_parser = job::control::breakpoint)]
     breakpoints: Vec<Breakpoint>,
     /// A backend's key or a job's parameter; may be given many times.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = super::pair)]
     set: Vec<(String, String)>,
     /// Which backend: python, blender, one of your own, or a path to a recipe.
     #[arg(long)]
@@ -224,12 +224,4 @@ fn group(text: &str) -> Result<u32, String> {
         Ok(None) => Err("there is no such group".to_owned()),
         Err(error) => Err(format!("the groups cannot be looked up: {error}")),
     }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE")?;
-    if key.is_empty() {
-        return Err("the key is missing before the =".to_owned());
-    }
-    Ok((key.to_owned(), value.to_owned()))
 }

@@ -151,9 +151,10 @@ fn over_lines(session: &str, state: &State, now: Micros, zone: &TimeZone) -> Vec
         ChildState::Exited { exit: Exit::Unknown, since, .. } => {
             format!("The child is gone since {}, nobody could say how; nothing can be asked any more.", ago(*since))
         }
-        ChildState::Exited { exit, since, asked, .. } => {
+        ChildState::Exited { exit, since, asked, meaning, .. } => {
             let asked = if *asked { ", as it was asked to" } else { "" };
-            format!("The child is gone: {exit}{asked}, {}; nothing can be asked any more.", ago(*since))
+            let meaning = if meaning.is_empty() { String::new() } else { format!(" ({meaning})") };
+            format!("The child is gone: {exit}{meaning}{asked}, {}; nothing can be asked any more.", ago(*since))
         }
     };
     let end = match &state.ended {
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn how_all_ended_is_told_with_what_was_found_out_last() {
         let (exit, since) = (Exit::Signal(SignalName(11)), Micros(88_000_000));
-        let child = ChildState::Exited { generation: Generation(1), exit, asked: false, since };
+        let child = ChildState::Exited { generation: Generation(1), exit, asked: false, meaning: String::new(), since };
         let ended = Some(Ended { code: 70, reason: "the child was lost".into(), at: Micros(89_000_000) });
         let head = DiagnosisHead {
             wall: Micros(60_000_000),

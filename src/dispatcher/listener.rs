@@ -9,11 +9,12 @@
 use super::channel::{Channel, ChannelError};
 use super::frames::{FromChild, PROTOCOL, ToChild, Welcome};
 use super::proof::{self, Nonces, Prover, Secret};
-use crate::model::{Hello, RefusedPeer};
+use crate::model::{Hello, RefusedPeer, StartStep};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +43,19 @@ pub struct Arrival {
 
 /// Those who were turned away, as it happens.
 pub type Refusals = mpsc::Receiver<RefusedPeer>;
+/// How far whoever came first has come, as it happens: each step once.
+pub type Steps = mpsc::Receiver<StartStep>;
+
+/// What a listener has to tell.
+#[derive(Debug)]
+pub struct Awaited {
+    /// The child, once it is believed and has said hello.
+    pub arrival: oneshot::Receiver<Arrival>,
+    /// Those who were turned away.
+    pub refusals: Refusals,
+    /// How far it has come.
+    pub steps: Steps,
+}
 
 /// A port of 127.0.0.1 on which one child is awaited. Dropping it closes the port.
 #[derive(Debug)]
@@ -58,14 +72,16 @@ impl Drop for Listener {
 
 impl Listener {
     /// Binds a port chosen by the operating system and begins to listen. Must be called within a runtime.
-    pub async fn bind(secret: Secret, welcome: Welcome) -> io::Result<(Self, oneshot::Receiver<Arrival>, Refusals)> {
+    pub async fn bind(secret: Secret, welcome: Welcome) -> io::Result<(Self, Awaited)> {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = socket.local_addr()?.port();
         let (arrived, arrival) = oneshot::channel();
         let (refused, refusals) = mpsc::channel(REFUSALS);
-        let gate = Gate { secret: Arc::new(secret), welcome: Arc::new(welcome), refused, unsaid: 0 };
+        let (came, steps) = mpsc::channel(STEPS.len());
+        let proof = Arc::new(Proof { secret, path: Progress { came, furthest: AtomicU8::new(0) } });
+        let gate = Gate { proof, welcome: Arc::new(welcome), refused, unsaid: 0 };
         let task = tokio::spawn(gate.keep(socket, arrived));
-        Ok((Self { port, task }, arrival, refusals))
+        Ok((Self { port, task }, Awaited { arrival, refusals, steps }))
     }
 
     /// The port to hand to the child.
@@ -74,8 +90,35 @@ impl Listener {
     }
 }
 
+/// The steps that are told, in order.
+const STEPS: [StartStep; 3] = [StartStep::Connected, StartStep::Knocked, StartStep::Proven];
+
+/// What everybody has to prove, and how far the first has come.
+struct Proof {
+    secret: Secret,
+    path: Progress,
+}
+
+/// Tells each step once, whoever takes it.
+struct Progress {
+    /// Has room for all of [`STEPS`].
+    came: mpsc::Sender<StartStep>,
+    /// How many of them were told.
+    furthest: AtomicU8,
+}
+
+impl Progress {
+    fn reached(&self, step: StartStep) {
+        let number = (step as u8) + 1;
+        if self.furthest.fetch_max(number, Ordering::Relaxed) < number {
+            // Whoever does not listen any more does not need to know.
+            let _ = self.came.try_send(step);
+        }
+    }
+}
+
 struct Gate {
-    secret: Arc<Secret>,
+    proof: Arc<Proof>,
     welcome: Arc<Welcome>,
     refused: mpsc::Sender<RefusedPeer>,
     /// Refusals that nobody took in time.
@@ -113,7 +156,8 @@ impl Gate {
                     if let Some(evicted) = trials.evict() {
                         self.refuse(evicted, "too many connections at a time");
                     }
-                    trials.begin(stream, peer, Arc::clone(&self.secret));
+                    self.proof.path.reached(StartStep::Connected);
+                    trials.begin(stream, peer, Arc::clone(&self.proof));
                 }
             }
         }
@@ -173,9 +217,9 @@ struct Trials {
 }
 
 impl Trials {
-    fn begin(&mut self, stream: TcpStream, peer: SocketAddr, secret: Arc<Secret>) {
+    fn begin(&mut self, stream: TcpStream, peer: SocketAddr, proof: Arc<Proof>) {
         let task = self.tasks.spawn(async move {
-            let outcome = tokio::time::timeout(PATIENCE, prove(stream, &secret)).await;
+            let outcome = tokio::time::timeout(PATIENCE, prove(stream, &proof)).await;
             outcome.unwrap_or(Err(Untrusted::Slow))
         });
         self.open.push_back(Trial { peer, since: Instant::now(), task });
@@ -234,12 +278,14 @@ enum Untrusted {
     Broken,
 }
 
-async fn prove(stream: TcpStream, secret: &Secret) -> Result<Channel, Untrusted> {
+async fn prove(stream: TcpStream, proof: &Proof) -> Result<Channel, Untrusted> {
+    let Proof { secret, path } = proof;
     let mut channel = Channel::new(stream).map_err(ChannelError::from)?;
     let FromChild::Knock { protocol, nonce: theirs } = channel.next().await? else { return Err(Untrusted::OutOfTurn) };
     if protocol != PROTOCOL {
         return Err(Untrusted::Version(protocol));
     }
+    path.reached(StartStep::Knocked);
     let ours = proof::nonce()?;
     let nonces = Nonces { child: &theirs, engine: &ours };
     let proof = secret.proof(Prover::Engine, nonces);
@@ -248,6 +294,7 @@ async fn prove(stream: TcpStream, secret: &Secret) -> Result<Channel, Untrusted>
     if !secret.verify(Prover::Child, nonces, &proof) {
         return Err(Untrusted::Wrong);
     }
+    path.reached(StartStep::Proven);
     channel.believe();
     Ok(channel)
 }

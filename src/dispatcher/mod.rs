@@ -12,5 +12,5 @@ pub mod proof;
 
 pub use channel::{Channel, ChannelError};
 pub use frames::{FromChild, ToChild, Welcome};
-pub use listener::{Arrival, Listener, Refusals};
+pub use listener::{Arrival, Awaited, Listener, Refusals, Steps};
 pub use proof::Secret;

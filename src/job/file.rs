@@ -204,6 +204,10 @@ fn given(
         let into = if setting.is_some() { &mut settings } else { &mut parameters };
         into.insert(set.key.to_owned(), (set.at, value));
     }
+    for (table, given) in [("settings", &settings), ("parameters", &parameters)] {
+        let places = given.iter().map(|(key, (at, _))| (format!("{table}.{key}"), walk.source.place(*at)));
+        job.origins.extend(places);
+    }
     job.parameters = checked_parameters(parameters, recipe, walk);
     job.backend_settings = checked_settings(settings, recipe, base, walk);
 }

@@ -141,6 +141,12 @@ impl<'t> Source<'t> {
         At { origin: u32::try_from(self.flags.len()).unwrap_or(u32::MAX), offset: 0 }
     }
 
+    /// What people call a place: `shots.toml:12`, or the flag.
+    pub(crate) fn place(&self, at: At) -> String {
+        let JobError { file, at, .. } = self.error(at, None, String::new());
+        at.map_or_else(|| file.clone(), |at| format!("{file}:{}", at.line))
+    }
+
     fn error(&self, at: At, within: Option<(&str, usize)>, message: String) -> JobError {
         if at.origin > 0 {
             let file = self.flags.get(at.origin as usize - 1).cloned().unwrap_or_default();

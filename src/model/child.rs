@@ -120,6 +120,9 @@ pub enum ChildState {
         exit: Exit,
         /// Whether we had asked it to end.
         asked: bool,
+        /// What the recipe says that this means; mostly nothing.
+        #[serde(default)]
+        meaning: String,
         /// Wall time.
         since: Micros,
     },

@@ -103,6 +103,18 @@ pub enum WaitFor {
     Rung(Rung),
 }
 
+/// How far a child that is being started has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartStep {
+    /// Somebody connected to the back channel.
+    Connected,
+    /// It speaks as the bootstrapper does: the script runs.
+    Knocked,
+    /// It proved the secret: it is the child.
+    Proven,
+}
+
 /// Who was turned away from the back channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RefusedPeer {
@@ -201,6 +213,11 @@ pub enum EventKind {
         /// Its start time in clock ticks since boot, which with the pid names it for good.
         start_time: u64,
     },
+    /// On its way to a hello somebody came this far: each step is told once a child, of whoever came first.
+    ChildCame {
+        /// How far.
+        step: StartStep,
+    },
     /// The child proved itself and said hello.
     ChildConnected {
         /// What it said.
@@ -217,6 +234,9 @@ pub enum EventKind {
         exit: Exit,
         /// Whether we had asked it to end.
         asked: bool,
+        /// What the recipe says that this means; mostly nothing.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        meaning: String,
     },
     /// A signal was sent to the child's process group.
     ChildSignalled {

@@ -46,6 +46,10 @@ pub struct Job {
     pub hold: bool,
     /// Where the agenda stops by itself.
     pub stops: Stops,
+    /// Where the values of settings and parameters were given, by `settings.KEY` and `parameters.KEY`: a place in a file, or
+    /// a flag. Those of the recipe are not in it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
 }
 
 impl Default for Job {
@@ -68,6 +72,7 @@ impl Default for Job {
             patterns_off: Vec::new(),
             hold: false,
             stops: Stops::default(),
+            origins: BTreeMap::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! room of this crate. State changes only by [`State::apply`], so that the live view, a late attach, crash recovery and
 //! replay cannot disagree: they are the same fold over the same events.
 
+pub mod about;
 pub mod child;
 pub mod command;
 pub mod control;
@@ -31,7 +32,7 @@ pub use control::{
     RungView, Scene, Step, Stops,
 };
 pub use diagnosis::{Diagnosis, DiagnosisHead, Doing, Verdict};
-pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StopMode, Stream, Wait, WaitFor};
+pub use event::{Event, EventKind, RefusedPeer, SessionPhase, StartStep, StopMode, Stream, Wait, WaitFor};
 pub use exception::{Exception, Frame};
 pub use hot::HotTree;
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};

@@ -4,6 +4,7 @@
 //! [`ServerHello`]; after that it sends [`Call`]s, in any number at once, and gets [`ServerFrame`]s. Answers carry their
 //! call's id and may come out of order. Unknown fields are skipped, unknown requests are refused by name.
 
+use super::about::About;
 use super::job::Timeouts;
 use super::state::{Ended, ExceptionGroup, Hold};
 use super::usage::{UsageHistory, UsagePoint};
@@ -222,6 +223,8 @@ pub enum Request {
     },
     /// The job, the recipe and the versions behind the session, as JSON.
     Info,
+    /// What runs the session, and where each part of it came from.
+    About,
     /// A window of the diagnoses that were made, oldest first.
     Diagnoses(Window),
     /// All of one diagnosis.
@@ -560,6 +563,8 @@ pub enum Response {
         /// A JSON object.
         info: serde_json::Value,
     },
+    /// To `About`.
+    About(Box<About>),
     /// To `Why` and `Diagnosis`.
     Diagnosis(Box<Diagnosis>),
     /// To `Diagnoses`.

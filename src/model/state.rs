@@ -88,6 +88,9 @@ pub struct State {
     /// What was found out, oldest first.
     #[serde(default)]
     pub diagnoses: Vec<DiagnosisHead>,
+    /// Where in the journal the start of the last child is told.
+    #[serde(default)]
+    pub launched_at: Option<u64>,
 }
 
 /// The agenda waits.
@@ -225,7 +228,7 @@ impl State {
             EventKind::ChildStarting { .. }
             | EventKind::ChildSpawned { .. }
             | EventKind::ChildConnected { .. }
-            | EventKind::ChildExited { .. } => self.child_changed(&event.kind, wall),
+            | EventKind::ChildExited { .. } => self.child_changed(&event.kind, wall, at),
             EventKind::PeerRefused { before, .. } => {
                 self.refused = self.refused.saturating_add(before.saturating_add(1));
             }
@@ -249,6 +252,7 @@ impl State {
                 self.ended = Some(Ended { code: *code, reason: reason.clone(), at: wall });
             }
             EventKind::ChildFailed { .. }
+            | EventKind::ChildCame { .. }
             | EventKind::ChildSignalled { .. }
             | EventKind::InterruptRequested { .. }
             | EventKind::InterruptAnswered { .. }
@@ -339,11 +343,12 @@ impl State {
         });
     }
 
-    fn child_changed(&mut self, kind: &EventKind, wall: Micros) {
+    fn child_changed(&mut self, kind: &EventKind, wall: Micros, at: u64) {
         let generation = self.generation;
         match kind {
             EventKind::ChildStarting { generation, .. } => {
                 self.generation = *generation;
+                self.launched_at = Some(at);
                 self.paused = None;
                 self.child = ChildState::Starting { generation: *generation, pid: None, since: wall };
             }
@@ -357,9 +362,10 @@ impl State {
                 };
                 self.child = ChildState::Connected { generation, pid, hello: hello.clone(), since: wall };
             }
-            EventKind::ChildExited { exit, asked } => {
+            EventKind::ChildExited { exit, asked, meaning } => {
+                let (exit, asked, meaning) = (*exit, *asked, meaning.clone());
                 self.paused = None;
-                self.child = ChildState::Exited { generation, exit: *exit, asked: *asked, since: wall };
+                self.child = ChildState::Exited { generation, exit, asked, meaning, since: wall };
             }
             _ => {}
         }

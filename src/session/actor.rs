@@ -16,7 +16,7 @@ use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
     ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, Rung,
-    SessionPhase, State, StopMode, Stream,
+    SessionPhase, StartStep, State, StopMode, Stream,
 };
 use crate::store::Recorded;
 use std::sync::Arc;
@@ -138,12 +138,14 @@ pub struct Manners {
     pub cancel: Option<String>,
     /// Whether Python may be run beside the main thread without a warning.
     pub side_eval: bool,
+    /// What the ways in which the application ends mean.
+    pub exit_codes: Vec<(Exit, String)>,
 }
 
 impl Default for Manners {
     /// Those of a plain interpreter that nobody knows anything about.
     fn default() -> Self {
-        Self { rungs: Rung::ALL.to_vec(), cancel: None, side_eval: false }
+        Self { rungs: Rung::ALL.to_vec(), cancel: None, side_eval: false, exit_codes: Vec::new() }
     }
 }
 
@@ -247,7 +249,7 @@ impl<W: World> Actor<W> {
             facts.push(EventKind::CommandEnded { id, outcome, took, to });
         }
         if matches!(self.state.child, ChildState::Starting { .. } | ChildState::Connected { .. }) {
-            facts.push(EventKind::ChildExited { exit: Exit::Unknown, asked: false });
+            facts.push(EventKind::ChildExited { exit: Exit::Unknown, asked: false, meaning: String::new() });
         }
         facts.extend(self.lost_beside(&reason));
         self.record(facts);
@@ -361,6 +363,13 @@ impl<W: World> Actor<W> {
         recorded
     }
 
+    /// A child that is being started has come this far.
+    pub fn child_came(&mut self, step: StartStep) {
+        if matches!(self.state.child, ChildState::Starting { .. }) {
+            self.fact(EventKind::ChildCame { step });
+        }
+    }
+
     /// The child runs.
     pub fn child_spawned(&mut self, pid: u32, start_time: u64) {
         self.alive = true;
@@ -410,13 +419,16 @@ impl<W: World> Actor<W> {
         let to = self.world.boundary(None);
         self.world.hang_up();
         self.world.kill_everything();
-        let mut facts = self.lose_side(&format!("the child ended: {exit}"));
+        // Who asked for an end has nothing to be told of it.
+        let meaning = if self.asked { String::new() } else { self.meaning_of(exit) };
+        let told = if meaning.is_empty() { exit.to_string() } else { format!("{exit} ({meaning})") };
+        let mut facts = self.lose_side(&format!("the child ended: {told}"));
         if let Some(running) = self.current {
-            let outcome = CommandOutcome::Lost { reason: format!("the child ended: {exit}") };
+            let outcome = CommandOutcome::Lost { reason: format!("the child ended: {told}") };
             facts.push(EventKind::CommandEnded { id: running.id, outcome, took: self.ran_for(), to });
         }
         let ended_by_us = self.ladder.as_ref().is_some_and(Ladder::costs_the_child);
-        facts.push(EventKind::ChildExited { exit, asked: self.asked || ended_by_us });
+        facts.push(EventKind::ChildExited { exit, asked: self.asked || ended_by_us, meaning });
         let (rung_ended, ladder) = self.ladder_saw_the_exit(exit);
         facts.extend(rung_ended);
         self.record(facts);
@@ -430,20 +442,26 @@ impl<W: World> Actor<W> {
             then => then,
         };
         if !connected && !self.asked && self.verdict.is_none() && then != Then::Another {
-            let reason = format!("it ended before it said hello: {exit}{}", self.world.last_words());
+            let reason = format!("it ended before it said hello: {told}{}", self.world.last_words());
             self.child_failed(reason.clone());
             self.verdict = Some(Verdict { code: 69, reason: format!("the child could not be started: {reason}") });
         }
         if let Some(item) = self.state.running_item.as_ref().map(|item| item.item) {
             let by = ladder.as_ref().filter(|_| ended_by_us).and_then(Ladder::by);
             let by = by.map_or_else(String::new, |by| format!("{} had it ended, and ", by.user));
-            self.fault.get_or_insert_with(|| format!("{by}the child ended: {exit}"));
+            self.fault.get_or_insert_with(|| format!("{by}the child ended: {told}"));
             self.finish_item(item);
         }
-        self.after_exit(exit, then);
+        self.after_exit(&told, then);
     }
 
-    fn after_exit(&mut self, exit: Exit, then: Then) {
+    /// What the recipe says of an end.
+    fn meaning_of(&self, exit: Exit) -> String {
+        let mut known = self.label.manners.exit_codes.iter();
+        known.find(|(known, _)| *known == exit).map_or_else(String::new, |(_, meaning)| meaning.clone())
+    }
+
+    fn after_exit(&mut self, told: &str, then: Then) {
         let over = self.verdict.is_some() || self.stopping().is_some() || (self.asked && then != Then::Another);
         if over {
             self.end();
@@ -451,11 +469,11 @@ impl<W: World> Actor<W> {
             if then == Then::AsJobSays {
                 self.restarts += 1;
             }
-            self.fact(EventKind::Note { text: format!("the child is started again ({exit})") });
+            self.fact(EventKind::Note { text: format!("the child is started again ({told})") });
             self.launch_wanted = true;
             self.advance();
         } else {
-            self.verdict = Some(Verdict { code: 70, reason: format!("the child was lost: {exit}") });
+            self.verdict = Some(Verdict { code: 70, reason: format!("the child was lost: {told}") });
             self.end();
         }
     }

@@ -161,8 +161,11 @@ impl<W: World> Actor<W> {
     /// What can be said of a session that is over.
     fn nothing_left_to_look_at(&self) -> Diagnosis {
         let exit = self.last_exit();
-        let sentence = match self.state.child {
-            ChildState::Exited { .. } => format!("The session is over, and its child has ended: {exit}."),
+        let sentence = match &self.state.child {
+            ChildState::Exited { meaning, .. } => {
+                let meaning = if meaning.is_empty() { String::new() } else { format!(", which means: {meaning}") };
+                format!("The session is over, and its child has ended: {exit}{meaning}.")
+            }
             _ => "The session is over, and no child was started.".to_owned(),
         };
         Diagnosis {

@@ -249,6 +249,7 @@ fn without_rows(state: &State) -> State {
         stops: state.stops.clone(),
         edits: state.edits.clone(),
         diagnoses: state.diagnoses.clone(),
+        launched_at: state.launched_at,
     }
 }
 

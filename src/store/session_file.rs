@@ -42,6 +42,9 @@ pub struct SessionFile {
     /// The backend's recipe as it was when the session was made, so that a resumed session needs no other file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe_text: Option<String>,
+    /// The file that it was read from; `None` for one in the binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe_file: Option<PathBuf>,
     /// The whole job, checked and complete.
     pub job: Job,
 }
@@ -103,6 +106,7 @@ impl SessionFile {
             engine: None,
             child: None,
             recipe_text,
+            recipe_file: None,
             job,
         }
     }

@@ -68,6 +68,7 @@ pub(super) enum Action {
     Stop,
     Help,
     Palette,
+    About,
     NextPane,
     PreviousPane,
     Agenda,
@@ -492,6 +493,14 @@ pub(super) const TABLE: &[Info] = &[
     info(Action::Zoom, "zoom", &[Anywhere], &["z"], "zoom", "Give the focused pane all the room, or give it back"),
     info(Action::Help, "help", &[Anywhere], &["?", "f1"], "help", "All keys; type to search"),
     info(Action::Palette, "palette", &[Anywhere], &[":", "ctrl-p"], "", "What can be done here, by name"),
+    info(
+        Action::About,
+        "info",
+        &[Anywhere],
+        &["A"],
+        "",
+        "What runs this job: backend, executable, versions, settings, and where each came from",
+    ),
     info(
         Action::Detach,
         "detach",

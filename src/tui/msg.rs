@@ -84,6 +84,8 @@ pub(super) enum Purpose {
     GoTo,
     /// A diagnosis that is made now.
     Why,
+    /// What runs the session.
+    About,
     /// A saved diagnosis, by its place.
     Diagnosis(u32),
     /// The last diagnoses, to know the place of the one that was just made.

@@ -179,7 +179,7 @@ fn lost(exit: Exit) -> CommandOutcome {
 fn must_have_ended(engine: &Supervised, next: u32, exit: Exit) {
     engine.until_generation(next);
     let mut ends = engine.events().into_iter().filter_map(|event| match event.kind {
-        EventKind::ChildExited { exit, asked } => Some((exit, asked)),
+        EventKind::ChildExited { exit, asked, .. } => Some((exit, asked)),
         _ => None,
     });
     assert_eq!(ends.next_back(), Some((exit, false)), "{}", engine.tail());

@@ -3,6 +3,7 @@
 //! Each has two halves: a look at the state, on the actor's thread, that copies no more than the window's rows; then
 //! the texts, from the files, off the server's thread. A slow disk delays only whoever asked for it.
 
+mod about;
 mod agenda;
 mod commands;
 mod diagnoses;
@@ -56,6 +57,7 @@ pub(super) async fn answer(session: &Session, request: Request, asker: &Asker) -
         Request::Search(query) => search::search(session, *query, asker).await,
         Request::Traces { from, limit } => output::traces(session, from, limit).await,
         Request::Info => info(session).await,
+        Request::About => about::answer(session).await,
         Request::Diagnoses(window) => diagnoses::page(session, window).await,
         Request::Diagnosis { place } => diagnoses::diagnosis(session, place).await,
         Request::Usage { from, to, most } => usage::history(session, from, to, most).await,

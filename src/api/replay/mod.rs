@@ -25,7 +25,7 @@ use super::live::AbortOnDrop;
 use super::recorded::Recorded;
 use super::vanishing::{self, Vanishing};
 use super::{ApiError, Link, SessionView, Sources};
-use crate::backend::Recipe;
+use crate::backend;
 use crate::model::proto::{Request, Response};
 use crate::model::{ItemIndex, Job, Micros, Seq};
 use crate::session::{Feed, Handle, Label};
@@ -219,8 +219,8 @@ impl Sound {
 /// What viewers draw before a command; a recipe that cannot be read has none.
 fn prompt(file: &SessionFile) -> String {
     let recipe = match &file.recipe_text {
-        Some(text) => Recipe::parse("(the session's backend)", text).ok(),
-        None => crate::backend::find(&file.job.backend).ok(),
+        Some(text) => backend::kept(text, file.recipe_file.clone()).ok(),
+        None => backend::find(&file.job.backend).ok(),
     };
     recipe.map(|recipe| recipe.prompt).unwrap_or_default()
 }

@@ -3,8 +3,11 @@
 //! What must stay true: each line is one line, and safe, whatever the child or a process of its called itself; it is data
 //! for whoever shows it, with no colour and no width in it. Lines that belong to the one before are indented.
 
+mod about;
 mod python;
 mod system;
+
+pub use about::about;
 
 use crate::model::diagnosis::{Confidence, SessionEvidence, Trigger};
 use crate::model::size::length;

@@ -8,7 +8,8 @@ const SECRET: &str = "0123456789abcdef";
 
 fn back_end_of(recipe: Recipe, sets: &[(&str, &str)], folder: &std::path::Path) -> RecipeBackEnd {
     let set = sets.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let backend = if recipe.name == "blender" { "blender" } else { "python" };
+    let embedded = EMBEDDED.iter().any(|(name, _)| *name == recipe.name);
+    let backend = if embedded { recipe.name.as_str() } else { "python" };
     let flags = Flags {
         backend: Some(backend.into()),
         frames: Some("1-4".into()),
@@ -35,15 +36,81 @@ fn value<'a>(args: &'a ChildArgs, name: &str) -> Option<&'a OsStr> {
     args.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
 }
 
+/// The recipes in this binary, and whether we have run them.
+const EMBEDDED: [(&str, bool); 12] = [
+    ("3dsmaxbatch", false),
+    ("blender", true),
+    ("bpy", true),
+    ("c4dpy", false),
+    ("gdb", true),
+    ("hython", false),
+    ("maya", false),
+    ("mayapy", false),
+    ("nuke", false),
+    ("pypy", true),
+    ("python", true),
+    ("unreal", false),
+];
+
 #[test]
-fn the_embedded_recipes_are_right() {
-    for (name, file) in backend::names() {
-        if file.is_none() {
-            let recipe = backend::find(&name).unwrap();
-            assert_eq!(recipe.name, name);
-            assert_eq!(Recipe::parse("again", &recipe.text).unwrap(), recipe);
+fn the_embedded_recipes_are_right_and_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, run) in EMBEDDED {
+        let recipe = backend::find(name).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(recipe.name, name);
+        assert_eq!(Recipe::parse("again", &recipe.text).unwrap(), recipe);
+        assert_eq!(recipe.not_run.is_none(), run, "{name}");
+        assert!(!recipe.exit_codes.is_empty() && recipe.description.len() > 20, "{name}");
+        for key in ["application", "prompt", "passing", "stdin", "pump", "rungs"] {
+            assert!(recipe.text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{name} leaves {key} open");
+        }
+        for (key, declared) in recipe.parameters.iter().chain(&recipe.settings) {
+            assert!(declared.doc.len() > 10, "{name}: {key} does not say what it is");
+        }
+        // Its arguments and commands can be made, though it is not there.
+        let sets = [("executable", "/bin/sh"), ("project", "/p.uproject"), ("scene", "/s"), ("window", "true")];
+        let known: Vec<_> = sets.into_iter().filter(|(key, _)| recipe.declares(key)).collect();
+        let made = back_end_of(recipe.clone(), &known, folder.path()).get_subprocess_args(1);
+        match (recipe.not_launchable(), made) {
+            (Some(why), Err(error)) => assert_eq!(error.to_string(), why),
+            (None, Ok((args, _))) => {
+                let all = format!("{:?} {:?}", args.args, args.env);
+                assert!(all.contains("child_bootstrapper.py"), "{name}: {all}");
+            }
+            (_, made) => panic!("{name}: {made:?}"),
         }
     }
+    let builtin = backend::names().into_iter().filter(|(_, file)| file.is_none()).count();
+    assert!(builtin <= EMBEDDED.len());
+}
+
+#[test]
+fn a_window_changes_arguments_and_pump() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = |window| {
+        let back_end = back_end("blender", &[("executable", "/bin/sh"), ("window", window)], folder.path());
+        let (args, _) = back_end.get_subprocess_args(1).unwrap();
+        (words(&args).contains(&"--background".to_owned()), back_end.init_py_cmd_dispatcher().pump)
+    };
+    assert_eq!(made("false"), (true, Pump::Block));
+    assert_eq!(made("true"), (false, Pump::Blender));
+}
+
+#[test]
+fn a_recipe_may_bring_a_bootstrapper_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    let text = "name = 'mine'\nexecutables = ['sh']\narguments = ['{bootstrapper}', '{port}']\nbootstrapper = 'my.py'";
+    std::fs::write(&path, text).unwrap();
+    let recipe = backend::find(path.to_str().unwrap()).unwrap();
+    let back_end = back_end_of(recipe, &[], folder.path());
+    let said = back_end.get_subprocess_args(1).unwrap_err().to_string();
+    assert!(said.contains("my.py, which cannot be read"), "{said}");
+    std::fs::write(folder.path().join("my.py"), "").unwrap();
+    let (args, _) = back_end.get_subprocess_args(1).unwrap();
+    let ours = back_end.generate_child_bootstrapper(1).unwrap();
+    assert_eq!(words(&args)[0], folder.path().join("my.py").to_string_lossy());
+    assert_eq!(value(&args, "CHILDMINDER_BOOTSTRAPPER"), Some(ours.as_os_str()));
 }
 
 #[test]
@@ -137,7 +204,8 @@ fn wrong_recipes_tell_everything_at_once() {
     let text = "nam = 'x'\nexecutables = []\npassing = 'pipe'\necho = 1\n\
                 arguments = ['{port}', '{scene}', '{unknown}', { when = 'nothing', arguments = ['a'] }, 3]\n\
                 init = ['f({scene})', \"print('{scene}')\", { when = 'scene', command = 'g({scene})' }]\n\
-                [parameters.scene]\ntype = 'text'\n[settings.frame]\ndefault = 1\n";
+                [parameters.scene]\ntype = 'text'\n[settings.frame]\ndefault = 1\n\
+                [exit_codes]\n256 = 'x'\nSIGNOT = 'x'\nSIGSEGV = 'it crashed'\n";
     let said = Recipe::parse("r.toml", text).unwrap_err().to_string();
     let expected = [
         "r.toml:1:1: a recipe needs a name",
@@ -154,6 +222,8 @@ fn wrong_recipes_tell_everything_at_once() {
         "r.toml:6:31: {scene} stands in a string",
         "r.toml:8:8: type is \"string\" or",
         "r.toml:9:11: \"frame\" has a meaning of its own",
+        "r.toml:12:1: \"256\" is no exit code (\"0\" to \"255\") and no signal",
+        "r.toml:13:1: \"SIGNOT\" is no exit code",
     ];
     for (place, expected) in expected.iter().enumerate() {
         assert!(said.lines().any(|line| line.starts_with(expected)), "missing {place}: {expected}\nin\n{said}");

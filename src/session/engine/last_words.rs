@@ -11,7 +11,7 @@ const LINES: usize = 12;
 
 /// The last lines of both streams since the child was born, made safe, each stream under its name; nothing when nothing
 /// was printed.
-pub(super) fn of(folder: &Folder, born: Marks) -> String {
+pub fn of(folder: &Folder, born: Marks) -> String {
     [(Stream::Stdout, "stdout", born.stdout), (Stream::Stderr, "stderr", born.stderr)]
         .into_iter()
         .filter_map(|(stream, name, from)| Some((name, tail(folder, stream, from)?)))

@@ -2,26 +2,49 @@
 
 use super::super::actor::Actor;
 use super::outside::Outside;
-use crate::backend::{ChildArgs, DispatcherSettings, PythonChildBackEnd, StdinMode};
+use crate::backend::{ChildArgs, DispatcherSettings, PythonChildBackEnd, RecipeBackEnd, StdinMode};
 use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned};
-use crate::dispatcher::{Listener, Secret, Welcome};
+use crate::dispatcher::{Awaited, Listener, Secret, Welcome};
 use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Tells the bootstrapper where stacks are to be written when it gets SIGUSR1.
 const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 
-/// Launches a child; what goes wrong is told to the actor.
-pub(super) async fn launch(actor: &mut Actor<Outside>, generation: Generation) {
-    let (args, init) = match prepare(actor.world()).await {
+/// What was made ready for a child.
+pub(super) struct Prepared {
+    args: ChildArgs,
+    init: Vec<String>,
+    listener: Listener,
+    awaited: Awaited,
+}
+
+/// Begins to make everything ready for a child; the loop takes delivery.
+pub(super) fn launch(world: &mut Outside, generation: Generation) {
+    let secret = Secret::new().map_err(|error| format!("no random numbers for the session's secret: {error}"));
+    let made = secret.map(|secret| (world.back_end(&secret.to_hex()), secret));
+    let stack_file = world.stack_file();
+    world.preparing = Some(Box::pin(async move {
+        let prepared = match made {
+            Ok((back_end, secret)) => prepare(back_end, secret, stack_file).await,
+            Err(reason) => Err(reason),
+        };
+        (generation, prepared)
+    }));
+}
+
+/// All is ready, or something went wrong, which is told to the actor.
+pub(super) fn prepared(actor: &mut Actor<Outside>, generation: Generation, prepared: Result<Prepared, String>) {
+    let Prepared { args, init, listener, awaited } = match prepared {
         Ok(prepared) => prepared,
         Err(reason) => {
             actor.world().forget_child();
             return actor.launch_failed(reason);
         }
     };
+    actor.world().listen(listener, awaited);
     let argv = std::iter::once(args.program.as_os_str()).chain(args.args.iter().map(AsRef::as_ref));
     let argv = argv.map(|word| word.to_string_lossy().into_owned()).collect();
     if !actor.child_starting(argv, args.cwd.display().to_string(), init) {
@@ -44,22 +67,22 @@ pub(super) fn spawned(actor: &mut Actor<Outside>, spawned: Result<Spawned, Spawn
     }
 }
 
-/// Everything that the child needs before it runs.
-async fn prepare(world: &mut Outside) -> Result<(ChildArgs, Vec<String>), String> {
-    let secret = Secret::new().map_err(|error| format!("no random numbers for the session's secret: {error}"))?;
-    let back_end = world.back_end(&secret.to_hex());
+/// Everything that the child needs before it runs. The file systems on which its executable is looked for may be slow, and
+/// it may have to be asked for its version.
+async fn prepare(back_end: RecipeBackEnd, secret: Secret, stack_file: PathBuf) -> Result<Prepared, String> {
     let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
     let welcome =
         Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
-    let (listener, arrival, refusals) =
+    let (listener, awaited) =
         Listener::bind(secret, welcome).await.map_err(|error| format!("no port for the back channel: {error}"))?;
     let port = listener.port();
-    world.listener = Some(listener);
-    world.arrival = Some(arrival);
-    world.refusals = Some(refusals);
-    back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
-    empty_stack_file(&world.stack_file()).map_err(|error| format!("no file for the child's stacks: {error}"))?;
-    back_end.get_subprocess_args(port).map_err(|error| error.to_string())
+    let files = tokio::task::spawn_blocking(move || {
+        back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
+        empty_stack_file(&stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
+        back_end.get_subprocess_args(port).map_err(|error| error.to_string())
+    });
+    let (args, init) = files.await.map_err(|error| format!("the child could not be prepared: {error}"))??;
+    Ok(Prepared { args, init, listener, awaited })
 }
 
 fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {

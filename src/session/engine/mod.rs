@@ -16,8 +16,11 @@ use crate::agenda::StoredAgenda;
 use crate::backend::Recipe;
 use crate::child::{self, SpawnError, Spawned};
 use crate::dispatcher::{Arrival, ChannelError, FromChild};
-use crate::model::{Diagnosis, Exit, Job, Micros, RefusedPeer, State};
+use crate::model::{Diagnosis, Exit, Generation, Job, Micros, RefusedPeer, StartStep, State};
 use crate::store::{self, Folder, Journal, StoreError};
+pub use last_words::of as last_words;
+
+use launch::Prepared;
 use outside::Outside;
 use std::future::pending;
 use std::io;
@@ -140,7 +143,12 @@ impl Engine {
 
 fn label(options: &Options) -> Label {
     let recipe = &options.recipe;
-    let manners = Manners { rungs: recipe.rungs.clone(), cancel: recipe.cancel.clone(), side_eval: recipe.side_eval };
+    let manners = Manners {
+        rungs: recipe.rungs.clone(),
+        cancel: recipe.cancel.clone(),
+        side_eval: recipe.side_eval,
+        exit_codes: recipe.exit_codes.clone(),
+    };
     Label { session: options.folder.id().to_owned(), prompt: recipe.prompt.clone(), manners }
 }
 
@@ -157,10 +165,12 @@ fn refuse_if_over(id: &str, state: &State, job: &Job) -> Result<(), EngineError>
 /// What woke the loop.
 enum Input {
     Word(Result<FromChild, ChannelError>),
+    Prepared(Generation, Result<Prepared, String>),
     Spawned(Result<Spawned, SpawnError>),
     LookedFor(Vec<String>),
     Diagnosed(Box<Diagnosis>),
     Exited(Exit),
+    Came(StartStep),
     Arrived(Arrival),
     Refused(RefusedPeer),
     Message(Message),
@@ -175,17 +185,18 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
     actor.begin(std::process::id());
     while !actor.is_over() {
         if let Some(generation) = actor.world().take_launch() {
-            launch::launch(&mut actor, generation).await;
-            continue;
+            launch::launch(actor.world(), generation);
         }
         actor.world().turn_ended();
         let deadline = actor.next_deadline();
         match next_input(actor.world(), &mut inbox, deadline).await {
             Input::Word(word) => words(&mut actor, word),
+            Input::Prepared(generation, prepared) => launch::prepared(&mut actor, generation, prepared),
             Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
             Input::LookedFor(missing) => actor.outputs_looked_for(&missing),
             Input::Diagnosed(diagnosis) => actor.diagnosed(diagnosis),
             Input::Exited(exit) => exited(&mut actor, exit).await,
+            Input::Came(step) => actor.child_came(step),
             Input::Arrived(arrival) => {
                 actor.world().channel = Some(arrival.channel);
                 actor.child_connected(arrival.hello);
@@ -222,6 +233,10 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         exit = async { match &world.process { Some(process) => process.exited().await, None => pending().await } } => {
             Input::Exited(exit)
         }
+        (generation, prepared) = async { match &mut world.preparing { Some(preparing) => preparing.await, None => pending().await } } => {
+            world.preparing = None;
+            Input::Prepared(generation, prepared)
+        }
         spawned = async { match &mut world.spawning { Some(spawning) => spawning.await, None => pending().await } } => {
             world.spawning = None;
             Input::Spawned(spawned)
@@ -233,6 +248,9 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         diagnosis = async { match &mut world.diagnosing { Some(diagnosing) => diagnosing.await, None => pending().await } } => {
             world.diagnosing = None;
             Input::Diagnosed(Box::new(diagnosis))
+        }
+        Some(step) = async { match &mut world.steps { Some(steps) => steps.recv().await, None => pending().await } }, if told_of => {
+            Input::Came(step)
         }
         Some(arrival) = async { match &mut world.arrival { Some(arrival) => arrival.await.ok(), None => pending().await } }, if told_of => {
             world.arrival = None;

@@ -3,13 +3,14 @@
 use super::super::feed::Feed;
 use super::super::world::{Inquiry, Now, Telemetry, World};
 use super::Options;
+use super::launch::Prepared;
 use super::looking_in::{self, Interpreter};
 use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{
     self, Capture, Guardian, Process, ProcessId, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture,
 };
 use crate::diagnose::{Diagnoser, HotSampler, MemoryMark};
-use crate::dispatcher::{Arrival, Channel, ChannelError, Listener, Refusals, ToChild};
+use crate::dispatcher::{Arrival, Awaited, Channel, ChannelError, Listener, Refusals, Steps, ToChild};
 use crate::model::{
     CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, Phase, State, Stream,
     UsagePoint,
@@ -38,6 +39,8 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// How long the look for an item's files may take.
 const LOOK: Duration = Duration::from_secs(30);
 
+/// What a child needs, on its way.
+pub(super) type Preparing = Pin<Box<dyn Future<Output = (Generation, Result<Prepared, String>)> + Send>>;
 /// A spawn on its way.
 pub(super) type Spawning = Pin<Box<dyn Future<Output = Result<Spawned, SpawnError>> + Send>>;
 /// A look for files on its way; gives those that are not there.
@@ -61,6 +64,8 @@ struct Captures {
 /// What the actor works on.
 pub(super) struct Outside {
     pub(super) spawner: Arc<Spawner>,
+    /// What is being made ready for a child.
+    pub(super) preparing: Option<Preparing>,
     /// The spawn that is under way.
     pub(super) spawning: Option<Spawning>,
     /// The look for an item's files that is under way.
@@ -83,6 +88,7 @@ pub(super) struct Outside {
     pub(super) listener: Option<Listener>,
     pub(super) arrival: Option<oneshot::Receiver<Arrival>>,
     pub(super) refusals: Option<Refusals>,
+    pub(super) steps: Option<Steps>,
     /// SIGCHLD: somebody ended, perhaps an orphan whom we adopted and must reap.
     pub(super) orphans: Signal,
     /// Told when output cannot be kept.
@@ -143,6 +149,7 @@ impl Outside {
         let script = RecipeBackEnd::new(Arc::clone(&job), Arc::clone(&recipe), options.runtime.clone(), "");
         Ok(Self {
             spawner: Arc::new(Spawner::start()?),
+            preparing: None,
             spawning: None,
             looking: None,
             diagnosing: None,
@@ -158,6 +165,7 @@ impl Outside {
             listener: None,
             arrival: None,
             refusals: None,
+            steps: None,
             orphans: signal(SignalKind::child())?,
             losing: Arc::default(),
             job,
@@ -184,6 +192,15 @@ impl Outside {
             clients: 0,
             stirred: false,
         })
+    }
+
+    /// Awaits a child there.
+    pub(super) fn listen(&mut self, listener: Listener, awaited: Awaited) {
+        let Awaited { arrival, refusals, steps } = awaited;
+        self.listener = Some(listener);
+        self.arrival = Some(arrival);
+        self.refusals = Some(refusals);
+        self.steps = Some(steps);
     }
 
     /// Begins to spawn; the loop takes delivery.
@@ -311,6 +328,7 @@ impl Outside {
     /// What was made ready for a child that did not come to be.
     pub(super) fn forget_child(&mut self) {
         self.hang_up();
+        self.preparing = None;
         self.spawning = None;
         self.process = None;
     }
@@ -480,6 +498,7 @@ impl World for Outside {
         self.listener = None;
         self.arrival = None;
         self.refusals = None;
+        self.steps = None;
     }
 
     fn boundary(&mut self, next: Option<CommandId>) -> Marks {

@@ -1,6 +1,8 @@
 //! All of one command, item, exception or diagnosis, over the panes. What is told is made into lines once; only those seen are
 //! wrapped.
 
+use crate::api::words;
+use crate::model::about::About;
 use crate::model::proto::{CommandDetail, ItemDetail, OutputPage};
 use crate::model::state::ExceptionGroup;
 use crate::model::{CommandId, CommandOutcome, Diagnosis, Exception, Frame, Micros};
@@ -31,6 +33,8 @@ pub(in crate::tui) enum What {
     Why,
     /// A saved diagnosis, by its place.
     Diagnosis(u32),
+    /// What runs the session.
+    About,
 }
 
 impl What {
@@ -80,9 +84,10 @@ impl Detail {
             What::Item(name) => format!("item {}", text::one_line(name)),
             What::Why => "why".into(),
             What::Diagnosis(place) => format!("why: diagnosis {}", place + 1),
+            What::About => "what runs this".into(),
         };
         Self {
-            live: !what.is_why(),
+            live: !what.is_why() && what != What::About,
             saved: if let What::Diagnosis(place) = what { Some(place) } else { None },
             looking: None,
             diagnosis: None,
@@ -105,7 +110,7 @@ impl Detail {
             width: usize::from(room.0),
             height: usize::from(room.1),
             wrap: self.wrap,
-            words: self.what.is_why(),
+            words: self.what.is_why() || self.what == What::About,
             left: self.left,
         }
     }
@@ -192,6 +197,23 @@ impl Detail {
         }
         self.command = item.view.row.first_command;
         self.live = !item.view.row.status.is_final();
+        self.lines = told.lines;
+    }
+
+    /// What runs the session came.
+    pub(in crate::tui) fn take_about(&mut self, about: &About, theme: Theme) {
+        let mut told = Told::new(theme);
+        for (at, (title, facts)) in words::about(about).into_iter().enumerate() {
+            if at > 0 {
+                told.blank();
+            }
+            told.push(Line::styled(title, theme.accent()));
+            let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default() + 2;
+            for (name, value) in facts {
+                let name = Span::styled(text::left(&name, width), theme.dim());
+                told.push(Line::from(vec![name, Span::styled(value, theme.text())]));
+            }
+        }
         self.lines = told.lines;
     }
 

@@ -151,8 +151,13 @@ impl Fake {
             summary.phase = SessionPhase::Ended;
             summary.running = None;
             summary.item = None;
-            summary.child =
-                ChildState::Exited { generation: Generation(1), exit: Exit::Code(0), asked: true, since: at(89.0) };
+            summary.child = ChildState::Exited {
+                generation: Generation(1),
+                exit: Exit::Code(0),
+                asked: true,
+                meaning: String::new(),
+                since: at(89.0),
+            };
         });
     }
 
@@ -194,6 +199,7 @@ impl Fake {
             }),
             Request::Names | Request::Hot { .. } if !world.refusing.is_empty() => return Err(refused(&world.refusing)),
             Request::Names => used::names(),
+            Request::About => used::about(),
             Request::Hot { .. } => Response::Hot(Box::new(used::hot())),
             Request::Usage { from, to, most } => Response::Usage(used::history(from, to.min(world.summary.now), most)),
             Request::Complete { .. } => {

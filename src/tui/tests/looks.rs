@@ -50,6 +50,19 @@ fn exception_detail() {
 }
 
 #[test]
+fn what_runs_it() {
+    for (width, height) in SIZES {
+        let mut window = Window::open(width, height);
+        window.keys("A");
+        look(&format!("about_{width}x{height}"), &window);
+        window.keys("G");
+        window.sees("by an operator");
+        window.keys("esc");
+        window.misses("by an operator");
+    }
+}
+
+#[test]
 fn held_stopping_and_waiting() {
     for (width, height) in SIZES {
         let mut window = Window::open(width, height);

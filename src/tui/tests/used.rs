@@ -1,9 +1,12 @@
 //! What the session that is not there uses.
 
 use super::fake::at;
+use crate::model::about::{About, BackendAbout, LaunchAbout, ValueAbout};
+use crate::model::child::Application;
 use crate::model::hot::Mark;
+use crate::model::job::Timeouts;
 use crate::model::proto::{NameInfo, Response};
-use crate::model::{Frame, HotTree, ItemIndex, Micros, UsageHistory, UsagePoint};
+use crate::model::{Frame, Generation, Hello, HotTree, ItemIndex, Micros, UsageHistory, UsagePoint};
 
 /// What its tree used at a second: items that compute for five seconds and then write.
 fn point(second: i32) -> UsagePoint {
@@ -32,6 +35,56 @@ pub(super) fn history(from: Micros, to: Micros, most: u32) -> UsageHistory {
     points.drain(..points.len().saturating_sub(most as usize));
     let begun = (0..13u32).map(|place| (at(f64::from(place) * 5.0 - 60.0), ItemIndex(place)));
     UsageHistory { points, items: begun.filter(|(wall, _)| (from..=to).contains(wall)).collect() }
+}
+
+/// What runs it.
+pub(super) fn about() -> Response {
+    let value =
+        |key: &str, value: serde_json::Value, from: &str| ValueAbout { key: key.into(), value, from: from.into() };
+    let child = Hello {
+        pid: 4243,
+        python: "3.11.2".into(),
+        implementation: "CPython".into(),
+        application: Application { name: "blender".into(), version: "3.4.1".into() },
+        features: vec!["stacks".into(), "pump:block".into()],
+        ..Hello::default()
+    };
+    let argv =
+        ["/opt/blender-3.4/blender", "--background", "--python", "/run/child_bootstrapper.py", "--", "--port", "39101"];
+    let backend = BackendAbout {
+        asked_for: "blender".into(),
+        name: "blender".into(),
+        description: "Blender without a window, or with it by the setting \"window\"".into(),
+        application: "blender".into(),
+        passing: "argv".into(),
+        pump: "block".into(),
+        prompt: "bpy> ".into(),
+        rungs: ["interrupt", "async", "cancel", "terminate", "kill"].map(str::to_owned).to_vec(),
+        cancel: Some("import childminder; childminder.host_sigint()".into()),
+        ..BackendAbout::default()
+    };
+    Response::About(Box::new(About {
+        session: "20261123-205958-film-a1b2".into(),
+        folder: Some("/data/sessions/20261123-205958-film-a1b2".into()),
+        host: "farm12".into(),
+        user: "ann".into(),
+        version: "0.1.0".into(),
+        job: "film\x1b[2J".into(),
+        backend,
+        launch: Some(LaunchAbout {
+            generation: Generation(1),
+            argv: argv.map(str::to_owned).to_vec(),
+            cwd: "/shots".into(),
+        }),
+        hello: Some(Box::new(child)),
+        settings: vec![
+            value("executable", "/opt/blender-3.4/blender".into(), "--set executable"),
+            value("factory_startup", true.into(), "the recipe's default"),
+        ],
+        parameters: vec![value("scene", "/shots/a.blend".into(), "film.toml:12")],
+        timeouts: Timeouts::default(),
+        timeouts_changed: true,
+    }))
 }
 
 /// What its namespace holds.

@@ -65,7 +65,7 @@ pub(super) fn answered(model: &mut Model, purpose: Purpose, answer: Result<Respo
             Ok(_) => model.say(done),
             Err(why) => model.complain(why),
         },
-        Purpose::Command(_) | Purpose::CommandOutput(_) | Purpose::Exception(_) | Purpose::Item(_) => {
+        Purpose::Command(_) | Purpose::CommandOutput(_) | Purpose::Exception(_) | Purpose::Item(_) | Purpose::About => {
             detail(model, &purpose, answer);
         }
     }
@@ -86,6 +86,7 @@ fn detail(model: &mut Model, purpose: &Purpose, answer: Result<Response, String>
         Purpose::Command(id) | Purpose::CommandOutput(id) => What::Command(*id),
         Purpose::Exception(place) => What::Exception(*place),
         Purpose::Item(name) => What::Item(name.clone()),
+        Purpose::About => What::About,
         _ => return,
     };
     if detail.what != asked {
@@ -96,6 +97,7 @@ fn detail(model: &mut Model, purpose: &Purpose, answer: Result<Response, String>
         Ok(Response::Output(page)) => detail.take_output(page, theme, zone),
         Ok(Response::Exception { group, exception }) => detail.take_exception(&group, &exception, theme, zone),
         Ok(Response::Item(item)) => detail.take_item(&item, theme, zone),
+        Ok(Response::About(about)) => detail.take_about(&about, theme),
         Err(why) if detail.lines.is_empty() => {
             model.overlay = None;
             model.complain(why);

@@ -191,6 +191,7 @@ fn details(what: &What) -> Vec<Effect> {
         }
         What::Item(name) => vec![Effect::Ask(Purpose::Item(name.clone()), Request::Item { name: name.clone() })],
         What::Why => vec![Effect::Ask(Purpose::Why, Request::Why)],
+        What::About => vec![Effect::Ask(Purpose::About, Request::About)],
         What::Diagnosis(place) => {
             vec![Effect::Ask(Purpose::Diagnosis(*place), Request::Diagnosis { place: *place })]
         }

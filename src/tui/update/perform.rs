@@ -119,6 +119,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             model.overlay =
                 Some(Overlay::Menu(Menu { palette, contexts, actions, filter: String::new(), selected: 0 }));
         }
+        Action::About => open(model, What::About),
         Action::Close => model.overlay = None,
         Action::Hold => {
             let held = model.summary.as_ref().is_some_and(|summary| summary.held.is_some());

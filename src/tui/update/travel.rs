@@ -48,7 +48,7 @@ fn row_time(model: &Model) -> Option<Goal> {
         What::Item(_) => model.agenda.selected_row().map(|item| Goal::Item(item.item)),
         What::Command(_) => model.commands.selected_row().map(|command| Goal::Time(command.row.queued)),
         What::Exception(_) => model.exceptions.selected_row().map(|group| Goal::Time(group.last)),
-        What::Why | What::Diagnosis(_) => None,
+        What::Why | What::Diagnosis(_) | What::About => None,
     }
 }
 

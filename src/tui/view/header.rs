@@ -149,9 +149,10 @@ pub(super) fn state(model: &Model) -> Line<'static> {
         ChildState::Starting { since, .. } => {
             Line::styled(format!("◌ starting {}", text::elapsed(now.since(*since))), theme.warn())
         }
-        ChildState::Exited { exit, asked, .. } => {
+        ChildState::Exited { exit, asked, meaning, .. } => {
             let style = if *asked { theme.dim() } else { theme.bad() };
-            Line::styled(format!("■ child ended: {exit}"), style)
+            let meaning = if meaning.is_empty() { String::new() } else { format!(" ({})", text::one_line(meaning)) };
+            Line::styled(format!("■ child ended: {exit}{meaning}"), style)
         }
         ChildState::Connected { .. } => match &summary.running {
             None if summary.queued > 0 => Line::styled(format!("● idle, {} queued", summary.queued), theme.good()),
