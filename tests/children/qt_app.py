@@ -1,26 +1,31 @@
 """An application with a Qt window, as a TD would write one: `qt_app.py BINDING [bootstrapper's arguments]`.
 
-It starts the executor by the documented call, once its window is there, and goes on.  `ticks` counts what its own timer
-does: only a loop that turns makes it grow.
+It starts the executor by the documented call once its window is there, and goes on.  Commands may `import host`: its
+`ticks()` grow only while the application's own loop turns, `spin()` lets that turn within a command.
 """
 import importlib
 import os
 import runpy
 import sys
+import types
 
-binding = sys.argv[1]
-core, widgets = (importlib.import_module("%s.%s" % (binding, part)) for part in ("QtCore", "QtWidgets"))
+core, widgets = (importlib.import_module("%s.%s" % (sys.argv[1], part)) for part in ("QtCore", "QtWidgets"))
 executor = runpy.run_path(os.environ["CHILDMINDER_BOOTSTRAPPER"], run_name="childminder_executor")
 
 app = widgets.QApplication(sys.argv[:1])
+app.setQuitOnLastWindowClosed(False)
 window = widgets.QLabel("nothing yet")
-app.setProperty("ticks", 0)
-timer = core.QTimer()
-timer.timeout.connect(lambda: app.setProperty("ticks", app.property("ticks") + 1))
-timer.start(10)
 window.show()
+counted = []
+timer = core.QTimer()
+timer.timeout.connect(lambda: counted.append(None))
+timer.start(10)
+
+host = sys.modules["host"] = types.ModuleType("host")
+host.core, host.widgets, host.window, host.main = core, widgets, window, sys.modules["__main__"]
+host.ticks, host.spin = lambda: len(counted), lambda: app.processEvents(core.QEventLoop.AllEvents, 50)
+
 executor["start"]()
-code = getattr(app, "exec_", None) or app.exec
-code = code()
-print("the application has ended by itself")
+code = app.exec() if hasattr(app, "exec") else app.exec_()
+print("the application ended by itself")
 sys.exit(code)

@@ -1,9 +1,12 @@
 """A program with a tkinter window, in Python 2 too: `tk_app.py [bootstrapper's arguments]`.
 
-It runs the bootstrapper as a script once its window is there, and goes on.  `ticks` counts what its own timer does.
+It runs the bootstrapper as a script once its window is there, and goes on.  Commands may `import host`: its `ticks()`
+grow only while the program's own loop turns, `spin()` lets that turn within a command.
 """
 import os
 import runpy
+import sys
+import types
 
 try:
     import tkinter
@@ -11,16 +14,12 @@ except ImportError:
     import Tkinter as tkinter
 
 root = tkinter.Tk()
-root.title("a window")
-root.ticks = 0
+# In Tcl, since an interrupt of a command that calls `update` would end a callback in Python, and be reported there.
+root.tk.eval("set ticks 0; proc tick {} {incr ::ticks; after 10 tick}; tick")
+host = sys.modules["host"] = types.ModuleType("host")
+host.tkinter, host.root, host.main = tkinter, root, sys.modules["__main__"]
+host.ticks, host.spin = lambda: int(root.tk.eval("set ticks")), root.update
 
-
-def tick():
-    root.ticks += 1
-    root.after(10, tick)
-
-
-tick()
 runpy.run_path(os.environ["CHILDMINDER_BOOTSTRAPPER"], run_name="__main__")
 root.mainloop()
-print("the program has ended by itself")
+print("the application ended by itself")
