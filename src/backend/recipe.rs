@@ -15,7 +15,8 @@
 //! passing = "argv"                    # how port and secret reach the bootstrapper: argv, environment, file
 //! stdin = "null"                      # or "inherit"
 //! echo = false                        # repeat commands in stdout too
-//! pump = "block"                      # how commands get their turn in the host
+//! pump = "block"                      # how commands get their turn in the host; or the event loop of an open window:
+//!                                     # blender, maya, houdini, nuke, qt, tkinter
 //! rungs = ["interrupt", "async", "cancel", "terminate", "kill"]     # ways to end a command that are safe there
 //! cancel = "import childminder; childminder.host_sigint()"          # the host's own, run beside the main thread
 //! side_eval = false                   # whether Python may be run beside the main thread without a warning
@@ -182,13 +183,35 @@ pub enum Pump {
     /// The bootstrapper never returns to the host: a loop that waits for commands.
     #[default]
     Block,
+    /// A timer in Blender's own loop.
+    Blender,
+    /// What Maya defers until it is idle.
+    Maya,
+    /// A callback of Houdini's event loop.
+    Houdini,
+    /// What Nuke runs in its main thread.
+    Nuke,
+    /// A notifier in the loop of a `QApplication`.
+    Qt,
+    /// A file handler in the loop of a tkinter root window.
+    Tkinter,
 }
 
 impl Pump {
+    /// Every one, in the order in which people are told of them.
+    pub const ALL: [Self; 7] =
+        [Self::Block, Self::Blender, Self::Maya, Self::Houdini, Self::Nuke, Self::Qt, Self::Tkinter];
+
     /// The word in recipes and in the welcome frame.
     pub fn word(self) -> &'static str {
         match self {
             Self::Block => "block",
+            Self::Blender => "blender",
+            Self::Maya => "maya",
+            Self::Houdini => "houdini",
+            Self::Nuke => "nuke",
+            Self::Qt => "qt",
+            Self::Tkinter => "tkinter",
         }
     }
 }

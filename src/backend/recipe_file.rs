@@ -66,7 +66,7 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         passing: word(&mut fields, "passing", PASSING, walk),
         stdin: word(&mut fields, "stdin", STDIN, walk),
         echo: fields.get("echo").and_then(|node| node.boolean(walk)).unwrap_or_default(),
-        pump: word(&mut fields, "pump", &[("block", Pump::Block)], walk),
+        pump: word(&mut fields, "pump", &Pump::ALL.map(|pump| (pump.word(), pump)), walk),
         rungs,
         cancel,
         side_eval: fields.get("side_eval").and_then(|node| node.boolean(walk)).unwrap_or_default(),

@@ -1658,7 +1658,7 @@ class Loop(Case):
 
     def fresh(self, **options):
         host, env = self.application()
-        child = Child(host, env=dict(env, CHILDMINDER_BOOTSTRAPPER=BOOT), welcome={"pump": self.pump}, **options)
+        child = Child(host, env=env, welcome={"pump": self.pump}, **options)
         self.addCleanup(child.close)
         return child
 
@@ -1667,7 +1667,7 @@ class Loop(Case):
         cls = type(self)
         if cls.common is None or cls.common.process.poll() is not None:
             host, env = self.application()
-            cls.common = Child(host, env=dict(env, CHILDMINDER_BOOTSTRAPPER=BOOT), welcome={"pump": self.pump, "heartbeat": 0.05})
+            cls.common = Child(host, env=env, welcome={"pump": self.pump, "heartbeat": 0.05})
             cls.common.run(self.prepare)
         return cls.common
 
@@ -1793,7 +1793,7 @@ class LoopOfTkinter(Loop):
         python = with_module(self.host, "Tkinter" if self.python2 else "tkinter")
         if python is None:
             self.skipTest("this Python has no tkinter")
-        return Host("tkinter", self.host.version, [python, os.path.join(CHILDREN, "tk_app.py")]), {"DISPLAY": Display.get()}
+        return Host("tkinter", self.host.version, [python, os.path.join(CHILDREN, "tk_app.py"), "{boot}"]), {"DISPLAY": Display.get()}
 
     def test_widgets(self):
         child = self.child
@@ -1823,7 +1823,7 @@ class LoopOfQt(Loop):
         python = with_module(self.host, self.binding + ".QtWidgets")
         if python is None:
             self.skipTest("this Python has no " + self.binding)
-        command = [python, os.path.join(CHILDREN, "qt_app.py"), self.binding]
+        command = [python, os.path.join(CHILDREN, "qt_app.py"), "{boot}", self.binding]
         return Host("qt", self.host.version, command), {"QT_QPA_PLATFORM": "offscreen", "QT_LOGGING_RULES": "*=false"}
 
     def test_widgets(self):
@@ -1903,10 +1903,10 @@ class LoopOfStandIns(Loop):
         return self.stand_in(self.pump), {}
 
     def stand_in(self, kind):
-        return Host("stand-in", self.host.version, [self.host.command[0], os.path.join(CHILDREN, "stand_in_app.py"), kind])
+        return Host("stand-in", self.host.version, [self.host.command[0], os.path.join(CHILDREN, "stand_in_app.py"), "{boot}", kind])
 
     def test_the_application_runs_without_its_window(self):
-        child = Child(self.stand_in(self.pump + "-batch"), env={"CHILDMINDER_BOOTSTRAPPER": BOOT}, hello=False)
+        child = Child(self.stand_in(self.pump + "-batch"), hello=False)
         self.addCleanup(child.close)
         child.accept()
         self.assertRaises(Closed, child.shake_hands, {"pump": self.pump})
@@ -1922,7 +1922,7 @@ class LoopOfStandIns(Loop):
             assert text.count("LEAVE_SECONDS = 5.0") == 1
             copy.write(text.replace("LEAVE_SECONDS = 5.0", "LEAVE_SECONDS = 0.2"))
         for end, code in ((lambda child: child.send(type="shutdown", code=9), 9), (lambda child: child.sock.close(), 70)):
-            child = Child(self.stand_in(self.pump + "-stays"), env={"CHILDMINDER_BOOTSTRAPPER": boot}, welcome={"pump": self.pump})
+            child = Child(self.stand_in(self.pump + "-stays"), boot=boot, welcome={"pump": self.pump})
             self.addCleanup(child.close)
             child.value("6 * 7")
             end(child)

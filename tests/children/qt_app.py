@@ -1,16 +1,15 @@
-"""An application with a Qt window, as a TD would write one: `qt_app.py BINDING [bootstrapper's arguments]`.
+"""An application with a Qt window, as a TD would write one: `qt_app.py BOOTSTRAPPER BINDING [its arguments]`.
 
 It starts the executor by the documented call once its window is there, and goes on.  Commands may `import host`: its
 `ticks()` grow only while the application's own loop turns, `spin()` lets that turn within a command.
 """
 import importlib
-import os
 import runpy
 import sys
 import types
 
-core, widgets = (importlib.import_module("%s.%s" % (sys.argv[1], part)) for part in ("QtCore", "QtWidgets"))
-executor = runpy.run_path(os.environ["CHILDMINDER_BOOTSTRAPPER"], run_name="childminder_executor")
+core, widgets = (importlib.import_module("%s.%s" % (sys.argv[2], part)) for part in ("QtCore", "QtWidgets"))
+executor = runpy.run_path(sys.argv[1], run_name="childminder_executor")
 
 app = widgets.QApplication(sys.argv[:1])
 app.setQuitOnLastWindowClosed(False)

@@ -1,4 +1,4 @@
-"""What stands in for Maya, Houdini and Nuke with their windows: `stand_in_app.py KIND [bootstrapper's arguments]`.
+"""What stands in for Maya, Houdini and Nuke with their windows: `stand_in_app.py BOOTSTRAPPER KIND [its arguments]`.
 
 None of them can be had here.  These are small modules with only those functions that the bootstrapper calls, behaving as
 the vendors' documentation says, around a main loop that does nothing but run what was deferred, and tick.  Commands may
@@ -6,7 +6,6 @@ the vendors' documentation says, around a main loop that does nothing but run wh
 
 KIND may end in `-batch` (the application without its window) or `-stays` (it does not end when it is asked to).
 """
-import os
 import runpy
 import sys
 import threading
@@ -17,7 +16,7 @@ try:
 except ImportError:
     import Queue as queue
 
-kind, _, manner = sys.argv[1].partition("-")
+kind, _, manner = sys.argv[2].partition("-")
 deferred, callbacks, counted, left = queue.Queue(), [], [], []
 main_thread = threading.current_thread()
 
@@ -104,7 +103,7 @@ def spin():
 
 {"maya": maya, "houdini": houdini, "nuke": nuke}[kind]()
 host = module("host", ticks=lambda: len(counted), spin=spin, main=sys.modules["__main__"])
-runpy.run_path(os.environ["CHILDMINDER_BOOTSTRAPPER"], run_name="__main__")
+runpy.run_path(sys.argv[1], run_name="__main__")
 while not left:
     spin()
 print("the application ended by itself")

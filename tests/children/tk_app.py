@@ -1,9 +1,8 @@
-"""A program with a tkinter window, in Python 2 too: `tk_app.py [bootstrapper's arguments]`.
+"""A program with a tkinter window, in Python 2 too: `tk_app.py BOOTSTRAPPER [its arguments]`.
 
 It runs the bootstrapper as a script once its window is there, and goes on.  Commands may `import host`: its `ticks()`
 grow only while the program's own loop turns, `spin()` lets that turn within a command.
 """
-import os
 import runpy
 import sys
 import types
@@ -20,6 +19,6 @@ host = sys.modules["host"] = types.ModuleType("host")
 host.tkinter, host.root, host.main = tkinter, root, sys.modules["__main__"]
 host.ticks, host.spin = lambda: int(root.tk.eval("set ticks")), root.update
 
-runpy.run_path(os.environ["CHILDMINDER_BOOTSTRAPPER"], run_name="__main__")
+runpy.run_path(sys.argv[1], run_name="__main__")
 root.mainloop()
 print("the application ended by itself")

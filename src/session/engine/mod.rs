@@ -188,6 +188,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Arrived(arrival) => {
                 actor.world().channel = Some(arrival.channel);
+                actor.world().look_for_interpreter(arrival.hello.pid);
                 actor.child_connected(arrival.hello);
             }
             Input::Refused(peer) => actor.peer_refused(peer),
