@@ -1,7 +1,7 @@
 //! Applications that a launcher starts: the process that says hello is not the one that was spawned.
 
 use super::hosts;
-use super::session::{Session, child_file, job, quoted, until};
+use super::session::{Session, block_on, child_file, job, quoted, until};
 use childminder::model::proto::{Request, Response};
 use childminder::model::{ChildState, Diagnosis, Rung, Stream};
 use std::path::Path;
@@ -45,10 +45,8 @@ fn state_of(pid: u32) -> char {
 }
 
 fn memory(session: &Session) -> u64 {
-    match session.ask(Request::Summary) {
-        Ok(Response::Summary(summary)) => summary.usage.map_or(0, |usage| usage.memory),
-        other => panic!("{other:?}"),
-    }
+    let summary = block_on(session.handle().look(|inspect| inspect.summary())).expect("a running session");
+    summary.usage.map_or(0, |usage| usage.memory)
 }
 
 /// Measured, diagnosed, paused, interrupted and ended is the application, wherever the launcher has put it.
@@ -82,8 +80,8 @@ fn behind_every_launcher_the_application_itself_is_found() {
             assert!(!Path::new(&format!("/proc/{pid}")).exists() || state_of(pid) == 'Z', "{way}");
             continue;
         }
-        session.value("def heed(*_):\n    print('heeded', flush=True)\n    time.sleep(0.3)\n    print('done', flush=True)\n    os._exit(0)");
-        session.value("signal.signal(signal.SIGTERM, heed) and None");
+        session.exec("def heed(*_):\n    print('heeded', flush=True)\n    time.sleep(0.3)\n    print('done', flush=True)\n    os._exit(0)");
+        session.exec("signal.signal(signal.SIGTERM, heed)");
         begin(&session, "while True: time.sleep(0.01)");
         end(&session, Rung::Terminate);
         let ended = session.wait();

@@ -66,7 +66,7 @@ fn blender_runs_commands_while_its_window_is_open() {
     session.until_agenda();
     assert!(has(&session.hello(), "pump:blender"), "{:?}", session.hello());
     assert_eq!(session.value("bpy.app.background, bpy.context.window is not None"), "(False, True)");
-    session.value("ticks = []\ndef tick():\n    ticks.append(1)\n    return 0.01\nbpy.app.timers.register(tick)");
+    session.exec("ticks = []\ndef tick():\n    ticks.append(1)\n    return 0.01\nbpy.app.timers.register(tick)");
     super::session::until("Blender's loop to turn", session.folder(), || session.value("len(ticks) > 3") == "True");
     session.ask(Request::Exec { source: "while True: pass".into(), wait: false }).expect("queued");
     session.until("a busy Blender", |state| state.running.is_some_and(|running| running.started));
