@@ -62,7 +62,8 @@ fn blender_runs_commands_while_its_window_is_open() {
     if hosts::on_path("blender").is_none() || hosts::on_path("xvfb-run").is_none() {
         return hosts::not_run("blender under xvfb-run");
     }
-    let session = Session::start(job(&format!("backend = {}\nhold = true\n[agenda]\nitems = []", recipe("blender-window.toml"))));
+    let session =
+        Session::start(job(&format!("backend = {}\nhold = true\n[agenda]\nitems = []", recipe("blender-window.toml"))));
     session.until_agenda();
     assert!(has(&session.hello(), "pump:blender"), "{:?}", session.hello());
     assert_eq!(session.value("bpy.app.background, bpy.context.window is not None"), "(False, True)");
@@ -83,7 +84,8 @@ fn blender_runs_commands_while_its_window_is_open() {
 fn an_application_without_such_a_loop_is_a_clear_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let wrong = folder.path().join("wrong.toml");
-    let text = "name = 'wrong'\nexecutables = ['python3']\narguments = ['{bootstrapper}', '--port', '{port}']\npump = 'maya'";
+    let text =
+        "name = 'wrong'\nexecutables = ['python3']\narguments = ['{bootstrapper}', '--port', '{port}']\npump = 'maya'";
     std::fs::write(&wrong, text).expect("written");
     let session = Session::start(job(&format!("backend = {}\n[agenda]\nitems = []", quoted(&wrong))));
     let ended = session.wait();
