@@ -5,9 +5,28 @@ A host application (Blender, Maya, gdb, a plain python ...) runs this one file. 
 engine over loopback, both ends prove the session's secret, and from then on it runs the Python commands
 it is sent, one after another, and tells what became of them.
 
+It runs as a script, imported as a module, or from a bootstrapper of your own, which finds it by the environment
+variable CHILDMINDER_BOOTSTRAPPER, in Python 2 as in 3:
+
+    import os, runpy
+    runpy.run_path(os.environ["CHILDMINDER_BOOTSTRAPPER"], run_name="__main__")
+
+That starts it at once, with the port of the command line or the environment.  Loaded under the name
+``childminder_executor`` it does nothing until it is told to, for instance when the application has its window:
+
+    executor = runpy.run_path(os.environ["CHILDMINDER_BOOTSTRAPPER"], run_name="childminder_executor")
+    ...
+    executor["start"]()
+
+``start(port=None, secret=None)`` is to be called once, on the main thread.  Where the recipe says ``pump = "block"`` it
+runs commands until the session is over, and then raises SystemExit; with another pump it returns, and commands run
+whenever the application's event loop turns.  ``importlib`` or ``imp`` will do as well; with ``exec`` or ``execfile`` (in
+hosts without a ``sys.argv``, which ``runpy`` needs) give it a dictionary of its own, ``{"__name__": "__main__"}``: what is
+defined in the same one counts as ours.
+
 What lives here, from top to bottom: arguments and secret; text and JSON; the channel (frames, proof);
 output; descriptions of exceptions and stacks; locks; names; compiling; completion and checking; the host's
-own SIGINT handler; the Executor; start.
+own SIGINT handler; pumps; the Executor; start.
 
 What must stay true, and why:
 
@@ -19,7 +38,8 @@ What must stay true, and why:
   is run by the thread that received it, with no hand-over between threads (which would double the round
   trip).  Once a command has run for ``GRACE`` seconds the second thread ("the follower") leads: it reads,
   answers and beats until the main thread asks for the lead back.  Between bursts it is parked; when
-  nothing runs, nothing wakes up.
+  nothing runs, nothing wakes up.  In a host with an event loop the main thread is the host's: there the follower
+  leads for ever, and a pump has the host's loop call ``Executor.turn``.
 * A command's end is told only after all its output is flushed: the engine slices output by it.
 * A KeyboardInterrupt may be raised in the user's code only, never in ours: see ``user_code_on_top``.  The same
   goes for ``Cancelled``, which also comes where signals do not get through: see ``close_window``.
@@ -54,6 +74,8 @@ def take_credentials(generated, environ):
 # Before any other import: nothing that runs later may find the secret.
 CREDENTIALS = take_credentials(GENERATED, os.environ)
 GENERATED = None
+# Python 2 empties a module that nobody has any more: after `runpy`, or an import that ends in our SystemExit.
+THIS_MODULE = sys.modules.get(__name__)
 
 import ast
 import atexit
@@ -94,10 +116,12 @@ MSG_MORE = getattr(socket, "MSG_MORE", 0x8000)  # Linux's number, for Python 2.7
 MAX_FRAME = 16 * 1024 * 1024
 EXIT_LOST = 70  # the engine is gone, or spoke nonsense
 EXIT_REFUSED = 71  # the engine could not prove itself
+EXIT_NO_LOOP = 72  # the host has no such event loop as the recipe says
 REACH_SECONDS = 60.0  # for all tries to reach the engine together
 CONNECT_SECONDS = 5.0  # for one connection: where the port's queue is full, the system asks again ever more seldom
 GRACE = 0.02  # how long a command runs before the follower takes the lead
 EXIT_SECONDS = 2.0  # how long a host may sit on our SystemExit before the process is ended
+LEAVE_SECONDS = 5.0  # the same for an application that was asked to end: it closes its windows first
 FLUSH_SECONDS = 1.0
 UNSEEN_SECONDS = 0.1  # after which an interrupt that Python has not noticed is sent once more
 CANCEL_SECONDS = 5.0  # after which a host's cancel is said to hang
@@ -1553,18 +1577,251 @@ class HostHandler(object):
             self.libc.sigaction(int(signal.SIGINT), self.action, None)
 
 
+# --- Pumps -------------------------------------------------------------------------------------------
+# How commands get their turn in a host with an event loop of its own: an application with its window open.
+
+
+class NoLoop(Exception):
+    """The host has no such event loop."""
+
+
+class Pump(object):
+    """A host's event loop, as far as we need it.
+
+    What must stay true: `turn` is called by the host's loop, on the host's main thread; too often does no harm.  `wake`
+    comes from any thread, as often as something is to be done, and never waits for the main thread, which may be in a
+    command for hours.  Whoever is not the host's main thread asks the host for nothing else.
+    """
+
+    word = None
+
+    def start(self, turn):
+        """Main thread, once: from now on `turn` is called after each `wake`.  Raises NoLoop."""
+        raise NotImplementedError
+
+    def wake(self):
+        raise NotImplementedError
+
+    def leave(self, code):
+        """Main thread, within a turn: have the application end as it does when its user closes it, asking nothing."""
+        raise NotImplementedError
+
+    def loaded(self, name):
+        """A module of the host's.  A host has loaded it long ago; to import it elsewhere may start the whole host."""
+        module = sys.modules.get(name)
+        if module is None:
+            raise NoLoop("the module %s is not loaded" % name)
+        return module
+
+
+class PipePump(Pump):
+    """Of a loop that can watch a descriptor: it wakes at once, and costs nothing while nothing comes."""
+
+    def __init__(self):
+        self.reading, self.writing = os.pipe()
+        for fd in (self.reading, self.writing):
+            close_on_exec(fd)
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
+        self.turn = None
+
+    def wake(self):
+        try:
+            os.write(self.writing, b"x")
+        except EnvironmentError:
+            pass  # full, so it wakes anyway
+
+    def woken(self, *_):
+        try:
+            os.read(self.reading, 64 * KIB)
+        except EnvironmentError:
+            pass
+        self.turn()
+
+
+class QtPump(PipePump):
+    """Any application with a QApplication, through whichever binding has it.
+
+    A dialog's own loop (`exec_`) calls us too.  No exception passes through it: what interrupts the command is raised
+    when the dialog is closed.
+    """
+
+    word = "qt"
+    BINDINGS = ("PySide6", "PySide2", "PyQt6", "PyQt5")
+
+    def __init__(self):
+        PipePump.__init__(self)
+        self.core, self.notifier = None, None
+
+    def start(self, turn):
+        self.turn, self.core = turn, self.find()
+        kinds = self.core.QSocketNotifier if hasattr(self.core.QSocketNotifier, "Read") else self.core.QSocketNotifier.Type
+        # The application is its parent, so that it does not outlive that.
+        self.notifier = self.core.QSocketNotifier(self.reading, kinds.Read, self.core.QCoreApplication.instance())
+        self.notifier.activated.connect(self.woken)
+
+    def find(self):
+        """QtCore of the first binding that knows the application."""
+        found = [name for name in self.BINDINGS if name + ".QtCore" in sys.modules]
+        # Where the host is C++, perhaps nobody has imported one yet.
+        without = []
+        for name in found or self.BINDINGS:
+            try:
+                core = __import__(name + ".QtCore", fromlist=["QtCore"])
+            except Exception:
+                continue
+            if core.QCoreApplication.instance() is not None:
+                return core
+            without.append(name)
+        if without:
+            raise NoLoop("there is no QApplication yet in %s" % " or ".join(without))
+        raise NoLoop("none of %s can be imported" % ", ".join(self.BINDINGS))
+
+    def leave(self, code):
+        self.core.QCoreApplication.exit(code)
+
+
+class TkinterPump(PipePump):
+    """A program with a tkinter root window.  Not `after`, which other threads may not call: they would wait for it."""
+
+    word = "tkinter"
+
+    def __init__(self):
+        PipePump.__init__(self)
+        self.root = None
+
+    def start(self, turn):
+        tkinter = self.loaded("Tkinter" if PY2 else "tkinter")
+        self.turn, self.root = turn, getattr(tkinter, "_default_root", None)
+        if self.root is None:
+            raise NoLoop("tkinter has no root window yet")
+        self.root.tk.createfilehandler(self.reading, tkinter.READABLE, self.woken)
+
+    def leave(self, code):
+        self.root.destroy()
+
+
+class BlenderPump(Pump):
+    """Blender with its window.
+
+    It has no way to be woken from another thread, so a timer looks.  While commands come it looks whenever Blender's own
+    loop turns, which is every few milliseconds; later a command may wait for LAZY seconds.  What the looks cost is lost
+    in what that loop costs by itself (one or two hundredths of a core, measured with and without them).
+    """
+
+    word = "blender"
+    EAGER, LAZY = 0.0, 0.05
+    EAGER_SECONDS = 1.0
+
+    def __init__(self):
+        self.bpy, self.turn = self.loaded("bpy"), None
+        self.woken_at = monotonic()
+
+    def start(self, turn):
+        if self.bpy.app.background:
+            raise NoLoop("Blender runs in the background")
+        self.turn = turn
+        # Persistent, since a command that opens a file ends all others.
+        self.bpy.app.timers.register(self.look, first_interval=0.0, persistent=True)
+
+    def look(self):
+        self.turn()
+        return self.EAGER if monotonic() - self.woken_at < self.EAGER_SECONDS else self.LAZY
+
+    def wake(self):
+        self.woken_at = monotonic()
+
+    def leave(self, code):
+        self.bpy.ops.wm.quit_blender()
+
+
+class MayaPump(Pump):
+    """Maya with its window, whose `executeDeferred` may be called from any thread and is heeded when Maya is idle."""
+
+    word = "maya"
+
+    def __init__(self):
+        self.cmds, self.utils, self.turn = self.loaded("maya.cmds"), None, None
+
+    def start(self, turn):
+        if self.cmds.about(batch=True):
+            raise NoLoop("Maya runs in batch mode")
+        self.turn, self.utils = turn, __import__("maya.utils", fromlist=["utils"])
+
+    def wake(self):
+        self.utils.executeDeferred(self.turn)
+
+    def leave(self, code):
+        self.cmds.quit(force=True, exitCode=code)
+
+
+class HoudiniPump(Pump):
+    """Houdini with its window, which calls us each time its loop turns: some twenty times a second when it is idle.
+
+    Not woken from the other thread: its API has one lock for all threads, which a command may hold.
+    """
+
+    word = "houdini"
+
+    def __init__(self):
+        self.hou = self.loaded("hou")
+
+    def start(self, turn):
+        if not self.hou.isUIAvailable():
+            raise NoLoop("Houdini runs without its window")
+        self.hou.ui.addEventLoopCallback(turn)
+
+    def wake(self):
+        pass
+
+    def leave(self, code):
+        self.hou.exit(code, suppress_save_prompt=True)
+
+
+class NukePump(Pump):
+    """Nuke with its window, whose `executeInMainThread` is made for other threads and returns at once."""
+
+    word = "nuke"
+
+    def __init__(self):
+        self.nuke, self.turn = self.loaded("nuke"), None
+
+    def start(self, turn):
+        if not self.nuke.GUI:
+            raise NoLoop("Nuke runs in a terminal")
+        self.turn = turn
+
+    def wake(self):
+        self.nuke.executeInMainThread(self.turn)
+
+    def leave(self, code):
+        self.nuke.modified(False)  # or it would ask whether to save the script
+        self.nuke.scriptExit()
+
+
+PUMPS = {pump.word: pump for pump in (QtPump, TkinterPump, BlenderPump, MayaPump, HoudiniPump, NukePump)}
+
+
+def start_pump(word, turn):
+    """The running pump of this name."""
+    if word not in PUMPS:
+        raise NoLoop("no pump of that name is known")
+    pump = PUMPS[word]()
+    pump.start(turn)
+    return pump
+
+
 # --- The Executor ------------------------------------------------------------------------------------
 
 
 class Executor(object):
     """Runs commands on the main thread, and answers for them from whichever thread leads.
 
-    `serve` is the blocking pump.  A host with an event loop would let the follower lead for ever and call
-    `run_pending` from a timer or an idle hook.
+    Without a pump, `serve` has the main thread.  With one the host keeps it: the follower leads for ever, and the
+    host's event loop calls `turn`.
     """
 
     def __init__(self, channel, output, welcome):
-        self.channel, self.output = channel, output
+        self.channel, self.output, self.pump = channel, output, None
         self.period = float(welcome.get("heartbeat") or 1.0)
         self.value_limit = int(welcome.get("value_limit") or 64 * KIB)
         self.exception_limit = int(welcome.get("exception_limit") or 1024 * KIB)
@@ -1574,6 +1831,7 @@ class Executor(object):
         self.sources = Sources()
         self.pending = collections.deque()
         self.exit_code = None
+        self.in_turn, self.gone = False, False
         self.answers = {
             "execute": self.pending.append, "shutdown": self.pending.append, "interrupt": self.on_interrupt,
             "raise": self.on_raise, "cancel": self.on_cancel, "side": self.on_side, "names": self.on_names,
@@ -1616,8 +1874,9 @@ class Executor(object):
     # Life
 
     def install(self):
-        self.former_main = sys.modules.get("__main__")
-        sys.modules["__main__"] = self.module
+        if self.pump is None:
+            self.former_main = sys.modules.get("__main__")
+            sys.modules["__main__"] = self.module
         try:
             self.former_sigint = signal.signal(signal.SIGINT, self.on_sigint)
             self.sigint = True
@@ -1651,12 +1910,81 @@ class Executor(object):
 
     def run_pending(self):
         while self.pending and self.exit_code is None:
-            message = self.pending.popleft()
-            if message["type"] == "shutdown":
-                code = message.get("code")
-                self.exit_code = code if isinstance(code, int) else 0
-            else:
-                self.run(message)
+            self.run_next()
+
+    def run_next(self):
+        message = self.pending.popleft()
+        if message["type"] == "shutdown":
+            code = message.get("code")
+            self.exit_code = code if isinstance(code, int) else 0
+        else:
+            self.run(message)
+
+    # Life in a host with an event loop
+
+    def join_loop(self, word):
+        """Before `install`: have the host's loop call `turn`.  Raises NoLoop."""
+        self.pump = start_pump(word, self.turn)
+        self.answers.update(execute=self.queue_and_wake, shutdown=self.queue_and_wake)
+        atexit.register(self.at_exit)
+
+    def queue_and_wake(self, message):
+        self.pending.append(message)
+        self.pump.wake()
+
+    def turn(self):
+        """Called by the host's loop on its main thread: one command, and then the host has its turn again.
+
+        A command may run an event loop of its own (a dialog, an `update`), which calls us too: the next one waits.
+        """
+        if self.in_turn or not self.pending or self.exit_code is not None or getpid() != self.channel.pid:
+            return
+        self.in_turn = True
+        # What the host itself runs between commands has its own idea of what __main__ is.
+        former_main, sys.modules["__main__"] = sys.modules.get("__main__"), self.module
+        try:
+            self.main_ident = get_ident()
+            self.run_next()
+        except Gone as gone:
+            self.pending.clear()
+            self.lose(gone)
+        finally:
+            sys.modules["__main__"] = former_main
+            self.in_turn = False
+        if self.exit_code is not None:
+            self.leave()
+        elif self.pending:
+            self.pump.wake()
+
+    def at_exit(self):
+        """Few hosts can be told what to exit with.  After whatever commands have registered, and not for a mere 0."""
+        if self.exit_code and getpid() == self.channel.pid:
+            self.output.flush()
+            os._exit(self.exit_code & 0xff)
+
+    def leave(self):
+        """Have the application end, in its own way if that works."""
+        self.uninstall()
+        self.output.flush()
+        end_by(self.output, self.exit_code, LEAVE_SECONDS)
+        try:
+            self.pump.leave(self.exit_code)
+        except BaseException:  # some hosts leave by a SystemExit, which here would meet their loop
+            if sys.exc_info()[0] is not SystemExit:
+                complain("the application cannot be asked to end: %s" % traceback.format_exc())
+
+    def lose(self, why):
+        """Any thread: nobody listens any more, so the application ends, properly if its loop still turns."""
+        if self.exit_code is not None:
+            return
+        with self.lock:
+            busy = self.running is not None
+        if busy:
+            self.die(str(why))
+        complain(why)
+        self.gone = True
+        self.queue_and_wake({"type": "shutdown", "code": EXIT_LOST})
+        end_by(self.output, EXIT_LOST, LEAVE_SECONDS)
 
     def handle(self, messages):
         for message in messages:
@@ -1674,6 +2002,8 @@ class Executor(object):
             number, source = int(message["id"]), message["source"] + u""
         except (KeyError, TypeError, ValueError):
             raise Gone("the engine sent a malformed execute")
+        if self.gone:
+            return
         if self.echo:
             # Before "started", and so before anything that the command prints.
             self.output.echo(well_formed(u"%s%s\n" % (as_text(self.prompt), source[:MAX_ECHO].rstrip(u"\n"))))
@@ -1685,7 +2015,7 @@ class Executor(object):
             self.running = number
             wake, self.parked = self.parked, False
         if wake:
-            self.unpark.release()
+            self.rouse()
         # With what follows, if that follows soon: one packet and one wake-up instead of two, which more than halves
         # the round trip of a short command.  The kernel sends it by itself after 0.2 s, whoever holds the GIL, and
         # when the process dies.  After an echo it is sent at once: it stands between that and the command's output.
@@ -1967,6 +2297,12 @@ class Executor(object):
 
     # The follower
 
+    def rouse(self):
+        if self.pump is None:
+            self.unpark.release()
+        else:
+            os.write(self.recalling, b"x")
+
     def take_lead(self):
         """Main thread, nothing to run: have the follower hand the socket back."""
         with self.lock:
@@ -1977,12 +2313,18 @@ class Executor(object):
 
     def follow(self):
         try:
+            if self.pump is not None:
+                self.leading = True
+                self.lead()
             while True:
                 self.unpark.acquire()
                 while self.worth_following():
                     pass
         except Gone as gone:
-            self.die(str(gone))
+            if self.pump is not None:
+                self.lose(gone)
+            else:
+                self.die(str(gone))
         except BaseException:
             self.die("the second thread failed:\n" + traceback.format_exc())
 
@@ -2010,16 +2352,22 @@ class Executor(object):
             except (EnvironmentError, select.error):
                 ready = []  # Python 2.7, a signal
             if self.recall in ready:
-                break
-            if ready:
+                os.read(self.recall, 1)
+                if self.pump is None:
+                    break
+            if self.channel.sock.fileno() in ready:
                 self.handle(self.channel.read_some())
             self.beat()
-        os.read(self.recall, 1)
         with self.lock:
             self.leading = False
         self.handed.release()
 
     def until_beat(self):
+        if self.pump is not None:
+            with self.lock:
+                if self.running is None:
+                    self.parked = True
+                    return -1  # until the next command begins
         if self.interrupt_pending:
             return 0.02
         # Read once: the main thread may forget it at any moment.
@@ -2201,7 +2549,7 @@ def application():
                 break
             except Exception:
                 pass
-    return {"name": bounded(os.environ.get("CHILDMINDER_APPLICATION") or "python", 200),
+    return {"name": bounded(os.environ.get("CHILDMINDER_APPLICATION") or kind_of_host() or "python", 200),
             "version": bounded(str(version), 200)}
 
 
@@ -2221,13 +2569,14 @@ def register_stacks():
         return False
 
 
-def hello(executor, stacks, threads, pump):
+def hello(executor, stacks, threads):
     signals = {}
     if executor.sigint:
         signals["SIGINT"] = "interrupt"
     if stacks:
         signals["SIGUSR1"] = "stacks"
-    features = ["stacks", "complete", "check", "names", "side", "cancel", "pump:block"]
+    features = ["stacks", "complete", "check", "names", "side", "cancel"]
+    features.append("pump:" + ("block" if executor.pump is None else executor.pump.word))
     if executor.sigint:
         features.append("interrupt")
     if executor.sigint or executor.set_async:
@@ -2238,8 +2587,6 @@ def hello(executor, stacks, threads, pump):
         features.append("host_sigint")
     if threads:
         features.append("thread_exception")
-    if pump != "block":
-        features.append("pump-unknown:" + bounded(pump, 100))
     try:
         cwd = os.getcwd()
     except EnvironmentError:
@@ -2258,26 +2605,46 @@ def hello(executor, stacks, threads, pump):
 # --- Start -------------------------------------------------------------------------------------------
 
 
-def port_in(argv):
-    """N of `--port N`: behind `--` if there is one (Blender's argv is its whole command line)."""
-    argv = list(argv or [])
-    if "--" in argv:
-        argv = argv[argv.index("--") + 1:]
-    for index, word in enumerate(argv):
-        if word == "--port" and index + 1 < len(argv):
-            return argv[index + 1]
-        if isinstance(word, str) and word.startswith("--port="):
-            return word[len("--port="):]
-    return None
+def options_in(argv):
+    """What is said behind `--`, if there is one (Blender's argv is its whole command line), also as Qube spells it."""
+    words = [word for word in list(argv or []) if isinstance(word, (str, text_type))]
+    if "--" in words:
+        words = words[words.index("--") + 1:]
+    found = {}
+    for word, following in zip(words, words[1:] + [None]):
+        option, equals, value = word.partition("=")
+        if option in ("--port", "--kind"):
+            found.setdefault(option[2:], value if equals else following)
+        elif word in ("-p", "-k"):
+            found.setdefault(word, following)
+    # Of a host whose own option this is (Blender's -p places its window), only what can be meant.
+    if not (found.get("-p") or "").isdigit() or not 0 < int(found["-p"]) < 65536:
+        found.pop("-p", None)
+    return found
 
 
-def end_by(output, code):
-    """SystemExit lets the host take its leave; if it swallows that, the process is ended all the same."""
+def options():
+    return options_in(getattr(sys, "argv", None))
+
+
+def known_port():
+    found = options()
+    return CREDENTIALS[0] or found.get("port") or CREDENTIALS[1] or found.get("-p")
+
+
+def kind_of_host():
+    """What Qube would call the application."""
+    found = options()
+    return found.get("kind") or found.get("-k")
+
+
+def end_by(output, code, seconds=EXIT_SECONDS):
+    """The host is asked to take its leave; if it does not, the process is ended all the same."""
     leaving = new_lock()
     leaving.acquire()
 
     def insist():
-        limit = monotonic() + EXIT_SECONDS
+        limit = monotonic() + seconds
         while monotonic() < limit:
             if leaving.acquire(False):
                 return  # the interpreter is being taken down: however long it takes, it is no longer swallowed
@@ -2292,18 +2659,28 @@ def end_by(output, code):
 
 
 def serve(port, secret):
-    """The whole life of the channel; the exit code."""
+    """Reach the engine and run its commands: to the end, and then the exit code; where a pump does it, None at once."""
     occupy_standard_descriptors()
     channel, welcome = reach_engine(port, secret)
     channel.sock.settimeout(None)
     silence_forks(channel)
     output = Output()
     executor = Executor(channel, output, welcome)
+    pump = as_text(welcome.get("pump") or "block")
+    if pump != "block":
+        try:
+            executor.join_loop(pump)
+        except NoLoop as problem:
+            complain("the recipe's pump is \"%s\", but %s" % (pump, problem))
+            end_by(output, EXIT_NO_LOOP)
+            return EXIT_NO_LOOP
     sys.modules["childminder"] = user_module(executor)
     warnings.filterwarnings("ignore", module=re.escape(CHECKED))
     stacks, threads = register_stacks(), watch_threads(executor)
     executor.install()
-    channel.send(hello(executor, stacks, threads, as_text(welcome.get("pump") or "block")))
+    channel.send(hello(executor, stacks, threads))
+    if executor.pump is not None:
+        return None
     try:
         code = executor.serve()
     except Gone as gone:
@@ -2326,19 +2703,15 @@ def unlock_imports():
     return lambda: None
 
 
-def main():
-    """Run once in a process: some hosts run a script again after an exception."""
-    baked, from_environment, secret = CREDENTIALS
-    port = baked or port_in(getattr(sys, "argv", None)) or from_environment
-    if __name__ == "__mp_main__" or getattr(sys, "childminder_started", (None,))[0] == getpid():
-        return  # multiprocessing imports a parent's script into its workers
+def start(port=None, secret=None):
+    """Reach the engine and serve it; see the top of this file.  Once in a process: some hosts run a script again."""
+    if getattr(sys, "childminder_started", None) == getpid() or "__mp_main__" in sys.modules:
+        return  # multiprocessing runs a parent's script in its workers
+    port, secret = port or known_port(), secret or CREDENTIALS[2]
     if port is None:
-        if __name__ == "__main__":
-            complain("no port given: this file is run by the childminder engine")
-            raise SystemExit(2)
-        return
-    # The module is kept as well: Python 2 empties one whose import ends in our SystemExit.
-    sys.childminder_started = getpid(), sys.modules.get(__name__)
+        complain("no port given: this file is run by the childminder engine")
+        raise SystemExit(2)
+    sys.childminder_started = getpid()
     relock = unlock_imports()
     try:
         key = binascii.unhexlify(secret or "")
@@ -2352,7 +2725,9 @@ def main():
         complain("cannot reach the engine: %s" % problem)
         code = EXIT_LOST
     relock()
-    raise SystemExit(code)
+    if code is not None:
+        raise SystemExit(code)
 
 
-main()
+if __name__ == "__main__" or __name__ != "childminder_executor" and known_port() is not None:
+    start()

@@ -278,14 +278,14 @@ async fn the_whole_tree_is_counted() {
     let Spawned { process, stdout, .. } = spawner.spawn(python("leaves_family.py", &[], &marker)).await.unwrap();
     let _family = Family::told_by(&first_line(stdout));
     let mut sampler = Sampler::new();
-    let usage = sampler.sample(process.pid()).unwrap();
+    let usage = sampler.sample(&[process.pid()]).unwrap();
     // The two orphans went to init, not to us: nobody here is a subreaper.
     assert_eq!((usage.processes, usage.threads), (3, 3));
     assert!(usage.memory > 1 << 20 && usage.cpu == 0.0, "{usage:?}");
     let orphan = marked(&marker).into_iter().filter(|id| id.pid != process.pid()).count();
     assert_eq!(orphan, 3);
     kill_everything(&process, &marker);
-    assert_eq!(sampler.sample(process.pid()), None);
+    assert_eq!(sampler.sample(&[process.pid()]), None);
     assert_eq!(marked(&marker), []);
 }
 
@@ -392,7 +392,7 @@ async fn subreaper(marker: &str) {
     let Spawned { process, stdout, .. } = spawner.spawn(python("leaves_family.py", &[], marker)).await.unwrap();
     let family = Family::told_by(&first_line(stdout));
     let pids = &family.0;
-    assert_eq!(Sampler::new().sample(process.pid()).unwrap().processes, 5);
+    assert_eq!(Sampler::new().sample(&[process.pid()]).unwrap().processes, 5);
     let known: Vec<u32> = marked(marker).iter().map(|id: &ProcessId| id.pid).collect();
     assert!(pids.iter().all(|pid| known.contains(pid)), "{pids:?} not all in {known:?}");
     assert_eq!(known.len(), 5, "{known:?}");

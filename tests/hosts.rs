@@ -5,8 +5,12 @@
 
 #[path = "common/hosts.rs"]
 mod hosts;
+#[path = "hosts/launchers.rs"]
+mod launchers;
 #[path = "common/session.rs"]
 mod session;
+#[path = "hosts/windows.rs"]
+mod windows;
 
 use childminder::model::proto::Request;
 use childminder::model::{
@@ -61,13 +65,18 @@ fn run(backend: &str, own: u64, tables: &str) -> (Hello, Ended) {
 }
 
 fn check(ended: &Ended, own: u64) {
+    check_saying(ended, own, "");
+}
+
+/// With what the application says at its end.
+fn check_saying(ended: &Ended, own: u64, last_words: &str) {
     assert_eq!(ended.code, 1, "{}", ended.tail());
     let state = ended.state();
     let statuses: Vec<_> = state.items.iter().map(|row| row.status).collect();
     let [complete, failed] = [ItemStatus::Complete, ItemStatus::Failed];
     assert_eq!(statuses, [complete, failed, failed, complete], "{}", ended.tail());
     let stdout = String::from_utf8(ended.output(Stream::Stdout)).expect("UTF-8");
-    assert_eq!(stdout, "set up\ngrüße 漢字 \u{1F600}\nalive\ntorn down\n");
+    assert_eq!(stdout, format!("set up\ngrüße 漢字 😀\nalive\ntorn down\n{last_words}"));
     assert_eq!(ended.output(Stream::Stderr), b"careful\n");
     assert_eq!(ended.slice(own + 5, Stream::Stdout), "grüße 漢字 \u{1F600}\n".as_bytes());
     assert_eq!(ended.slice(own + 6, Stream::Stderr), b"careful\n");

@@ -37,12 +37,13 @@ impl Sampler {
         Self { ticks_per_second: proc::ticks_per_second(), page: proc::page_size(), last: None }
     }
 
-    /// What the process `root`, its descendants, and orphans of theirs that we adopted use now; CPU time and storage since
+    /// What these processes, their descendants, and orphans of theirs that we adopted use now; CPU time and storage since
     /// the last sample, so none in the first. Memory that processes share is counted for each, what may not be read for
-    /// nothing. `None` when nothing of it lives any more.
-    pub fn sample(&mut self, root: u32) -> Option<UsagePoint> {
+    /// nothing. `None` when nothing of it lives any more. The child itself is the first of `roots`; another is one that
+    /// left its tree.
+    pub fn sample(&mut self, roots: &[u32]) -> Option<UsagePoint> {
         let at = Instant::now();
-        let tree = tree(root);
+        let tree = tree(roots);
         let living = || tree.values().filter(|stat| !stat.is_dead());
         let count = u32::try_from(living().count()).unwrap_or(u32::MAX);
         if count == 0 {
@@ -73,14 +74,14 @@ fn number(count: u64) -> f64 {
     count as f64
 }
 
-/// The living and just ended processes of the tree.
-pub(crate) fn tree(root: u32) -> HashMap<u32, Stat> {
-    let adopted = Adopted::now(root);
+/// The living and just ended processes of the tree. The child itself is the first of `roots`.
+pub(crate) fn tree(roots: &[u32]) -> HashMap<u32, Stat> {
+    let adopted = Adopted::now(roots.first().copied().unwrap_or_default());
     let mut open: Vec<u32> = proc::children(std::process::id())
         .into_iter()
         .filter(|pid| Stat::read(*pid).is_some_and(|stat| adopted.has(&stat)))
         .collect();
-    open.push(root);
+    open.extend(roots);
     let mut tree = HashMap::new();
     while let Some(pid) = open.pop() {
         let Some(stat) = Stat::read(pid) else { continue };
@@ -205,8 +206,8 @@ mod tests {
     #[test]
     fn this_process_uses_something() {
         let mut sampler = Sampler::new();
-        let usage = sampler.sample(std::process::id()).unwrap();
+        let usage = sampler.sample(&[std::process::id()]).unwrap();
         assert!(usage.memory > 0 && usage.threads > 0 && usage.processes > 0);
-        assert_eq!(sampler.sample(u32::MAX), None);
+        assert_eq!(sampler.sample(&[u32::MAX]), None);
     }
 }

@@ -28,7 +28,8 @@ pub use proc::ProcessId;
 pub use process::Process;
 pub use spawn::{SpawnError, SpawnSpec, Spawned, Spawner};
 pub use tree::{
-    become_subreaper, carries, continue_everything, kill_everything, marked, reap_adopted, stop_everything,
+    become_subreaper, continue_everything, kill_everything, marked, reap_adopted, relative, signal_below,
+    stop_everything,
 };
 
 /// The environment variable by which every process of a session is known. Its value is no secret.

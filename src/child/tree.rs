@@ -45,9 +45,24 @@ pub fn marked(marker: &str) -> Vec<ProcessId> {
     members(&Family { marker, engine: None, child: None })
 }
 
-/// Whether a process carries the session's marker. May block, as any look at a process that hangs in the kernel.
-pub fn carries(process: ProcessId, marker: &str) -> bool {
-    proc::variable(process.pid, MARKER).is_some_and(|value| value == marker.as_bytes())
+/// The process of this number, if it belongs to the session of which `child` was spawned: a launcher may have taken it
+/// out of the child's group and session, and out of its environment. May block, as any look at a process that hangs in
+/// the kernel.
+pub fn relative(pid: u32, child: ProcessId, marker: &str) -> Option<ProcessId> {
+    let found = ProcessId::now(pid)?;
+    let family = Family { marker, engine: None, child: Some(child) };
+    (family.carries(pid) || members(&family).contains(&found)).then_some(found)
+}
+
+/// Signals a process whom a launcher has started, and its descendants, wherever they are: not the launcher, which is to
+/// end after it. Fails when it is gone.
+pub fn signal_below(root: ProcessId, with: Signal) -> io::Result<()> {
+    // The root last: its end may have others end or move.
+    let below = super::metrics::tree(&[root.pid]).into_values().map(|stat| stat.id).filter(|id| *id != root);
+    for member in below {
+        let _ = signal(member, with);
+    }
+    signal(root, with).map(drop).ok_or_else(|| nix::errno::Errno::ESRCH.into())
 }
 
 /// Kills the child, its group, and then everything that belongs to the session until nothing is left. Returns what
@@ -55,9 +70,14 @@ pub fn carries(process: ProcessId, marker: &str) -> bool {
 ///
 /// Blocks: a few milliseconds as a rule, at most about [`PATIENCE`].
 pub fn kill_everything(process: &Process, marker: &str) -> Vec<ProcessId> {
+    let family = Family { marker, engine: None, child: Some(process.id()) };
+    // Looked for first: one that left the group and its environment is known only by who started it, while that lives.
+    let known = members(&family);
     // That the group has nobody left to signal is no failure.
     let _ = process.signal_group(Signal::SIGKILL);
-    let family = Family { marker, engine: None, child: Some(process.id()) };
+    for member in known {
+        let _ = signal(member, Signal::SIGKILL);
+    }
     let left = end_members(&family, PATIENCE, Duration::ZERO);
     reap_adopted();
     left

@@ -351,7 +351,7 @@ impl<W: World> Actor<W> {
                 self.fact(EventKind::ChildSignalled { signal: libc::SIGTERM, reason });
                 self.tried.push(rung);
                 self.world.signal(libc::SIGTERM)?;
-                self.told_ladder("SIGTERM was sent to the child's process group");
+                self.told_ladder("SIGTERM was sent to the child's processes");
                 Ok(())
             }
             Rung::Kill => {

@@ -5,7 +5,9 @@
 CHILDMINDER_TEST_PYTHONS restricts the interpreters, e.g. "2.7,3.11,pypy,blender".  Nothing here sleeps:
 each wait is for something, and ends in a failure after LIMIT seconds.  Only the standard library is used.
 """
+import atexit
 import contextlib
+import functools
 import glob
 import hashlib
 import hmac
@@ -26,6 +28,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BOOT = os.path.join(ROOT, "bootstrap", "child_bootstrapper.py")
+CHILDREN = os.path.join(ROOT, "tests", "children")
 LIMIT = 30.0
 SECRET = "5a" * 32
 NONCE = "c3" * 32
@@ -423,10 +426,107 @@ class Handshake(Case):
                                    .replace(".read()", ".read().encode('utf-8')"))["type"], "finished")
         self.assertEqual(child.value("6 * 7"), "42")
 
-    def test_unknown_pump(self):
-        child = self.fresh(welcome={"pump": "timer"})
-        self.assertIn("pump-unknown:timer", child.hello["features"])
-        self.assertEqual(child.value("1"), "1")
+    def script(self, text, **more):
+        """A child under a bootstrapper of its own, which knows the path of ours."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "my.py")
+        with open(path, "w") as script:
+            script.write("import os, runpy, sys\nOURS = os.environ['CHILDMINDER_BOOTSTRAPPER']\n" + text)
+        env = dict({"CHILDMINDER_BOOTSTRAPPER": BOOT}, **more.pop("env", {}))
+        return self.fresh(boot=path, env=env, **more)
+
+    OWN_BOOTSTRAPPERS = (
+        "runpy.run_path(OURS, run_name='__main__')",
+        "executor = runpy.run_path(OURS, run_name='childminder_executor')\n"
+        "sys.stderr.write('not yet\\n')\nexecutor['start']()",
+        "executor = {'__name__': 'childminder_executor'}\n"
+        "exec(compile(open(OURS).read(), OURS, 'exec'), executor)\nexecutor['start']()",
+        "if sys.version_info[0] == 2:\n    import imp\n"
+        "    executor = imp.load_source('childminder_executor', OURS)\n"
+        "else:\n    import importlib.util\n"
+        "    spec = importlib.util.spec_from_file_location('childminder_executor', OURS)\n"
+        "    executor = importlib.util.module_from_spec(spec)\n    spec.loader.exec_module(executor)\n"
+        "sys.stderr.write('not yet\\n')\nexecutor.start()",
+    )
+
+    def test_a_bootstrapper_of_ones_own_starts_the_executor(self):
+        for text in self.OWN_BOOTSTRAPPERS:
+            child = self.script(text)
+            child.run("import gc; gc.collect() and None")
+            self.assertEqual(child.value("6 * 7"), "42", text)
+            self.assertEqual(child.error("1 / 0")["type"], "ZeroDivisionError")
+            number = child.started("import time; time.sleep(%d)" % LIMIT)
+            self.assertTrue(child.ask("interrupt", "interrupt_result", command=number)["ok"])
+            self.assertEqual(child.end_of_command()["exception"]["type"], "KeyboardInterrupt")
+            if "not yet" in text and self.host.name != "gdb":
+                child.stderr.wait_for(b"not yet")
+            child.send(type="shutdown", code=3)
+            self.assertEqual(child.ended(), 3, text)
+
+    def test_started_with_what_it_is_told(self):
+        self.plain()
+        child = self.script("secret = os.environ.pop('CHILDMINDER_SECRET')\nport = int(sys.argv.pop())\nsys.argv = ['']\n"
+                            "runpy.run_path(OURS, run_name='childminder_executor')['start'](port, secret)")
+        self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_a_worker_of_multiprocessing_starts_nothing(self):
+        self.plain()
+        if self.python2:
+            self.skipTest("there every worker is forked")
+        child = self.script("if __name__ != 'never': runpy.run_path(OURS, run_name='__main__')")
+        self.assertEqual(child.value("import multiprocessing\nwith multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+                                     "    seen = pool.map(len, ['abc'])\nseen"), "[3]")
+        self.assertNotIn(b"childminder", child.stderr.data)
+
+    def test_arguments_as_qube_spells_them(self):
+        self.plain()
+        for tail, name, in ((("-p", "{port}", "-k", "maya", "-d"), "maya"), (("--kind=nuke", "-d", "--port={port}"), "nuke"),
+                            (("-p", "0", "--port", "{port}", "--kind", "houdini"), "houdini")):
+            child = Child(Host("qube", self.host.version, self.host.command, tail))
+            self.addCleanup(child.close)
+            self.assertEqual(child.hello["application"]["name"], name)
+            self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_what_a_host_may_lack(self):
+        """No argv, or an empty one; a stdout that is none, or can only write."""
+        self.plain()
+        for text in ("del sys.argv", "sys.argv = None", "sys.argv = ['']", "sys.stdout = sys.__stdout__ = None",
+                     "class Own(object):\n    def write(self, text): os.write(1, text.encode('utf-8'))\n"
+                     "sys.stdout = sys.stderr = Own()"):
+            # Not by runpy, which needs an argv itself.
+            child = self.script("os.environ['CHILDMINDER_PORT'] = sys.argv[2]\n%s\n"
+                                "exec(compile(open(OURS).read(), OURS, 'exec'), {'__name__': '__main__'})" % text)
+            self.assertEqual(child.value("6 * 7"), "42", text)
+            if "None" not in text:
+                self.assertEqual(child.run("print('said')")["type"], "finished")
+                child.stdout.wait_for(b"said")
+            child.send(type="shutdown", code=4)
+            # Python 3 itself makes 120 of a stdout that it cannot flush at its end.
+            self.assertEqual(child.ended(), 120 if "Own" in text and not self.python2 else 4, text)
+
+    def test_a_host_that_holds_the_lock(self):
+        self.plain()
+        if self.host.name.startswith("pypy"):
+            self.skipTest("it has no PyDLL")
+        child = self.fresh(welcome={"heartbeat": 0.05})
+        number = child.started("import ctypes\nctypes.PyDLL(None).usleep(300000)\nwhile True: pass")
+        child.until("heartbeat")
+        self.assertTrue(child.ask("interrupt", "interrupt_result", command=number)["ok"])
+        self.assertEqual(child.end_of_command()["exception"]["type"], "KeyboardInterrupt")
+
+    def test_a_pump_whose_host_is_not_there(self):
+        """A clear end, and neither a hang nor a loop that blocks the host."""
+        gone = [("timer", b"no pump of that name is known"), ("maya", b"maya.cmds is not loaded"), ("tkinter", b"not loaded")]
+        if self.host.name == "blender":
+            gone = [("blender", b"Blender runs in the background")]
+        for pump, why in gone:
+            child = self.fresh(hello=False)
+            child.accept()
+            self.assertRaises(Closed, child.shake_hands, {"pump": pump})
+            child.stderr.wait_for(b'the recipe\'s pump is "%s", but ' % pump.encode())
+            child.stderr.wait_for(why)
+            self.assertEqual(child.ended(), 72)
 
 
 class Commands(Case):
@@ -1518,17 +1618,356 @@ class Ends(Case):
         self.assertEqual(child.ended(), 9)
 
 
+class Display(object):
+    """One virtual display for all windows of these tests."""
+
+    process, name = None, None
+
+    @classmethod
+    def get(cls):
+        if cls.process is None:
+            reading, writing = os.pipe()
+            cls.process = subprocess.Popen(
+                ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+                stderr=subprocess.DEVNULL, pass_fds=[writing])
+            os.close(writing)
+            assert select.select([reading], [], [], LIMIT)[0], "Xvfb does not come up"
+            with os.fdopen(reading) as told:
+                cls.name = ":" + told.readline().strip()
+        return cls.name
+
+    @classmethod
+    def close(cls):
+        if cls.process is not None:
+            cls.process.terminate()
+            cls.process.wait(LIMIT)
+            cls.process = None
+
+
+class Loop(Case):
+    """A host with an event loop: the application's main thread is its own between commands."""
+
+    pump = None
+    prepare = "import host, time"
+    endless = ("while True: pass", "time.sleep(%d)" % LIMIT, "while True: host.spin()")
+    last_words = b"the application ended by itself"
+
+    def application(self):
+        """(host, environment) of the application."""
+        raise NotImplementedError
+
+    def fresh(self, **options):
+        host, env = self.application()
+        child = Child(host, env=env, welcome={"pump": self.pump}, **options)
+        self.addCleanup(child.close)
+        return child
+
+    @property
+    def child(self):
+        cls = type(self)
+        if cls.common is None or cls.common.process.poll() is not None:
+            host, env = self.application()
+            cls.common = Child(host, env=env, welcome={"pump": self.pump, "heartbeat": 0.05})
+            cls.common.run(self.prepare)
+        return cls.common
+
+    def ask(self, kind, number):
+        return self.child.ask(kind, "interrupt_result", command=number)
+
+    def until_it_ticks(self):
+        """Until the application's own loop has turned some more: only questions, and each is a turn of its own."""
+        before, limit = int(self.child.value("host.ticks()")), time.monotonic() + LIMIT
+        while int(self.child.value("host.ticks()")) < before + 3:
+            self.assertLess(time.monotonic(), limit, "the application's loop does not turn")
+
+    def test_commands_run_on_the_main_thread_and_the_loop_turns_between_them(self):
+        child = self.child
+        self.assertIn("pump:" + self.pump, child.hello["features"])
+        self.assertEqual([word for word in child.hello["features"] if word.startswith("pump:")], ["pump:" + self.pump])
+        self.assertEqual(child.hello["signals"], {"SIGINT": "interrupt"})
+        self.assertEqual(child.value("import threading; type(threading.current_thread()).__name__"), "'_MainThread'")
+        self.until_it_ticks()
+        error = child.error("def deep(n):\n    raise ValueError('no %d' % n)\ndeep(3)")
+        self.assertEqual((error["type"], error["message"]), ("ValueError", "no 3"))
+        self.assertEqual([frame["function"] for frame in error["frames"]], ["<module>", "deep"])
+        self.assertNotIn("child_bootstrapper", json.dumps(error))
+        self.assertEqual(child.error("raise SystemExit(3)")["type"], "SystemExit")
+        self.until_it_ticks()
+
+    def test_main_is_the_commands_while_they_run(self):
+        child = self.child
+        self.assertEqual(child.value("import pickle\nclass Thing(object): pass\ntype(pickle.loads(pickle.dumps(Thing()))) is Thing"),
+                         "True")
+        if self.host.name != "blender":
+            self.assertEqual(child.value("import sys; sys.modules['__main__'] is host.main"), "False")
+            self.assertEqual(child.ask("names", "names")["more"], 0)
+            child.send(type="side", id=77, source="__import__('sys').modules['__main__'] is __import__('host').main")
+            self.assertEqual(child.until("finished")["value"], "True")
+
+    def test_one_command_at_a_time_though_one_runs_a_loop_of_its_own(self):
+        child = self.child
+        child.start("import time\norder = ['begins']\nlimit, before = time.time() + %d, host.ticks()\n"
+                    "while host.ticks() < before + 5 and time.time() < limit: host.spin()\norder.append('ends')" % LIMIT)
+        child.start("order.append('next')")
+        child.start("order.append('last')")
+        ended = [child.until("finished", "raised") for _ in range(3)]
+        self.assertEqual([end["type"] for end in ended], ["finished"] * 3, ended)
+        self.assertEqual(child.value("order"), "['begins', 'ends', 'next', 'last']")
+
+    def test_interrupts(self):
+        child = self.child
+        for source in self.endless:
+            for kind, raised in (("interrupt", "KeyboardInterrupt"), ("raise", "Cancelled")):
+                number = child.started(source)
+                self.assertTrue(self.ask(kind, number)["ok"])
+                ended = child.end_of_command()
+                self.assertEqual((ended["id"], ended["type"], ended.get("exception", {}).get("type")), (number, "raised", raised))
+        for kind in ("interrupt", "raise"):
+            self.assertIn("not running", self.ask(kind, number)["reason"])
+        # Nor does a signal from outside reach the host's own code.
+        for _ in range(5):
+            os.kill(child.hello["pid"], signal.SIGINT)
+            self.until_it_ticks()
+
+    def test_heartbeats_and_answers_while_a_command_runs(self):
+        child = self.child
+        number = child.started("time.sleep(%d)" % LIMIT)
+        self.assertEqual(child.ask("ping", "pong")["command"], number)
+        child.heartbeats = []
+        while len(child.heartbeats) < 3:
+            child.heartbeats.append(child.until("heartbeat"))
+        self.assertEqual({beat["id"] for beat in child.heartbeats}, {number})
+        main = child.ask("stacks", "stacks", locals=False)["threads"][0]
+        self.assertEqual((main["main"], [frame["function"] for frame in main["frames"]]), (True, ["<module>"]))
+        self.assertTrue(self.ask("interrupt", number)["ok"])
+        child.end_of_command()
+        self.assertEqual(child.ask("ping", "pong")["command"], None)
+
+    def test_no_thread_of_ours_wakes_while_nothing_runs(self):
+        child = self.child
+        if self.host.version < (3, 8) or self.host.name.startswith("pypy"):
+            self.skipTest("there threads do not know the system's numbers")
+        tid = child.value("import threading\n[t.native_id for t in threading.enumerate() if t.name == 'childminder'][0]")
+        limit, before, since = time.monotonic() + LIMIT, None, 0.0
+        while time.monotonic() - since < 0.5:
+            with open("/proc/%d/task/%s/status" % (child.hello["pid"], tid)) as status:
+                now = re.findall(r"voluntary_ctxt_switches:\s+(\d+)", status.read())
+            if now != before:
+                before, since = now, time.monotonic()
+            self.assertLess(time.monotonic(), limit)
+            select.select([], [], [], 0.05)
+        self.assertEqual(child.value("6 * 7"), "42")
+
+    def test_shutdown(self):
+        for code in (0, 5):
+            child = self.fresh()
+            last = child.start("import atexit, sys\natexit.register(lambda: sys.stderr.write('at exit\\n')) and None")
+            child.send(type="shutdown", code=code)
+            self.assertEqual(child.until("finished", "raised")["id"], last)
+            self.assertEqual(child.ended(), code)
+            child.stdout.wait_for(self.last_words)
+            child.stderr.wait_for(b"at exit")
+
+    def test_engine_gone(self):
+        child = self.fresh()
+        child.value("6 * 7")
+        child.sock.close()
+        self.assertEqual(child.ended(), 70)
+        child.stdout.wait_for(self.last_words)
+        child = self.fresh()
+        child.started("import sys, time; sys.stdout.write('last words'); time.sleep(%d)" % LIMIT)
+        child.sock.close()
+        self.assertEqual(child.ended(), 70)
+        child.stdout.wait_for(b"last words")
+
+
+class LoopOfTkinter(Loop):
+    """A real program, on a virtual display."""
+
+    pump = "tkinter"
+
+    def application(self):
+        self.plain()
+        if not shutil.which("Xvfb"):
+            self.skipTest("Xvfb is not installed")
+        python = with_module(self.host, "Tkinter" if self.python2 else "tkinter")
+        if python is None:
+            self.skipTest("this Python has no tkinter")
+        return Host("tkinter", self.host.version, [python, os.path.join(CHILDREN, "tk_app.py"), "{boot}"]), {"DISPLAY": Display.get()}
+
+    def test_widgets(self):
+        child = self.child
+        child.run("label = host.tkinter.Label(host.root, text='made'); label.pack()")
+        self.until_it_ticks()
+        self.assertEqual(child.value("label['text'], bool(label.winfo_ismapped()), label.winfo_width() > 1"), "('made', True, True)")
+
+    def test_there_is_no_root_yet(self):
+        host, env = self.application()
+        source = "import %s, runpy\nrunpy.run_path(%r, run_name='__main__')" % ("Tkinter" if self.python2 else "tkinter", BOOT)
+        arguments = [host.command[0], "-c", source, "--port", "{port}"]
+        child = Child(Host("no root", host.version, arguments, ()), env=env, hello=False)
+        self.addCleanup(child.close)
+        child.accept()
+        self.assertRaises(Closed, child.shake_hands, {"pump": "tkinter"})
+        child.stderr.wait_for(b"tkinter has no root window yet")
+        self.assertEqual(child.ended(), 72)
+
+
+class LoopOfQt(Loop):
+    """A real application, without a display; with whichever bindings are installed."""
+
+    pump, binding = "qt", "PySide2"
+
+    def application(self):
+        self.plain()
+        python = with_module(self.host, self.binding + ".QtWidgets")
+        if python is None:
+            self.skipTest("this Python has no " + self.binding)
+        command = [python, os.path.join(CHILDREN, "qt_app.py"), "{boot}", self.binding]
+        return Host("qt", self.host.version, command), {"QT_QPA_PLATFORM": "offscreen", "QT_LOGGING_RULES": "*=false"}
+
+    def test_widgets(self):
+        child = self.child
+        child.run("button = host.widgets.QPushButton('made'); button.clicked.connect(lambda: host.window.setText('clicked'))")
+        child.run("button.show(); button.click()")
+        self.until_it_ticks()
+        self.assertEqual(child.value("(str(button.text()), str(host.window.text()), button.isVisible())"), "('made', 'clicked', True)")
+
+    def test_a_dialog_holds_the_next_command_and_is_closed_from_beside(self):
+        child = self.child
+        child.run("dialog = host.widgets.QDialog(); seen = []")
+        number = child.started("(dialog.exec_ if hasattr(dialog, 'exec_') else dialog.exec)(); seen.append('closed')")
+        waiting = child.start("seen.append('next')")
+        self.assertTrue(self.ask("interrupt", number)["ok"])  # comes when the dialog ends: through it no exception passes
+        result = child.ask("cancel", "interrupt_result", command=number, source=
+                           "host.core.QMetaObject.invokeMethod(dialog, 'reject', host.core.Qt.QueuedConnection)")
+        self.assertTrue(result["ok"], result)
+        ended = child.end_of_command()
+        self.assertEqual((ended["id"], ended["type"]), (number, "raised"))
+        self.assertEqual(child.until("finished")["id"], waiting)
+        self.assertEqual(child.value("seen"), "['next']")
+
+    def test_there_is_no_application_yet(self):
+        host, env = self.application()
+        source = "import %s.QtCore, runpy\nrunpy.run_path(%r, run_name='__main__')" % (self.binding, BOOT)
+        child = Child(Host("no application", host.version, [host.command[0], "-c", source]), env=env, hello=False)
+        self.addCleanup(child.close)
+        child.accept()
+        self.assertRaises(Closed, child.shake_hands, {"pump": "qt"})
+        child.stderr.wait_for(b"there is no QApplication yet in " + self.binding.encode())
+        self.assertEqual(child.ended(), 72)
+
+
+class LoopOfBlender(Loop):
+    """The real Blender with its window, on a virtual display."""
+
+    pump = "blender"
+    prepare = ("import bpy, time\nclass host(object):\n    count = 0\n    ticks = staticmethod(lambda: host.count)\n"
+               "def tick():\n    host.count += 1\n    return 0.005\nbpy.app.timers.register(tick, persistent=True)")
+    endless = Loop.endless[:2]
+    last_words = b"Saved session recovery"  # printed when it takes its leave, whatever its exit code
+
+    def application(self):
+        if self.host.name != "blender":
+            self.skipTest("needs Blender")
+        if not shutil.which("Xvfb"):
+            self.skipTest("Xvfb is not installed")
+        command = ["blender", "--factory-startup", "--python", "{boot}", "--"]
+        return Host("blender", self.host.version, command), {"DISPLAY": Display.get()}
+
+    def test_one_command_at_a_time_though_one_runs_a_loop_of_its_own(self):
+        self.skipTest("no command can have Blender's loop turn")
+
+    def test_files_are_opened(self):
+        child, folder = self.child, tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "scene.blend")
+        self.assertEqual(child.value("bpy.app.background"), "False")
+        child.run("bpy.context.scene.name = 'saved'\nbpy.ops.wm.save_as_mainfile(filepath=%r)" % path)
+        for load_ui in (True, False):
+            child.run("bpy.ops.wm.read_factory_settings()")
+            self.assertEqual(child.value("bpy.context.scene.name"), "'Scene'")
+            ended = child.run("bpy.ops.wm.open_mainfile(filepath=%r, load_ui=%r)" % (path, load_ui))
+            self.assertEqual(ended["type"], "finished", ended)
+            self.assertEqual(child.value("bpy.context.scene.name, bpy.context.window is not None"), "('saved', True)")
+            self.until_it_ticks()
+
+
+class LoopOfStandIns(Loop):
+    """Small modules that behave as the vendor's documentation says stand in for an application that cannot be had here."""
+
+    kind = None
+
+    def application(self):
+        self.plain()
+        return self.stand_in(self.pump), {}
+
+    def stand_in(self, kind):
+        return Host("stand-in", self.host.version, [self.host.command[0], os.path.join(CHILDREN, "stand_in_app.py"), "{boot}", kind])
+
+    def test_the_application_runs_without_its_window(self):
+        child = Child(self.stand_in(self.pump + "-batch"), hello=False)
+        self.addCleanup(child.close)
+        child.accept()
+        self.assertRaises(Closed, child.shake_hands, {"pump": self.pump})
+        self.assertEqual(child.ended(), 72)
+        self.assertIn(b"runs ", child.stderr.data)
+
+    def test_an_application_that_does_not_leave_is_ended(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        boot = os.path.join(folder, "boot.py")
+        with open(BOOT) as source, open(boot, "w") as copy:
+            text = source.read()
+            assert text.count("LEAVE_SECONDS = 5.0") == 1
+            copy.write(text.replace("LEAVE_SECONDS = 5.0", "LEAVE_SECONDS = 0.2"))
+        for end, code in ((lambda child: child.send(type="shutdown", code=9), 9), (lambda child: child.sock.close(), 70)):
+            child = Child(self.stand_in(self.pump + "-stays"), boot=boot, welcome={"pump": self.pump})
+            self.addCleanup(child.close)
+            child.value("6 * 7")
+            end(child)
+            self.assertEqual(child.ended(), code)
+            self.assertNotIn(b"ended by itself", child.stdout.data)
+
+
+class LoopOfMaya(LoopOfStandIns):
+    pump = "maya"
+
+
+class LoopOfHoudini(LoopOfStandIns):
+    pump = "houdini"
+
+
+class LoopOfNuke(LoopOfStandIns):
+    pump = "nuke"
+
+
+@functools.lru_cache(None)
+def with_module(host, name):
+    """An executable of this Python that can import a module: it, or the system's own of the same version."""
+    for python in (host.command[0], "/usr/bin/python%d.%d" % host.version[:2]):
+        try:
+            if not subprocess.run([python, "-c", "import " + name], stderr=subprocess.DEVNULL, timeout=LIMIT,
+                                  env=clean_environment()).returncode:
+                return python
+        except OSError:
+            pass
+    return None
+
+
 def load_tests(loader, _tests, _pattern):
     suite = unittest.TestSuite()
     found, missing = find_hosts()
     print("interpreters: %s" % ", ".join(repr(host) for host in found.values()), file=sys.stderr)
     print("missing: %s" % (", ".join(missing) or "none"), file=sys.stderr)
     for name, host in found.items():
-        for part in (Handshake, Commands, Errors, Busy, Ladder, Beside, Locks, Output, Reports, Ends):
+        for part in (Handshake, Commands, Errors, Busy, Ladder, Beside, Locks, Output, Reports, Ends, LoopOfTkinter,
+                     LoopOfQt, LoopOfBlender, LoopOfMaya, LoopOfHoudini, LoopOfNuke):
             case = type("%s_%s" % (part.__name__, re.sub(r"\W", "_", name)), (part, unittest.TestCase), {"host": host})
             suite.addTests(loader.loadTestsFromTestCase(case))
     return suite
 
 
 if __name__ == "__main__":
+    atexit.register(Display.close)
     unittest.main()

@@ -95,11 +95,8 @@ impl Look {
     /// At the tree below `root` and at the interpreter, wherever it is.
     pub fn now(root: u32, interpreter: Option<u32>) -> Self {
         let at = Instant::now();
-        let mut stats = metrics::tree(root);
-        if let Some(stat) = interpreter.filter(|pid| !stats.contains_key(pid)).and_then(Stat::read) {
-            stats.insert(stat.id.pid, stat);
-        }
-        let mut stats: Vec<Stat> = stats.into_values().collect();
+        let roots: Vec<u32> = std::iter::once(root).chain(interpreter).collect();
+        let mut stats: Vec<Stat> = metrics::tree(&roots).into_values().collect();
         stats.sort_by_key(|stat| {
             let pid = stat.id.pid;
             (Some(pid) != interpreter, pid != root, Reverse(stat.own_time), pid)

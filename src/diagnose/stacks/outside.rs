@@ -297,7 +297,7 @@ pub(in crate::diagnose) fn find(interpreter: Option<ProcessId>, tree: &[ProcessI
 
 /// The processes of a tree that may hold Python, the root first.
 pub(in crate::diagnose) fn candidates(root: ProcessId) -> Vec<ProcessId> {
-    let tree = crate::child::metrics::tree(root.pid);
+    let tree = crate::child::metrics::tree(&[root.pid]);
     let mut found: Vec<&Stat> = tree.values().filter(|stat| !stat.is_dead()).collect();
     found.sort_by_key(|stat| (stat.id != root, stat.id.start_time, stat.id.pid));
     found.into_iter().take(16).map(|stat| stat.id).collect()

@@ -62,17 +62,17 @@ async fn interpreter(process: ProcessId, pid: u32, known: Interpreter, marker: S
     }
     let look = tokio::task::spawn_blocking({
         let known = Arc::clone(&known);
-        move || find(pid, &known, &marker)
+        move || find(pid, process, &known, &marker)
     });
     // Without an answer in time the launcher is looked at: that is better than nobody.
     let _ = tokio::time::timeout(PATIENCE, look).await;
     known.get().copied().unwrap_or(process)
 }
 
-/// Sees whether the process that said hello is the session's. May block.
-pub(super) fn find(pid: u32, known: &OnceLock<ProcessId>, marker: &str) {
+/// Sees whether the process that said hello is the session's, of which another was spawned. May block.
+pub(super) fn find(pid: u32, spawned: ProcessId, known: &OnceLock<ProcessId>, marker: &str) {
     if known.get().is_none()
-        && let Some(found) = ProcessId::now(pid).filter(|found| child::carries(*found, marker))
+        && let Some(found) = child::relative(pid, spawned, marker)
     {
         // Somebody else may have found it meanwhile, and it is the same one.
         let _ = known.set(found);

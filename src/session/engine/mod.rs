@@ -199,6 +199,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Came(step) => actor.child_came(step),
             Input::Arrived(arrival) => {
                 actor.world().channel = Some(arrival.channel);
+                actor.world().look_for_interpreter(arrival.hello.pid);
                 actor.child_connected(arrival.hello);
             }
             Input::Refused(peer) => actor.peer_refused(peer),

@@ -345,6 +345,13 @@ impl Outside {
         self.hot = None;
     }
 
+    /// The child said hello under this number; if it is not the one that was spawned, sees which process that is.
+    pub(super) fn look_for_interpreter(&self, pid: u32) {
+        let Some(spawned) = self.process.as_ref().map(Process::id).filter(|spawned| spawned.pid != pid) else { return };
+        let (known, marker) = (Arc::clone(&self.interpreter), self.folder.id().to_owned());
+        tokio::task::spawn_blocking(move || looking_in::find(pid, spawned, &known, &marker));
+    }
+
     // ---- clocks -------------------------------------------------------------------------------------------------
 
     /// How long it is until a moment.
@@ -378,7 +385,11 @@ impl Outside {
     /// Samples the tree's usage.
     pub(super) fn sample(&mut self) {
         self.sampled = clock::mono();
-        let sampled = self.process.as_ref().and_then(|process| self.sampler.sample(process.pid()));
+        let interpreter = self.interpreter.get().map(|process| process.pid);
+        let sampled = self.process.as_ref().and_then(|process| {
+            let roots: Vec<u32> = std::iter::once(process.pid()).chain(interpreter).collect();
+            self.sampler.sample(&roots)
+        });
         self.usage = sampled.map(|point| UsagePoint { wall: clock::wall(), ..point });
         if let (Some(usages), Some(point)) = (&mut self.usages, self.usage) {
             usages.keep(point);
@@ -512,7 +523,12 @@ impl World for Outside {
     fn signal(&mut self, signal: i32) -> Result<(), String> {
         let Some(process) = &self.process else { return Err("there is no child".into()) };
         let signal = nix::sys::signal::Signal::try_from(signal).map_err(|error| error.to_string())?;
-        process.signal_group(signal).map_err(|error| error.to_string())
+        // A launcher's end would be taken for the child's, and the application killed before it has heeded the signal.
+        let signalled = match self.interpreter.get() {
+            Some(interpreter) => child::signal_below(*interpreter, signal),
+            None => process.signal_group(signal),
+        };
+        signalled.map_err(|error| error.to_string())
     }
 
     fn kill_everything(&mut self) {
@@ -562,8 +578,7 @@ impl World for Outside {
         let process = self.process.as_ref().map(Process::id).ok_or("no child runs")?;
         let target = if pid == process.pid { Some(process) } else { self.interpreter.get().copied() };
         let Some(target) = target else {
-            let (known, marker) = (Arc::clone(&self.interpreter), self.folder.id().to_owned());
-            tokio::task::spawn_blocking(move || looking_in::find(pid, &known, &marker));
+            self.look_for_interpreter(pid);
             return Err("it is not known yet which process runs the commands; ask again".into());
         };
         let sampler = match self.hot.take() {
