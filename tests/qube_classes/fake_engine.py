@@ -5,6 +5,7 @@ logs, ``leave(code)``, which ends the child, and ``until(op, count)``, which wai
 """
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,12 +13,14 @@ import sys
 import tempfile
 import threading
 import traceback
+import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bootstrap"))
 from test_child_bootstrapper import LIMIT, clean_environment, find_hosts  # noqa: E402
 
 DRIVER = os.path.join(ROOT, "bootstrap", "qube", "driver.py")
+FOUND = {}  # interpreters by name, looked for once
 HEAD = """\
 # -*- coding: utf-8 -*-
 import json, os, sys
@@ -229,3 +232,18 @@ def pythons():
 
 def item(name, *commands, **more):
     return dict({"name": name, "package": {"commands": list(commands)}}, **more)
+
+
+def for_each_python(loader, *cases):
+    """A suite of these cases for every interpreter that was asked for."""
+    suite = unittest.TestSuite()
+    if not FOUND:
+        found, missing = pythons()
+        FOUND.update(found)
+        print("interpreters: %s" % ", ".join(found), file=sys.stderr)
+        print("missing: %s" % (", ".join(missing) or "none"), file=sys.stderr)
+    for name, python in FOUND.items():
+        for case in cases:
+            kind = type("%s_%s" % (case.__name__, re.sub(r"\W", "_", name)), (case, unittest.TestCase), {"python": python})
+            suite.addTests(loader.loadTestsFromTestCase(kind))
+    return suite

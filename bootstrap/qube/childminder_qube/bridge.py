@@ -136,6 +136,13 @@ class Bridge(object):
     # Hearing
 
     def read(self):
+        try:
+            self.read_lines()
+        except Exception as problem:
+            if self.over is None:  # else the interpreter is being taken down
+                self.lost("the bridge to the engine broke: %s: %s" % (type(problem).__name__, problem))
+
+    def read_lines(self):
         pieces, size = [], 0
         while True:
             try:

@@ -49,31 +49,20 @@ def reportjob(status, reason=""):
 def note_taken(session, work):
     if objects.field(work, "status") not in NO_WORK:
         session.item = objects.field(work, "name")
-        session.output_paths.pop(session.item, None)
         session.reason = ""
 
 
 def tell_work(session, work):
     name, status = objects.field(work, "name"), objects.field(work, "status")
     result = objects.field(work, "resultpackage") or {}
-    more = {"output_paths": output_paths(session, name, result)}
+    more = {"output_paths": objects.split_paths(objects.field(result, "outputPaths"))}
     if session.reason:
         more["reason"] = session.reason
-    ends = status != "running"
-    if ends:
+    if status != "running":
         session.reason = ""
-        session.output_paths.pop(name, None)
         if session.item == name:
             session.item = None
     session.ask("report", work={"name": name, "status": status, "resultpackage": result}, **more)
-
-
-def output_paths(session, name, result):
-    """The paths one by one; a class may have written Qube's string by itself."""
-    told, ours = objects.field(result, "outputPaths") or "", session.output_paths.get(name, [])
-    if told == ",".join(ours):
-        return ours
-    return [path for path in told.split(",") if path] if isinstance(told, objects.string_types) else told
 
 
 def tell_job(session, status, reason=""):

@@ -50,6 +50,26 @@ class Work(QbObject):
     """An item of the agenda."""
 
 
+class JoinedPaths(str):
+    """Paths as Qube tells them, joined by commas, which still knows them one by one."""
+
+    def __new__(cls, paths):
+        if PY2:
+            paths = [path.encode("utf-8") if isinstance(path, text_type) else path for path in paths]
+        joined = super(JoinedPaths, cls).__new__(cls, ",".join(paths))
+        joined.paths = list(paths)
+        return joined
+
+
+def split_paths(told):
+    """Paths one by one, whichever way they are told."""
+    if isinstance(told, (list, tuple)):
+        return list(told)
+    if isinstance(told, JoinedPaths):
+        return list(told.paths)
+    return [path for path in told.split(",") if path] if isinstance(told, string_types) else []
+
+
 def field(thing, name, default=None):
     """A field of a Qube object, whether it is a dictionary, has attributes, or both."""
     if thing is None:

@@ -24,7 +24,6 @@ class Session(object):
         self.item = None  # the name of the work in hand
         self.left = None  # the status that the job was last reported with
         self.reason = ""  # why the work that is reported next has failed, if the engine cannot know
-        self.output_paths = {}  # by item: what outputPaths means, as commas in a path would be lost there
         self.dispatcher = None
 
     def ask(self, op, **fields):

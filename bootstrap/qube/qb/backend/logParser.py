@@ -12,7 +12,7 @@ of retry and preemption are not looked for: here a session's output is its own, 
 import re
 import sys
 
-from childminder_qube.objects import as_text, package_of, string_types
+from childminder_qube.objects import JoinedPaths, as_text, package_of, string_types
 from childminder_qube.session import complain
 from qb.backend.utils import boolOf, expandFrameRange
 
@@ -57,7 +57,7 @@ class LogParser(object):
             if name == "progress" and found:
                 found = self.calcProgress(found[-1], qbTokens)
             elif name == "outputPaths":
-                found = ",".join(found)
+                found = found and JoinedPaths(found)
             if found:
                 results[name] = found
         return results

@@ -12,7 +12,7 @@ import sys
 
 import qb
 from childminder_qube import loading
-from childminder_qube.objects import as_text, field, package_of, string_types
+from childminder_qube.objects import JoinedPaths, as_text, field, package_of, split_paths
 from childminder_qube.session import complain, current, say
 from qb.backend.utils import boolOf, getFrameTokens, numberOf
 
@@ -158,28 +158,13 @@ class PythonQubeBackEnd(object):
         package = work["resultpackage"]
         for key, value in resultDict.items():
             if key == "outputPaths":
-                package[key] = ",".join(self._addOutputPaths(work, package.get(key), value))
+                package[key] = JoinedPaths(distinct(split_paths(package.get(key)) + split_paths(value)))
             elif isinstance(value, (list, tuple)) and isinstance(package.get(key), list):
                 package[key] = (package[key] + list(value))[:MAX_KEPT]
             elif hasattr(value, "keys") and hasattr(package.get(key), "update"):
                 package[key].update(value)
             else:
                 package[key] = value
-
-    def _addOutputPaths(self, work, told, value):
-        """All paths of the work as a list: what is joined by commas for Qube need not be told apart again."""
-        name = field(work, "name")
-        paths = current().output_paths.setdefault(name, [])
-        if (told or "") != ",".join(paths):
-            paths[:] = split_paths(told)  # a subclass has written it by itself
-        more = list(value) if isinstance(value, (list, tuple)) else split_paths(value)
-        paths += [path for place, path in enumerate(more) if path not in paths and path not in more[:place]]
-        return paths
-
-    def _outputPathsOf(self, work):
-        told = field(field(work, "resultpackage"), "outputPaths")
-        paths = current().output_paths.get(field(work, "name"), [])
-        return paths if told == ",".join(paths) else split_paths(told)
 
     def validateOutputFileSize(self, work):
         """Whether all output files are there and as large as ``validate_fileMinSize`` wants; True if it wants nothing."""
@@ -190,7 +175,7 @@ class PythonQubeBackEnd(object):
         if least <= 0:
             return True
         wrong = []
-        for path in self._outputPathsOf(work):
+        for path in output_paths_of(work):
             try:
                 size = os.path.getsize(path)
             except EnvironmentError as problem:
@@ -211,15 +196,18 @@ def merge(found, more):
         if isinstance(value, list) and isinstance(found.get(key), list):
             found[key] = (found[key] + value)[:MAX_KEPT]
         elif key == "outputPaths":
-            found[key] = split_paths(found.get(key)) + split_paths(value)
+            found[key] = JoinedPaths(split_paths(found.get(key)) + split_paths(value))
         else:
             found[key] = value
 
 
-def split_paths(told):
-    if isinstance(told, (list, tuple)):
-        return list(told)
-    return [path for path in (told or "").split(",") if path] if isinstance(told or "", string_types) else []
+def distinct(values):
+    return [value for place, value in enumerate(values) if value not in values[:place]]
+
+
+def output_paths_of(work):
+    """The output paths that are recorded in a work's result package."""
+    return split_paths(field(field(work, "resultpackage"), "outputPaths"))
 
 
 PythonBackEnd = PythonQubeBackEnd

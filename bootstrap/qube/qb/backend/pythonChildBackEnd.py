@@ -20,7 +20,7 @@ from childminder_qube import loading
 from childminder_qube.bridge import EngineError
 from childminder_qube.objects import as_text, field, package_of, string_types
 from childminder_qube.session import complain, current, say
-from qb.backend.pythonBackEnd import PythonQubeBackEnd
+from qb.backend.pythonBackEnd import PythonQubeBackEnd, output_paths_of
 from qb.backend.pythonChildHandler import PyCmdDispatcher
 from qb.backend.utils import bannerPrint
 
@@ -151,8 +151,9 @@ class PythonChildBackEnd(PythonQubeBackEnd):
 
     def _childIsGone(self, ask=True):
         """Whether the child has ended, as far as is known or as of now; if so the instance has failed with its exit code."""
-        dispatcher = self.pyCmdDispatcher
-        code = None if dispatcher is None else dispatcher.poll() if ask else dispatcher.exitCode
+        code = getattr(self.pyCmdDispatcher, "exitCode", None)
+        if code is None and ask and hasattr(self.pyCmdDispatcher, "poll"):  # a subclass may bring a dispatcher of its own
+            code = self.pyCmdDispatcher.poll()
         if code is None:
             return False
         if not self.status:
@@ -195,7 +196,7 @@ class PythonChildBackEnd(PythonQubeBackEnd):
     def _verdict(self, work, work_status):
         if work_status:
             return "failed"
-        if self.outputPaths_required and not self._outputPathsOf(work):
+        if self.outputPaths_required and not output_paths_of(work):
             current().reason = "no output path was found in its output, and outputPaths_required is set"
             complain("WARNING: the item %s has failed: %s" % (as_text(field(work, "name")), current().reason))
             return "failed"
