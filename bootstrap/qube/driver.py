@@ -21,7 +21,6 @@ from childminder_qube.bridge import EngineError, open_bridge  # noqa: E402
 from childminder_qube.loading import Refusal  # noqa: E402
 
 EXIT_WRONG_CLASS = 2
-TELL_SECONDS = 5.0  # for the engine to take note of what went wrong
 # Names under which the same modules may be looked for.
 ALIASES = {
     "qb.backend.pythonBackEnd": ("qb.backend.pythonQubeBackEnd",),
@@ -156,9 +155,10 @@ def exit_code_of(code):
 
 def tell(session, sentence, trace=""):
     """An error, to the engine and to whoever reads the log."""
-    sessions.complain("%s\nERROR: %s" % (trace.rstrip(), sentence) if trace else "ERROR: %s" % sentence)
+    sentence = u" ".join(objects.as_text(sentence).split())
+    sessions.complain(u"%s\nERROR: %s" % (objects.as_text(trace).rstrip(), sentence) if trace else u"ERROR: %s" % sentence)
     try:
-        session.send("failed", error=sentence).wait(TELL_SECONDS)
+        session.send("failed", error=sentence)  # which is never answered
     except EngineError:
         pass  # it has been said above as well
 

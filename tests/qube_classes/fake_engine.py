@@ -45,7 +45,7 @@ class Engine(object):
     """One run of the helper. What was asked is in `asked`, as (op, message)."""
 
     def __init__(self, python, source="class MyBackEnd(Base): pass\n", package=None, agenda=(), name="MyBackEnd",
-                 head=HEAD, answers=None, path_map=(), env=None, installed=None, greeting=None):
+                 head=HEAD, answers=None, path_map=(), env=None, installed=None, greeting=None, farm=None):
         self.folder = tempfile.mkdtemp()
         self.python, self.answers, self.greeting = python, answers or {}, greeting
         self.asked, self.changed = [], threading.Condition()
@@ -63,14 +63,15 @@ class Engine(object):
         self.names = {"out": lambda text: self.append("stdout", text), "err": lambda text: self.append("stderr", text),
                       "leave": self.leave, "until": self.until, "folder": self.folder}
         self.back_end = "%s:%s" % (self.file, name) if name else ""
-        self.env = self.environment(env or {}, installed)
+        self.env = self.environment(env or {}, installed, farm or {})
 
-    def environment(self, more, installed):
+    def environment(self, more, installed, farm):
         env = clean_environment(CHILDMINDER_BACK_END=self.back_end, CHILDMINDER_QB="local")
+        self.reports = os.path.join(self.folder, "reports")
         if installed is not None:
-            script, self.reports = os.path.join(self.folder, "script.json"), os.path.join(self.folder, "reports")
+            script = os.path.join(self.folder, "script.json")
             with open(script, "w") as file:
-                json.dump({"job": self.job, "work": installed}, file)
+                json.dump(dict(farm, job=self.job, work=installed), file)
             env.update(CHILDMINDER_QB="installed", QBDIR=os.path.join(ROOT, "tests", "children", "qb_standin"),
                        QB_STANDIN_SCRIPT=script, QB_STANDIN_REPORTS=self.reports)
         env.update(more)
@@ -96,6 +97,7 @@ class Engine(object):
             raise AssertionError("the helper did not end; it asked %r and said %s%s" % (self.asked[-20:], out, err))
         finally:
             self.sock.close()
+            self.farm = self.read_farm()
             shutil.rmtree(self.folder, ignore_errors=True)
         self.code, self.out, self.err = self.process.returncode, out.decode("utf-8"), err.decode("utf-8")
         return self
@@ -217,10 +219,16 @@ class Engine(object):
                 whole.update(json.loads(line[5:]))
         return whole
 
-    def farm(self):
+    def read_farm(self):
         """(call, told) of the stand-in."""
+        if not os.path.exists(self.reports):
+            return []
         with open(self.reports) as reports:
             return [(one["call"], one["told"]) for one in map(json.loads, reports)]
+
+    def told_farm(self, *calls):
+        """What was told by these calls: statuses, with names where there are any."""
+        return [(told["name"], told["status"]) if isinstance(told, dict) else told for call, told in self.farm if call in calls]
 
 
 def pythons():

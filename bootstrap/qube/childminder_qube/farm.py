@@ -73,7 +73,7 @@ def tell_job(session, status, reason=""):
             more["resultpackage"] = result
         status = objects.field(status, "status")
     session.left = status
-    session.ask("job", status=status, reason=reason, **more)
+    session.ask("job", status=objects.as_text(status or ""), reason=objects.as_text(reason), **more)
 
 
 # --- A worker's own qb ------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def taking(session, original):
     def requestwork(*args, **keys):
         work = original(*args, **keys)
         note_taken(session, work)
-        if objects.field(work, "status") not in NO_WORK:
+        if objects.field(work, "status") not in NO_WORK + ("failed",):  # which is only reported
             session.ask("begin", work=work_to_tell(work))
         return work
     return requestwork

@@ -11,7 +11,11 @@ MAX_NESTED = 20
 SHOWN = 80
 
 
-class MalformedToken(ValueError):
+class CommandError(ValueError):
+    """A command that cannot be sent."""
+
+
+class MalformedToken(CommandError):
     """A ``QB_CONVERT_PATH`` that cannot be understood."""
 
 

@@ -49,6 +49,15 @@ class Session(object):
         if self.bridge:
             self.bridge.stopped.wait(seconds)
 
+    def place(self, work):
+        """The phase and the item that a command belongs to."""
+        item = None if work is None or work is self.job else objects.field(work, "name")
+        if item is None and self.phase == "item":
+            item = self.item
+        if item is not None:
+            return "item", item
+        return "setup" if self.phase == "item" else self.phase, None  # between items, nothing is known of it
+
     @contextlib.contextmanager
     def in_phase(self, phase):
         former, self.phase = self.phase, phase

@@ -101,7 +101,7 @@ class PythonChildBackEnd(PythonQubeBackEnd):
         for command in commands:
             code = self.pyCmdDispatcher.execute(command, self.job)
             if self._childIsGone(ask=bool(code)) or code:
-                return code or self.status
+                return code or self.status or 1
         return 0
 
     def jobSetup(self):
@@ -121,14 +121,14 @@ class PythonChildBackEnd(PythonQubeBackEnd):
         bannerPrint("%s, return code %d" % (why, code), [sys.stderr])
         self.status = self.status or code
         self.job["status"] = "failed"
-        qb.reportjob("failed")
+        qb.reportjob("pending" if current().stopping() else "failed")
         if self.pyCmdDispatcher is not None:
             self.pyCmdDispatcher.close(code)
         sys.exit(code)
 
     def executeWork(self):
         """Ask for work until there is none, and do it."""
-        while not self._childIsGone() and not self._isAskedToStop():
+        while not self._isAskedToStop() and not self._childIsGone():
             self._banner("asking for work", [sys.stdout, sys.stderr])
             work = qb.requestwork()
             status = field(work, "status")
@@ -156,8 +156,8 @@ class PythonChildBackEnd(PythonQubeBackEnd):
             code = self.pyCmdDispatcher.poll()
         if code is None:
             return False
-        if not self.status:
-            complain("ERROR: the child has ended with exit code %d, and the instance with it; "
+        if not self.status and current().stopping() != "now":
+            complain("ERROR: the child has ended with exit code %s, and the instance with it; "
                      "it is tried again elsewhere if the job's retries allow it" % code)
             self.status = code or 1
         return True
@@ -188,7 +188,7 @@ class PythonChildBackEnd(PythonQubeBackEnd):
         for command in as_list(commands):
             code = self.pyCmdDispatcher.execute(command, work)
             if self._childIsGone(ask=bool(code)):
-                return self.status
+                return self.status or 1
             if code:
                 return code
         return 0
@@ -213,7 +213,7 @@ class PythonChildBackEnd(PythonQubeBackEnd):
         """Run the last commands, end the child, and report the job."""
         super(PythonChildBackEnd, self).jobTeardown()
         if self.pyCmdDispatcher is not None:
-            if self.hasJobPhaseCmds("teardown") and not self._childIsGone():
+            if self.hasJobPhaseCmds("teardown") and current().stopping() != "now" and not self._childIsGone():
                 commands = as_list(package_of(self.job).get("jobTeardownCmds"))
                 if self.pyCmdDispatcher.execute(commands, self.job):
                     complain("WARNING: a command of jobTeardownCmds failed; the ones after it were not run")

@@ -11,8 +11,8 @@ import os
 import sys
 
 from childminder_qube.bridge import EngineError
-from childminder_qube.objects import as_text, field, received, string_types
-from childminder_qube.paths import MalformedToken
+from childminder_qube.objects import as_text, integer_types, received, string_types
+from childminder_qube.paths import CommandError
 from childminder_qube.session import complain, current, say
 
 BOOTSTRAPPER = "child_bootstrapper.py"
@@ -62,7 +62,7 @@ class PyCmdDispatcher(object):
 
     def execute(self, commands, work=None):
         """0 if all commands ran without an exception and no error was found in their output, else 1."""
-        commands = [commands] if isinstance(commands, string_types) else list(commands)
+        commands = list(commands) if isinstance(commands, (list, tuple)) else [commands]
         failed = False
         for command in commands:
             failed = self._run(command, work)
@@ -75,18 +75,15 @@ class PyCmdDispatcher(object):
         """Whether one command failed; it is always waited for."""
         if self.exitCode is not None or self.child is None:
             complain("ERROR: the command was not sent, %s: %s" % (
-                "the child was not started" if self.child is None else "the child has ended with exit code %d" % self.exitCode,
+                "the child was not started" if self.child is None else "the child has ended with exit code %s" % self.exitCode,
                 as_text(command)[:200]))
             return True
         session = current()
-        item = None if work is None or work is session.job else field(work, "name")
-        if session.phase == "item" and item is None:
-            item = session.item
+        phase, item = session.place(work)
         try:
-            request = session.send("execute", phase="item" if item is not None else session.phase, item=item,
-                                   commands=[session.convert(command)])
+            request = session.send("execute", phase=phase, item=item, commands=[session.convert(text_of(command))])
             found, reply = self._wait(request, work)
-        except (EngineError, MalformedToken) as problem:
+        except (EngineError, CommandError) as problem:
             complain("ERROR: %s" % problem)
             return True
         self.exitCode = reply.get("exit")
@@ -124,8 +121,15 @@ class PyCmdDispatcher(object):
             self.closed, self.child_ready_for_cmd = True, False
             if self.child is None:
                 return exitcode
-            self.exitCode = current().ask("close", code=exitcode).get("exit")
+            code = exitcode if isinstance(exitcode, integer_types) else 1
+            self.exitCode = current().ask("close", code=max(-255, min(255, code))).get("exit")
         return self.exitCode
+
+
+def text_of(command):
+    if not isinstance(command, string_types + (bytes,)):
+        raise CommandError("a command has to be text, not %s: %s" % (type(command).__name__, as_text(command)[:200]))
+    return command if isinstance(command, string_types) else as_text(command)
 
 
 class PyCmdExecutor(object):

@@ -1,6 +1,7 @@
 """Stands in for the ``qb`` module of a Qube worker: its documented functions and objects, and nothing else.
 
-$QB_STANDIN_SCRIPT names a JSON file: {"job": {...}, "work": [{"name", "status", "package"}, ...]}. Each call of
+$QB_STANDIN_SCRIPT names a JSON file: {"job": {...}, "work": [{"name", "status", "package"}, ...]}, and a "path_map" if
+the worker is to have one. Each call of
 requestwork() gives the next work; when there is none left its status is "complete". Every call is added to the file
 $QB_STANDIN_REPORTS, one JSON object a line. Like the real one it has a ``qb.backend`` of its own.
 """
@@ -46,6 +47,11 @@ _left = list(_script.get("work", []))
 def _note(call, told):
     with open(os.environ["QB_STANDIN_REPORTS"], "a") as reports:
         reports.write(json.dumps({"call": call, "told": told}) + "\n")
+
+
+if "path_map" in _script:
+    def convertpath(path):
+        return _script["path_map"].get(path, path)
 
 
 def jobobj():
