@@ -17,9 +17,10 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bootstrap"))
-from test_child_bootstrapper import LIMIT, clean_environment, find_hosts  # noqa: E402
+from test_child_bootstrapper import BOOT, Child, Host, LIMIT, clean_environment, find_hosts  # noqa: E402, F401
 
-DRIVER = os.path.join(ROOT, "bootstrap", "qube", "driver.py")
+PACKAGE = os.path.join(ROOT, "bootstrap", "qube")
+DRIVER = os.path.join(PACKAGE, "driver.py")
 FOUND = {}  # interpreters by name, looked for once
 HEAD = """\
 # -*- coding: utf-8 -*-

@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from fake_engine import DRIVER, Engine, HEAD, LIMIT, for_each_python, item
+from fake_engine import DRIVER, Engine, HEAD, LIMIT, clean_environment, for_each_python, item
 
 PLAIN = "class MyBackEnd(Base): pass\n"
 
@@ -221,7 +221,7 @@ class Bridges(object):
 
     def test_no_bridge(self):
         for env in ({}, {"CHILDMINDER_BRIDGE": "no"}, {"CHILDMINDER_BRIDGE": "999"}):
-            done = subprocess.run([self.python, DRIVER], env=dict(os.environ, **env), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            done = subprocess.run([self.python, DRIVER], env=clean_environment(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.assertEqual(done.returncode, 2)
             self.assertIn(b"this program is started by the engine", done.stderr)
 
