@@ -1,7 +1,8 @@
 """The engine's end of the bridge, for tests of the base classes: it records what is asked, and has a child of sorts.
 
 The child's commands run in this process. They may use ``out(text)`` and ``err(text)``, which print into the session's
-logs, ``leave(code)``, which ends the child, and ``until(op, count)``, which waits for the helper to ask for something.
+logs, ``put(name, text)``, which writes a file, ``leave(code)``, which ends the child, and ``until(op, count)``, which
+waits for the helper to ask for something.
 """
 import json
 import os
@@ -62,7 +63,7 @@ class Engine(object):
             with open(self.file, "w", encoding="utf-8") as file:
                 file.write(head + source)
         self.names = {"out": lambda text: self.append("stdout", text), "err": lambda text: self.append("stderr", text),
-                      "leave": self.leave, "until": self.until, "folder": self.folder}
+                      "put": self.put, "leave": self.leave, "until": self.until, "folder": self.folder}
         self.back_end = "%s:%s" % (self.file, name) if name else ""
         self.env = self.environment(env or {}, installed, farm or {})
 
@@ -185,6 +186,10 @@ class Engine(object):
     def append(self, stream, text):
         with open(self.logs[stream], "ab") as log:
             log.write(text if isinstance(text, bytes) else text.encode("utf-8"))
+
+    def put(self, name, text):
+        with open(os.path.join(self.folder, name), "w") as file:
+            file.write(text)
 
     def leave(self, code):
         self.exit = code
