@@ -118,7 +118,7 @@ class MyBackEnd(Base):
         self.assertIn("ZeroDivisionError", engine.err)
 
     def test_a_child_that_cannot_be_started(self):
-        engine = Engine(self.python, PLAIN, answers={"start": lambda _, message: {"ok": False, "error": "no such shell"}}).run()
+        engine = Engine(self.python, PLAIN, answers={"start": lambda _, message: {"ok": False, "error": "the child could not be started: no such shell"}}).run()
         self.assertEqual((engine.code, engine.jobs(), engine.all("execute")), (1, ["failed"], []))
         self.assertIn("ERROR: the child could not be started: no such shell", engine.err)
 
