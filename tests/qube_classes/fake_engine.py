@@ -87,7 +87,8 @@ class Engine(object):
         self.process = subprocess.Popen([self.python, "-u", DRIVER], pass_fds=[theirs.fileno()], env=self.env,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         theirs.close()
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.server = threading.Thread(target=self.serve, daemon=True)
+        self.server.start()
         return self
 
     def finish(self):
@@ -98,6 +99,7 @@ class Engine(object):
             out, err = self.process.communicate()
             raise AssertionError("the helper did not end; it asked %r and said %s%s" % (self.asked[-20:], out, err))
         finally:
+            self.server.join(LIMIT)  # what was asked last may be in the socket still
             self.sock.close()
             self.farm = self.read_farm()
             shutil.rmtree(self.folder, ignore_errors=True)
