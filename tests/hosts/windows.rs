@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn recipe(name: &str) -> String {
-    quoted(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes").join(name))
+    format!("{}/tests/recipes/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A Python that can import this, if there is a display for it; tells what is not there.
@@ -38,8 +38,8 @@ fn has(hello: &Hello, feature: &str) -> bool {
 /// An application of ours: the same as every other host does, and its loop turned meanwhile.
 fn same_in(window: &str, script: &str, python: &Path) -> (Hello, Ended) {
     let settings = format!("[settings]\npython = {}\nscript = {}", quoted(python), quoted(child_file(script)));
-    let (hello, ended) = run(&format!("backend = {}", recipe(window)), &settings);
-    check_saying(&ended, "the application ended by itself\n");
+    let (hello, ended) = run(&recipe(window), 0, &settings);
+    check_saying(&ended, 0, "the application ended by itself\n");
     (hello, ended)
 }
 
@@ -63,7 +63,7 @@ fn blender_runs_commands_while_its_window_is_open() {
         return hosts::not_run("blender under xvfb-run");
     }
     let session =
-        Session::start(job(&format!("backend = {}\nhold = true\n[agenda]\nitems = []", recipe("blender-window.toml"))));
+        Session::start(job(&format!("backend = '{}'\nhold = true\n[agenda]\nitems = []", recipe("blender-window.toml"))));
     session.until_agenda();
     assert!(has(&session.hello(), "pump:blender"), "{:?}", session.hello());
     assert_eq!(session.value("bpy.app.background, bpy.context.window is not None"), "(False, True)");
