@@ -2,7 +2,7 @@
 
 use crate::model::{
     Breakpoint, CommandOutcome, Event, EventKind, Exception, Finding, Found, HoldReason, ItemIndex, ItemStatus, Job,
-    Micros, Origin, Phase, Rung, RungOutcome, Scene, SessionPhase, Severity, Step, StopMode, WaitFor,
+    Micros, Origin, OutputFile, Phase, Rung, RungOutcome, Scene, SessionPhase, Severity, Step, StopMode, WaitFor,
 };
 use crate::store::plain_safe;
 use jiff::Timestamp;
@@ -172,6 +172,7 @@ fn awaited(what: WaitFor) -> &'static str {
         WaitFor::AgendaSource => "agenda_source",
         WaitFor::Release => "release",
         WaitFor::Journal => "journal",
+        WaitFor::Outputs => "outputs",
         WaitFor::Answer => "answer",
         WaitFor::Diagnosis => "diagnosis",
         WaitFor::Rung(rung) => rung.word(),
@@ -223,11 +224,11 @@ fn item(kind: &EventKind, job: &Job) -> Option<String> {
         EventKind::ItemOutput { item, path } => format!("item {} wrote {}", name(*item), safe(path)),
         EventKind::Found { findings, left_out, .. } => found(findings, *left_out)?,
         EventKind::OutputsInspected { item, files } => {
-            let wrong = files.iter().filter_map(|file| file.problem.as_deref()).map(safe).collect::<Vec<_>>();
+            let wrong: Vec<String> = files.iter().filter_map(OutputFile::complaint).collect();
             if wrong.is_empty() {
                 return None;
             }
-            format!("item {}: {}", name(*item), wrong.join("; "))
+            format!("item {}: {}", name(*item), safe(&wrong.join("; ")))
         }
         EventKind::ItemFault { item, message } => format!("item {} fails: {}", name(*item), safe(message)),
         EventKind::ItemEnded { item, status, reason, took, .. } => {

@@ -95,6 +95,8 @@ pub enum WaitFor {
     Release,
     /// The disk, to take the journal again.
     Journal,
+    /// The file system, to tell of the item's output files.
+    Outputs,
     /// The child, to answer a question of an operator.
     Answer,
     /// The evidence for a diagnosis.
@@ -387,7 +389,7 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "is_default")]
         left_out: u64,
     },
-    /// The item's output files were looked at, since it could be complete otherwise.
+    /// The item's output files were looked at, since it could be complete otherwise. What is wrong with them fails it.
     OutputsInspected {
         /// Which item.
         item: ItemIndex,

@@ -162,6 +162,14 @@ impl ResultPackage {
             }
         }
     }
+
+    /// The files were looked at: what is wrong with them fails the item.
+    pub fn inspected(&mut self, files: &[OutputFile]) {
+        for complaint in files.iter().filter_map(OutputFile::complaint) {
+            add(&mut self.errors, &complaint);
+        }
+        self.files = files.to_vec();
+    }
 }
 
 fn add(list: &mut Vec<String>, text: &str) {

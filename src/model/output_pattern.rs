@@ -163,6 +163,16 @@ impl OutputChecks {
     }
 }
 
+impl OutputFile {
+    /// What is wrong with it, as a sentence.
+    pub fn complaint(&self) -> Option<String> {
+        const SHOWN: usize = 300;
+        let (path, problem) = (self.path.to_string_lossy(), self.problem.as_ref()?);
+        let start = path.ceil_char_boundary(path.len().saturating_sub(SHOWN));
+        Some(format!("{}{} {problem}", if start > 0 { "…" } else { "" }, &path[start..]))
+    }
+}
+
 /// An output file as it was found when its item was to be complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -181,7 +191,7 @@ pub struct OutputFile {
     /// Width and height in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<(u32, u32)>,
-    /// Which check it failed, in words.
+    /// Which checks it failed, in words that go on after its path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }

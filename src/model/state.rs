@@ -482,7 +482,7 @@ impl State {
             EventKind::Found { item: Some(item), findings, .. } => self.found(*item, findings),
             EventKind::OutputsInspected { item, files } => {
                 if let Some(result) = self.result_of(*item) {
-                    result.files.clone_from(files);
+                    result.inspected(files);
                 }
             }
             EventKind::ItemEnded { item, status, took, again, .. } => {

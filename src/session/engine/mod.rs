@@ -7,6 +7,7 @@
 mod last_words;
 mod launch;
 mod looking_in;
+mod outputs;
 mod outside;
 
 use super::actor::{Actor, Label, Manners};
@@ -16,7 +17,7 @@ use crate::agenda::StoredAgenda;
 use crate::backend::Recipe;
 use crate::child::{self, SpawnError, Spawned};
 use crate::dispatcher::{Arrival, ChannelError, FromChild};
-use crate::model::{Diagnosis, Exit, Job, Micros, RefusedPeer, State};
+use crate::model::{Diagnosis, Exit, Job, Micros, OutputFile, RefusedPeer, State};
 use crate::store::{self, Folder, Journal, StoreError};
 use outside::Outside;
 use std::future::pending;
@@ -158,7 +159,7 @@ fn refuse_if_over(id: &str, state: &State, job: &Job) -> Result<(), EngineError>
 enum Input {
     Word(Result<FromChild, ChannelError>),
     Spawned(Result<Spawned, SpawnError>),
-    LookedFor(Vec<String>),
+    Inspected(Vec<OutputFile>),
     Diagnosed(Box<Diagnosis>),
     Exited(Exit),
     Arrived(Arrival),
@@ -183,7 +184,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
         match next_input(actor.world(), &mut inbox, deadline).await {
             Input::Word(word) => words(&mut actor, word),
             Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
-            Input::LookedFor(missing) => actor.outputs_looked_for(&missing),
+            Input::Inspected(files) => actor.outputs_inspected(files),
             Input::Diagnosed(diagnosis) => actor.diagnosed(diagnosis),
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Arrived(arrival) => {
@@ -226,9 +227,9 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
             world.spawning = None;
             Input::Spawned(spawned)
         }
-        missing = async { match &mut world.looking { Some(looking) => looking.await, None => pending().await } } => {
+        files = async { match &mut world.looking { Some(looking) => looking.await, None => pending().await } } => {
             world.looking = None;
-            Input::LookedFor(missing)
+            Input::Inspected(files)
         }
         diagnosis = async { match &mut world.diagnosing { Some(diagnosing) => diagnosing.await, None => pending().await } } => {
             world.diagnosing = None;
