@@ -164,7 +164,7 @@ fn an_items_files_are_looked_at_before_it_is_complete() {
     assert_eq!(reason.as_ref(), bad.errors.first());
     for (said, wanted) in bad.errors.iter().zip([
         "small has 9 B, less than the 10 B that it must have",
-        "large has 1.0 KiB, more than the 1.0 KiB that it may have",
+        "large has 1025 B, more than the 1024 B that it may have",
         "missing is not there",
         "old was last written ",
         "fifo is a FIFO, not a file",

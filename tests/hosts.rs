@@ -13,6 +13,7 @@ use childminder::model::{
     CommandOutcome, CommandState, EventKind, Exception, Hello, ItemIndex, ItemStatus, Phase, Rung, StopMode, Stream,
 };
 use session::{Ended, Session, child_file, job, quoted};
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// One item that prints, one that raises, one that is interrupted, one after that.
@@ -209,12 +210,12 @@ fn pictures_of_blender_are_taken_for_what_they_are_and_cut_ones_fail_their_items
     let mut items = String::new();
     for (at, (kind, codec, _)) in FORMATS.iter().enumerate() {
         let path = path(&format!("{at}.picture"));
-        items += &format!("{{ name = '{at}', commands = [\"\"\"write('{kind}', '{codec}', {path})\"\"\"] }},\n");
+        let _ = write!(items, "{{ name = '{at}', commands = [\"\"\"write('{kind}', '{codec}', {path})\"\"\"] }},\n");
     }
     for (kind, keep) in [("PNG", "40"), ("OPEN_EXR", "-5000")] {
         let path = path(&format!("cut.{kind}"));
         let commands = format!("\"\"\"write('{kind}', 'NONE', {path})\"\"\", \"\"\"cut({path}, {keep})\"\"\"");
-        items += &format!("{{ name = '{kind}', commands = [{commands}] }},\n");
+        let _ = write!(items, "{{ name = '{kind}', commands = [{commands}] }},\n");
     }
     let ended = Session::start(job(&format!(
         "backend = 'blender'\n[parameters]\nscript = {}\n[phases]\n\

@@ -31,6 +31,16 @@ pub enum Stream {
     Stderr,
 }
 
+impl Stream {
+    /// The word shown to people and used in `--json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

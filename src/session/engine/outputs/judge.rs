@@ -61,15 +61,23 @@ fn measure(file: &mut OutputFile, path: &Path, metadata: &Metadata, wanted: &Ins
         problems.push(format!("was last written {before} before the item began, by the clock of its file system"));
     }
     if let Some(least) = checks.min_size.filter(|least| length < *least) {
-        problems.push(format!("has {}, less than the {} that it must have", size::bytes(length), size::bytes(least)));
+        let (length, least) = sizes(length, least);
+        problems.push(format!("has {length}, less than the {least} that it must have"));
     }
     if let Some(most) = checks.max_size.filter(|most| length > *most) {
-        problems.push(format!("has {}, more than the {} that it may have", size::bytes(length), size::bytes(most)));
+        let (length, most) = sizes(length, most);
+        problems.push(format!("has {length}, more than the {most} that it may have"));
     }
     if checks.image || checks.dimensions.is_some() {
         problems.extend(picture(file, path, checks.dimensions));
     }
     problems
+}
+
+/// Both as people read them best, but not as the same when they are not.
+fn sizes(one: u64, other: u64) -> (String, String) {
+    let shown = (size::bytes(one), size::bytes(other));
+    if shown.0 == shown.1 { (format!("{one} B"), format!("{other} B")) } else { shown }
 }
 
 fn picture(file: &mut OutputFile, path: &Path, wanted: Option<(u32, u32)>) -> Option<String> {
