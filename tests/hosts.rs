@@ -210,12 +210,12 @@ fn pictures_of_blender_are_taken_for_what_they_are_and_cut_ones_fail_their_items
     let mut items = String::new();
     for (at, (kind, codec, _)) in FORMATS.iter().enumerate() {
         let path = path(&format!("{at}.picture"));
-        let _ = write!(items, "{{ name = '{at}', commands = [\"\"\"write('{kind}', '{codec}', {path})\"\"\"] }},\n");
+        let _ = writeln!(items, "{{ name = '{at}', commands = [\"\"\"write('{kind}', '{codec}', {path})\"\"\"] }},");
     }
     for (kind, keep) in [("PNG", "40"), ("OPEN_EXR", "-5000")] {
         let path = path(&format!("cut.{kind}"));
         let commands = format!("\"\"\"write('{kind}', 'NONE', {path})\"\"\", \"\"\"cut({path}, {keep})\"\"\"");
-        let _ = write!(items, "{{ name = '{kind}', commands = [{commands}] }},\n");
+        let _ = writeln!(items, "{{ name = '{kind}', commands = [{commands}] }},");
     }
     let ended = Session::start(job(&format!(
         "backend = 'blender'\n[parameters]\nscript = {}\n[phases]\n\

@@ -225,7 +225,8 @@ fn item(kind: &EventKind, job: &Job) -> Option<String> {
         EventKind::Found { findings, left_out, .. } => found(findings, *left_out)?,
         EventKind::OutputsInspected { item, files } => {
             let wrong: Vec<String> = files.iter().filter_map(OutputFile::complaint).collect();
-            if wrong.is_empty() {
+            // The first is told as the reason of the item's end.
+            if wrong.len() < 2 {
                 return None;
             }
             format!("item {}: {}", name(*item), safe(&wrong.join("; ")))
@@ -340,6 +341,22 @@ mod tests {
             to: Marks::default(),
         };
         assert_eq!(said(ended).as_deref(), Some("00:00:01.000 command 3 finished in 1ms: 42"));
+    }
+
+    #[test]
+    fn files_are_told_of_where_the_items_end_does_not_tell_all() {
+        let file = |path: &str, problem: Option<&str>| OutputFile {
+            path: path.into(),
+            problem: problem.map(str::to_owned),
+            ..OutputFile::default()
+        };
+        let inspected = |files| said(EventKind::OutputsInspected { item: ItemIndex(2), files });
+        assert_eq!(inspected(vec![file("a", None), file("b", Some("is not there"))]), None);
+        let two = inspected(vec![file("a\n", Some("is empty")), file("b", Some("is not there"))]).expect("a line");
+        assert!(
+            two.contains("item 2: a") && two.ends_with(" is empty; b is not there") && !two.contains('\n'),
+            "{two}"
+        );
     }
 
     fn whose() -> Origin {

@@ -142,7 +142,7 @@ impl Detail {
                     0
                 }
             }
-            (Some(at), false) => at.checked_sub(1).unwrap_or(last),
+            (Some(at), false) => at.checked_sub(1).map_or(last, |before| before.min(last)),
         });
         self.mark();
         if let Some(line) = self.selected_line() {
