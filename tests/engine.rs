@@ -6,7 +6,7 @@
 mod session;
 
 use childminder::model::proto::{ItemVerb, Request, Response};
-use childminder::model::{CommandOutcome, CommandState, EventKind, ItemIndex, ItemStatus, StopMode, Stream};
+use childminder::model::{CommandOutcome, CommandState, EventKind, ItemIndex, ItemStatus, Job, StopMode, Stream};
 use session::{Session, job};
 
 #[test]
@@ -116,9 +116,7 @@ fn a_guardian_that_dies_is_replaced() {
 #[test]
 fn an_items_files_are_looked_at_before_it_is_complete() {
     let out = tempfile::tempdir().expect("a folder");
-    let session = Session::start(job(&format!(
-        r#"
-        cwd = {}
+    let files = job(r#"
         [outputs]
         min_size = 10
         max_size = "1k"
@@ -142,9 +140,8 @@ fn an_items_files_are_looked_at_before_it_is_complete() {
         [[agenda.items]]
         name = "better the second time"
         commands = ["write('better', 20 if os.path.exists('better') else 0)"]
-        "#,
-        session::quoted(out.path())
-    )));
+        "#);
+    let session = Session::start(Job { cwd: Some(out.path().to_owned()), ..files });
     let ended = session.wait();
     assert_eq!(ended.code, 1, "{}", ended.tail());
     let statuses: Vec<_> = ended.state().items.iter().map(|row| (row.status, row.attempt)).collect();
