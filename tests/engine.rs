@@ -6,7 +6,7 @@
 mod session;
 
 use childminder::model::proto::{ItemVerb, Request, Response};
-use childminder::model::{CommandOutcome, CommandState, ItemIndex, ItemStatus, StopMode, Stream};
+use childminder::model::{CommandOutcome, CommandState, EventKind, ItemIndex, ItemStatus, Job, StopMode, Stream};
 use session::{Session, job};
 
 #[test]
@@ -111,4 +111,61 @@ fn a_guardian_that_dies_is_replaced() {
     assert!(guardian(&marker).is_some_and(|second| i64::from(second) != i64::from(first.as_raw())));
     session.ask(Request::Stop { mode: StopMode::AfterItem }).expect("stopped");
     assert_eq!(session.wait().code, 0);
+}
+
+#[test]
+fn an_items_files_are_looked_at_before_it_is_complete() {
+    let out = tempfile::tempdir().expect("a folder");
+    let files = job(r#"
+        [outputs]
+        min_size = 10
+        max_size = "1k"
+        newer = true
+        [retry]
+        times = 1
+        [phases]
+        setup = ["import childminder, os", "def write(path, size):\n    open(path, 'w').write('x' * size)\n    childminder.output(path)"]
+        [[agenda.items]]
+        name = "good"
+        commands = ["write('good', 20)", "write(os.path.abspath('also'), 30)"]
+        [[agenda.items]]
+        name = "tells of nothing"
+        commands = ["open('untold', 'w').close()"]
+        [[agenda.items]]
+        name = "bad"
+        commands = [
+            "write('small', 9)", "write('large', 1025)", "childminder.output('missing')",
+            "write('old', 20); os.utime('old', (0, 1000000000))", "os.path.exists('fifo') or os.mkfifo('fifo'); childminder.output('fifo')",
+        ]
+        [[agenda.items]]
+        name = "better the second time"
+        commands = ["write('better', 20 if os.path.exists('better') else 0)"]
+        "#);
+    let session = Session::start(Job { cwd: Some(out.path().to_owned()), ..files });
+    let ended = session.wait();
+    assert_eq!(ended.code, 1, "{}", ended.tail());
+    let statuses: Vec<_> = ended.state().items.iter().map(|row| (row.status, row.attempt)).collect();
+    let (complete, failed) = (ItemStatus::Complete, ItemStatus::Failed);
+    assert_eq!(statuses, [(complete, 1), (complete, 1), (failed, 2), (complete, 2)], "{}", ended.tail());
+    let results = ended.events().into_iter().filter_map(|event| match event.kind {
+        EventKind::ItemEnded { item, reason, result, .. } => Some((item.0, reason, result)),
+        _ => None,
+    });
+    let results: Vec<_> = results.collect();
+    let last = |item| results.iter().rfind(|(ended, ..)| *ended == item).expect("ended");
+    let sizes = |item| last(item).2.files.iter().map(|file| file.bytes).collect::<Vec<_>>();
+    assert_eq!(sizes(0), [Some(20), Some(30)]);
+    assert_eq!(sizes(2), [Some(9), Some(1025), None, Some(20), None]);
+    assert_eq!((last(3).2.errors.len(), sizes(3)), (0, vec![Some(20)]));
+    let (_, reason, bad) = last(2);
+    assert_eq!(reason.as_ref(), bad.errors.first());
+    for (said, wanted) in bad.errors.iter().zip([
+        "small has 9 B, less than the 10 B that it must have",
+        "large has 1025 B, more than the 1024 B that it may have",
+        "missing is not there",
+        "old was last written ",
+        "fifo is a FIFO, not a file",
+    ]) {
+        assert!(said.starts_with(wanted), "{said}");
+    }
 }

@@ -17,6 +17,7 @@ use childminder::model::{
     CommandOutcome, CommandState, EventKind, Exception, Hello, ItemIndex, ItemStatus, Phase, Rung, StopMode, Stream,
 };
 use session::{Ended, Session, child_file, job, quoted};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -235,6 +236,76 @@ fn blender_renders_frames_that_are_whole_pictures() {
         assert_eq!(result.progress, Some(1.0));
     }
     ended.assert_nobody_left();
+}
+
+/// Blender's word for a format, the codec of an EXR, and what it is taken for.
+const FORMATS: [(&str, &str, &str); 21] = [
+    ("PNG", "", "png"),
+    ("JPEG", "", "jpeg"),
+    ("OPEN_EXR", "NONE", "exr"),
+    ("OPEN_EXR", "RLE", "exr"),
+    ("OPEN_EXR", "ZIPS", "exr"),
+    ("OPEN_EXR", "ZIP", "exr"),
+    ("OPEN_EXR", "PIZ", "exr"),
+    ("OPEN_EXR", "PXR24", "exr"),
+    ("CINEON", "", "cineon"),
+    ("OPEN_EXR", "DWAA", "exr"),
+    ("OPEN_EXR", "DWAB", "exr"),
+    ("OPEN_EXR_MULTILAYER", "ZIP", "exr"),
+    ("TIFF", "", "tiff"),
+    ("BMP", "", "bmp"),
+    ("TARGA", "", "tga"),
+    ("TARGA_RAW", "", "tga"),
+    ("DPX", "", "dpx"),
+    ("HDR", "", "hdr"),
+    ("JPEG2000", "", "jp2"),
+    ("IRIS", "", "sgi"),
+    ("WEBP", "", "webp"),
+];
+
+#[test]
+fn pictures_of_blender_are_taken_for_what_they_are_and_cut_ones_fail_their_items() {
+    if hosts::on_path("blender").is_none() {
+        return hosts::not_run("blender");
+    }
+    let out = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| quoted(out.path().join(name));
+    let mut items = String::new();
+    for (at, (kind, codec, _)) in FORMATS.iter().enumerate() {
+        let path = path(&format!("{at}.picture"));
+        let _ = writeln!(items, "{{ name = '{at}', commands = [\"\"\"write('{kind}', '{codec}', {path})\"\"\"] }},");
+    }
+    for (kind, keep) in [("PNG", "40"), ("OPEN_EXR", "-5000")] {
+        let path = path(&format!("cut.{kind}"));
+        let commands = format!("\"\"\"write('{kind}', 'NONE', {path})\"\"\", \"\"\"cut({path}, {keep})\"\"\"");
+        let _ = writeln!(items, "{{ name = '{kind}', commands = [{commands}] }},");
+    }
+    let ended = Session::start(job(&format!(
+        "backend = 'blender'\n[parameters]\nscript = {}\n[phases]\n\
+         setup = [\"exec(compile(open({{script}}).read(), {{script}}, 'exec'))\", 'prepare(192, 108)']\n\
+         [outputs]\nimage = true\ndimensions = '192x108'\nnewer = true\n[agenda]\nitems = [\n{items}]",
+        quoted(child_file("pictures.py"))
+    )))
+    .wait();
+    let results = ended.events().into_iter().filter_map(|event| match event.kind {
+        EventKind::ItemEnded { status, reason, result, .. } => Some((status, reason, result)),
+        _ => None,
+    });
+    let mut results: Vec<_> = results.collect();
+    assert_eq!(results.len(), FORMATS.len() + 2, "{}", ended.tail());
+    for cut in results.drain(FORMATS.len()..) {
+        assert_eq!(cut.0, ItemStatus::Failed);
+        assert!(cut.1.is_some_and(|why| why.contains("is no whole image")), "{:?}", cut.2);
+    }
+    for ((kind, codec, format), (status, reason, result)) in FORMATS.iter().zip(results) {
+        let Some(file) = result.files.first() else {
+            eprintln!("NOT RUN: this Blender does not write {kind} {codec}");
+            continue;
+        };
+        assert_eq!((status, reason), (ItemStatus::Complete, None), "{kind} {codec}: {file:?}");
+        assert_eq!((file.format.as_deref(), file.dimensions), (Some(*format), Some((192, 108))));
+        assert_eq!(file.bytes, std::fs::metadata(&file.path).ok().map(|written| written.len()));
+    }
 }
 
 const BLENDER: &str = r#"

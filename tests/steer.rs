@@ -439,3 +439,64 @@ fn what_was_tried_is_written_down_and_runs_again() {
         assert!(said(&output).contains(why), "{args:?}: {}", said(&output));
     }
 }
+
+const RESULTS: &str = r#"
+name = "results"
+hold = true
+[outputs]
+min_size = 10
+image = true
+[phases]
+setup = ["import childminder, os, time"]
+[[agenda.items]]
+name = "one"
+data = { size = 3 }
+commands = [
+    "open('a.png', 'w').write('no picture'); childminder.output('a.png')\nchildminder.progress(0.5)\nprint('begun', flush=True)",
+    "while not os.path.exists('go'): time.sleep(0.02)",
+]
+"#;
+
+#[test]
+fn all_of_an_item_is_shown_while_it_runs_and_when_all_is_over() {
+    let home = Home::new();
+    std::fs::write(home.path().join("results.toml"), RESULTS).expect("written");
+    let session = Headless::start(&mut home.command(&["run", "--headless", "results.toml"]));
+    session.until("phase agenda");
+    let show = || home.json(&["agenda", "show", "one", "--json"]);
+    let before = show();
+    assert_eq!((&before["status"], &before["commands"][0]["ran"]), (&"pending".into(), &Value::Null));
+    home.says(&["agenda", "release"]);
+    session.until("out| begun");
+    let second = |item: &Value| item["commands"][1]["ran"]["state"].clone();
+    until("the second command runs", || second(&show()) == "started");
+    let running = show();
+    assert_eq!(running["result"]["output_paths"][0], "a.png");
+    assert_eq!((&running["result"]["progress"], &running["reason"]), (&0.5.into(), &Value::Null));
+    assert_eq!(running["result"]["files"], Value::Array(Vec::new()), "nobody has looked");
+    let text = home.says(&["agenda", "show", "one"]);
+    assert!(text.starts_with("one running, 50% done\n") && text.contains("\noutputs\n  a.png\n"), "{text}");
+    std::fs::write(home.path().join("go"), "").expect("written");
+    session.until("item one failed");
+    assert_eq!(home.run(&["stop", "--wait"]).status.code(), Some(1));
+    // The engine is gone: this is what its files tell.
+    let over = show();
+    let keys =
+        ["attempt", "item", "name", "session", "status", "took", "reason", "result", "measures", "commands", "data"];
+    for key in keys {
+        assert!(over.get(key).is_some(), "{key}: {over}");
+    }
+    for key in ["output_paths", "files", "progress", "errors", "found", "highlights", "values"] {
+        assert!(over["result"].get(key).is_some(), "{key}: {over}");
+    }
+    let file = &over["result"]["files"][0];
+    assert_eq!((&file["path"], &file["bytes"]), (&"a.png".into(), &10.into()));
+    assert!(file["problem"].as_str().is_some_and(|problem| problem.starts_with("is no image")), "{file}");
+    assert_eq!(second(&over), "finished");
+    let text = home.says(&["agenda", "show", "one"]);
+    for line in ["because a.png is no image: ", "outputs\n  ✗ a.png  10 B\n    is no image: ", "data\n  size = 3\n"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.starts_with("one failed after ") && !text.contains("errors"), "told once: {text}");
+    assert_eq!(home.run(&["agenda", "show", "two"]).status.code(), Some(4));
+}

@@ -200,7 +200,7 @@ fn setting<T>(name: &str, read: impl Fn(&str) -> Option<T>, such_as: &str) -> Re
 }
 
 pub(super) fn minimum_free() -> Result<u64, Failure> {
-    let said = setting("CHILDMINDER_MINIMUM_FREE", super::size, "a size such as 500M or 2G")?;
+    let said = setting("CHILDMINDER_MINIMUM_FREE", crate::model::size::parse, "a size such as 500M or 2G")?;
     Ok(said.unwrap_or(MINIMUM_FREE))
 }
 
@@ -208,7 +208,8 @@ pub(super) fn minimum_free() -> Result<u64, Failure> {
 pub(super) fn limits() -> Result<Limits, Failure> {
     let whole = |text: &str| text.parse::<u32>().ok();
     let days = limit("CHILDMINDER_KEEP_DAYS", KEEP_DAYS, whole, "a whole number of days, or none")?;
-    let size = limit("CHILDMINDER_KEEP_SIZE", KEEP_SIZE, super::size, "a size such as 500M or 20G, or none")?;
+    let size =
+        limit("CHILDMINDER_KEEP_SIZE", KEEP_SIZE, crate::model::size::parse, "a size such as 500M or 20G, or none")?;
     Ok(Limits { age: days.map(|days| Duration::from_hours(24) * days), size })
 }
 

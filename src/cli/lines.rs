@@ -2,7 +2,7 @@
 
 use crate::model::{
     Breakpoint, CommandOutcome, Event, EventKind, Exception, Finding, Found, HoldReason, ItemIndex, ItemStatus, Job,
-    Micros, Origin, Phase, Rung, RungOutcome, Scene, SessionPhase, Severity, Step, StopMode, WaitFor,
+    Micros, Origin, OutputFile, Phase, Rung, RungOutcome, Scene, SessionPhase, Severity, Step, StopMode, WaitFor,
 };
 use crate::store::plain_safe;
 use jiff::Timestamp;
@@ -174,6 +174,7 @@ fn awaited(what: WaitFor) -> &'static str {
         WaitFor::AgendaSource => "agenda_source",
         WaitFor::Release => "release",
         WaitFor::Journal => "journal",
+        WaitFor::Outputs => "outputs",
         WaitFor::Answer => "answer",
         WaitFor::Diagnosis => "diagnosis",
         WaitFor::Rung(rung) => rung.word(),
@@ -225,8 +226,9 @@ fn item(kind: &EventKind, job: &Job) -> Option<String> {
         EventKind::ItemOutput { item, path } => format!("item {} wrote {}", name(*item), safe(path)),
         EventKind::Found { findings, left_out, .. } => found(findings, *left_out)?,
         EventKind::OutputsInspected { item, files } => {
-            let wrong = files.iter().filter_map(|file| file.problem.as_deref()).map(safe).collect::<Vec<_>>();
-            if wrong.is_empty() {
+            let wrong: Vec<String> = files.iter().filter_map(OutputFile::complaint).map(|told| safe(&told)).collect();
+            // The first is told as the reason of the item's end.
+            if wrong.len() < 2 {
                 return None;
             }
             format!("item {}: {}", name(*item), wrong.join("; "))
@@ -341,6 +343,19 @@ mod tests {
             to: Marks::default(),
         };
         assert_eq!(said(ended).as_deref(), Some("00:00:01.000 command 3 finished in 1ms: 42"));
+    }
+
+    #[test]
+    fn files_are_told_of_where_the_items_end_does_not_tell_all() {
+        let file = |path: &str, problem: Option<&str>| OutputFile {
+            path: path.into(),
+            problem: problem.map(str::to_owned),
+            ..OutputFile::default()
+        };
+        let inspected = |files| said(EventKind::OutputsInspected { item: ItemIndex(2), files });
+        assert_eq!(inspected(vec![file("a", None), file("b", Some("is not there"))]), None);
+        let two = inspected(vec![file("a\n", Some("is empty")), file("b", Some("is not there"))]).expect("a line");
+        assert!(two.ends_with("item 2: a …; b is not there") && !two.contains('\n'), "{two}");
     }
 
     fn whose() -> Origin {

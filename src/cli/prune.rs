@@ -45,7 +45,8 @@ fn age(text: &str) -> Result<Duration, String> {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    super::size(text).ok_or_else(|| "a size is a whole number, with or without K, M or G, as 20G".to_owned())
+    crate::model::size::parse(text)
+        .ok_or_else(|| "a size is a whole number, with or without K, M or G, as 20G".to_owned())
 }
 
 #[derive(Serialize)]

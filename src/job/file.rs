@@ -3,6 +3,7 @@
 use super::agenda;
 use super::check::{self, Commands};
 use super::control;
+use super::outputs;
 use super::read_toml;
 use super::source::{At, quoted};
 use super::template::ITEM_KEYS;
@@ -42,6 +43,7 @@ pub(crate) fn job(root: &Node, sets: &[Set<'_>], base: &Path, name: &str, walk: 
     if let Some(node) = fields.get("outputs_required") {
         job.outputs_required = node.boolean(walk).unwrap_or_default();
     }
+    job.outputs = fields.get("outputs").map(|node| outputs::read(node, walk)).unwrap_or_default();
     job.env = fields.get("env").map(|node| environment(node, walk)).unwrap_or_default();
     let (settings, parameters) = (fields.get("settings"), fields.get("parameters"));
     given(settings, parameters, sets, recipe.as_ref(), base, &mut job, walk);

@@ -42,6 +42,14 @@
 //! times = 1
 //! delay = "5s"
 //!
+//! [outputs]                           # of every file that an item told of, before it is complete
+//! exist = true                        # it is there; each of the other checks asks for that too
+//! min_size = "10k"                    # bytes, or with k, M, G, T
+//! max_size = "2G"
+//! image = true                        # its header is that of an image, and its end is there
+//! dimensions = [1920, 1080]           # or "1920x1080"
+//! newer = true                        # it was written since the item's attempt began
+//!
 //! [phases]                            # lists of Python commands
 //! init = ["import bpy"]
 //! setup = []
@@ -72,6 +80,7 @@ pub(crate) mod duration;
 mod file;
 mod flags;
 mod literal;
+mod outputs;
 mod python;
 pub mod ranges;
 mod read_json;

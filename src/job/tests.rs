@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::job::{Agenda, FrameRun};
-use crate::model::{Breakpoint, Policies, Policy, Stops};
+use crate::model::{Breakpoint, OutputChecks, Policies, Policy, Stops};
 use proptest::prelude::*;
 use serde_json::json;
 use std::fs;
@@ -46,6 +46,13 @@ kill_grace = "0s"
 [retry]
 times = 1
 delay = "5s"
+[outputs]
+exist = true
+min_size = "10k"
+max_size = 1000000
+image = true
+dimensions = [1920, 1080]
+newer = true
 [phases]
 init = ["a"]
 setup = ["b({scene})"]
@@ -82,10 +89,58 @@ fn every_key_of_the_file_is_read() {
     assert_eq!(timeouts.teardown, Some(Duration::from_millis(1500)));
     assert_eq!((timeouts.kill_grace, timeouts.waiting), (Duration::ZERO, Duration::from_secs(5)));
     assert_eq!((job.retry.times, job.retry.delay), (1, Duration::from_secs(5)));
+    let sizes = (Some(10 << 10), Some(1_000_000));
+    assert_eq!((job.outputs.min_size, job.outputs.max_size), sizes);
+    assert_eq!(job.outputs.dimensions, Some((1920, 1080)));
+    assert!(job.outputs.exist && job.outputs.image && job.outputs.newer);
     assert_eq!(job.agenda, Agenda::Frames { runs: vec![FrameRun { first: 1, count: 5, step: 2 }], chunk: 1 });
     let item = job.agenda.item(crate::model::ItemIndex(1)).unwrap();
     assert_eq!(commands::of_item(&job, &item).unwrap(), ["r(3, [1, 2.5, {'a': True}])"]);
     assert_eq!(commands::of_phase(&job, crate::model::Phase::Setup).unwrap(), ["b('/x.blend')"]);
+}
+
+#[test]
+fn how_outputs_are_judged_is_read_in_words_and_in_numbers() {
+    let checks = |text: &str| read_text("j.toml", &format!("[outputs]\n{text}"), &[]).unwrap().outputs;
+    assert!(!checks("").any() && !checks("exist = false").any());
+    assert_eq!(
+        checks("dimensions = \"2048 x 858\""),
+        OutputChecks { dimensions: Some((2048, 858)), ..Default::default() }
+    );
+    assert_eq!(checks("min_size = '2 MiB'"), OutputChecks { min_size: Some(2 << 20), ..Default::default() });
+    let told = errors(
+        r#"
+[outputs]
+exist = "yes"
+min_size = "10 kilos"
+max_size = -1
+image = 1
+dimensions = [1920, 0]
+never = true
+"#,
+    );
+    let expected = [
+        "j.toml:3:9: expected true or false, found a string",
+        r#"j.toml:4:12: expected a size ("10k", "2M", or bytes), found "10 kilos""#,
+        r#"j.toml:5:12: expected a size ("10k", "2M", or bytes), found -1"#,
+        "j.toml:6:9: expected true or false, found an integer",
+        "j.toml:7:21: expected 1 to 4294967295, found 0",
+        r#"j.toml:8:1: unknown key "never" in [outputs]: did you mean "newer"?"#,
+    ];
+    assert_eq!(told, expected);
+    for (text, wanted) in [
+        (
+            "min_size = '2M'\nmax_size = '1M'",
+            "j.toml:3:12: no file is both as large as min_size (2.0 MiB) and no larger",
+        ),
+        ("dimensions = '1920'", r#"j.toml:2:14: "1920" are no dimensions: write them like "1920x1080""#),
+        ("dimensions = '0x5'", r#"j.toml:2:14: "0x5" are no dimensions"#),
+        ("dimensions = [1, 2, 3]", "j.toml:2:14: expected dimensions ([1920, 1080] or \"1920x1080\"), found a list"),
+        ("min_size = true", "j.toml:2:12: expected a size (\"10k\", \"2M\", or bytes), found a boolean"),
+    ] {
+        let told = errors(&format!("[outputs]\n{text}"));
+        assert!(told.len() == 1 && told[0].starts_with(wanted), "{text}: {told:?}");
+    }
 }
 
 #[test]

@@ -31,6 +31,16 @@ pub enum Stream {
     Stderr,
 }
 
+impl Stream {
+    /// The word shown to people and used in `--json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,6 +105,8 @@ pub enum WaitFor {
     Release,
     /// The disk, to take the journal again.
     Journal,
+    /// The file system, to tell of the item's output files.
+    Outputs,
     /// The child, to answer a question of an operator.
     Answer,
     /// The evidence for a diagnosis.
@@ -407,7 +419,7 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "is_default")]
         left_out: u64,
     },
-    /// The item's output files were looked at, since it could be complete otherwise.
+    /// The item's output files were looked at, since it could be complete otherwise. What is wrong with them fails it.
     OutputsInspected {
         /// Which item.
         item: ItemIndex,

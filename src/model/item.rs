@@ -79,6 +79,9 @@ pub struct ItemRow {
     pub first_command: Option<CommandId>,
     /// Byte offset of the `item_ended` line in the journal; zero before that.
     pub ended_at: u64,
+    /// Whether the last attempt's output had something in it that may be the cause of something.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warned: bool,
 }
 
 impl Row for ItemRow {
@@ -88,7 +91,8 @@ impl Row for ItemRow {
         let kind = self.status as u64
             | u64::from(self.progress.is_some()) << 8
             | u64::from(self.started.is_some()) << 9
-            | u64::from(self.first_command.is_some()) << 10;
+            | u64::from(self.first_command.is_some()) << 10
+            | u64::from(self.warned) << 11;
         [
             kind | u64::from(self.attempt) << 32,
             u64::from(self.progress.unwrap_or_default().to_bits()),
@@ -108,6 +112,7 @@ impl Row for ItemRow {
             took: Micros(took),
             first_command: (kind >> 10 & 1 == 1).then_some(CommandId(first_command)),
             ended_at,
+            warned: kind >> 11 & 1 == 1,
         })
     }
 }
@@ -161,6 +166,21 @@ impl ResultPackage {
                 }
             }
         }
+    }
+
+    /// Errors that stand nowhere else: neither among what was found in the output nor with a file.
+    pub fn other_errors(&self) -> Vec<String> {
+        let found = |error: &String| self.found.iter().any(|found| found.text == *error);
+        let complaints: Vec<String> = self.files.iter().filter_map(OutputFile::complaint).collect();
+        self.errors.iter().filter(|error| !found(error) && !complaints.contains(error)).cloned().collect()
+    }
+
+    /// The files were looked at: what is wrong with them fails the item.
+    pub fn inspected(&mut self, files: &[OutputFile]) {
+        for complaint in files.iter().filter_map(OutputFile::complaint) {
+            add(&mut self.errors, &complaint);
+        }
+        self.files = files.to_vec();
     }
 }
 

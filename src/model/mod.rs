@@ -39,7 +39,7 @@ pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
 pub use item::{ItemRow, ItemStatus, ResultPackage};
 pub use job::{ItemSpec, Job};
 pub use output_pattern::{
-    Finding, Finds, Found, OutputChecks, OutputFile, OutputPattern, PatternOrigin, ProgressReads, Severity,
+    Finding, Finds, Found, Measure, OutputChecks, OutputFile, OutputPattern, PatternOrigin, ProgressReads, Severity,
 };
 pub use pattern::{BadPattern, Pattern};
 pub use search::{Case, Filter, Grep, SearchQuery, Searched, Wanted};

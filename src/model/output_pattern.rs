@@ -3,9 +3,10 @@
 //! What must stay true: a pattern is matched against one whole line of one stream, without its escape sequences; what it
 //! finds is data of the child's, bounded where it is found. Regexes are text here: whoever matches compiles them.
 
-use super::{Micros, Stream};
+use super::{Micros, Stream, size};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How many bytes of a line or a capture are kept of what was found.
 pub const FOUND_TEXT: usize = 4096;
@@ -69,6 +70,42 @@ pub enum Finds {
     Memory,
 }
 
+impl Finds {
+    /// What the numbers under the pattern's name count.
+    pub fn measure(self) -> Option<Measure> {
+        match self {
+            Self::Time => Some(Measure::Time),
+            Self::Memory => Some(Measure::Memory),
+            Self::Error { .. } | Self::Highlight | Self::Progress { .. } | Self::Output | Self::Value => None,
+        }
+    }
+}
+
+/// What the numbers under a pattern's name count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Seconds.
+    Time,
+    /// Bytes.
+    Memory,
+}
+
+impl Measure {
+    /// A value for people: a length of time, an amount of memory, else as it is.
+    pub fn told(measure: Option<Self>, value: &serde_json::Value) -> String {
+        let seconds = value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut at what memory there can be")]
+        let bytes = value.as_f64().filter(|bytes| *bytes >= 0.0).map(|bytes| bytes as u64);
+        match (measure, seconds, bytes, value.as_str()) {
+            (Some(Self::Time), Some(seconds), _, _) => size::length(seconds.into()),
+            (Some(Self::Memory), _, Some(bytes), _) => size::bytes(bytes),
+            (_, _, _, Some(text)) => text.to_owned(),
+            _ => value.to_string(),
+        }
+    }
+}
+
 /// How much went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,6 +118,18 @@ pub enum Severity {
     FailItem,
     /// No item can be done any more: the session fails.
     FailSession,
+}
+
+impl Severity {
+    /// The word shown to people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warn => "warning",
+            Self::FailItem => "error",
+            Self::FailSession => "fatal",
+        }
+    }
 }
 
 /// What a progress pattern captures.
@@ -163,6 +212,22 @@ impl OutputChecks {
     }
 }
 
+impl OutputFile {
+    /// What is known of it beside its path: its size, its dimensions, its format.
+    pub fn known(&self) -> Vec<String> {
+        let dimensions = self.dimensions.map(|(width, height)| format!("{width}×{height}"));
+        [self.bytes.map(size::bytes), dimensions, self.format.clone()].into_iter().flatten().collect()
+    }
+
+    /// What is wrong with it, as a sentence.
+    pub fn complaint(&self) -> Option<String> {
+        const SHOWN: usize = 300;
+        let (path, problem) = (self.path.to_string_lossy(), self.problem.as_ref()?);
+        let start = path.ceil_char_boundary(path.len().saturating_sub(SHOWN));
+        Some(format!("{}{} {problem}", if start > 0 { "…" } else { "" }, &path[start..]))
+    }
+}
+
 /// An output file as it was found when its item was to be complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -181,7 +246,41 @@ pub struct OutputFile {
     /// Width and height in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<(u32, u32)>,
-    /// Which check it failed, in words.
+    /// Which checks it failed, in words that go on after its path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_told_by_what_they_count() {
+        let cases = [
+            (Some(Measure::Time), json!(182.4), "3m 02s"),
+            (Some(Measure::Time), json!(-1), "-1"),
+            (Some(Measure::Memory), json!(1_468_006), "1.3 MiB"),
+            (Some(Measure::Memory), json!("much"), "much"),
+            (None, json!(64), "64"),
+            (None, json!("fine"), "fine"),
+        ];
+        for (measure, value, told) in cases {
+            assert_eq!(Measure::told(measure, &value), told);
+        }
+    }
+
+    #[test]
+    fn a_complaint_names_the_file_by_its_end_where_its_path_is_long() {
+        let file = |path: String| OutputFile {
+            path: path.into(),
+            problem: Some("is not there".into()),
+            ..OutputFile::default()
+        };
+        assert_eq!(file("/a/b.png".into()).complaint().as_deref(), Some("/a/b.png is not there"));
+        let long = file(format!("/{}/b.png", "ü".repeat(500))).complaint().expect("a complaint");
+        assert!(long.starts_with("…ü") && long.ends_with("ü/b.png is not there") && long.len() < 330, "{long}");
+        assert_eq!(OutputFile::default().complaint(), None);
+    }
 }

@@ -10,7 +10,7 @@ use super::state::{Ended, ExceptionGroup, Hold};
 use super::usage::{UsageHistory, UsagePoint};
 use super::{
     ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Diagnosis, DiagnosisHead, Event, Exception,
-    Filter, HotTree, ItemIndex, ItemRow, ItemStatus, LadderView, LimitChange, Micros, Origin, Pause, Phase,
+    Filter, HotTree, ItemIndex, ItemRow, ItemStatus, LadderView, LimitChange, Measure, Micros, Origin, Pause, Phase,
     ResultPackage, Rung, RungView, SearchQuery, Searched, Seq, SessionPhase, Step, StopMode, Stops, Stream, Wait,
 };
 use serde::{Deserialize, Serialize};
@@ -657,6 +657,23 @@ pub struct ItemDetail {
     pub commands: Vec<String>,
     /// Its data.
     pub data: BTreeMap<String, serde_json::Value>,
+    /// The commands of its last attempt, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ran: Vec<RanCommand>,
+    /// What the values of the result count, where they count something.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, Measure>,
+}
+
+/// How far a command of an item has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RanCommand {
+    /// Its number.
+    pub id: CommandId,
+    /// How far.
+    pub state: CommandState,
+    /// From sent to its end; zero before that.
+    pub took: Micros,
 }
 
 /// A row of the commands.

@@ -252,11 +252,11 @@ mod tests {
             attempt in any::<u32>(),
             progress in proptest::option::of(0f32..=1.0),
             started in proptest::option::of(number()),
-            (took, ended_at) in (number(), number()),
+            (took, ended_at, warned) in (number(), number(), any::<bool>()),
             first_command in proptest::option::of(number()),
         ) -> ItemRow {
             let (started, first_command) = (started.map(Micros), first_command.map(crate::model::CommandId));
-            ItemRow { status, attempt, progress, started, took: Micros(took), first_command, ended_at }
+            ItemRow { status, attempt, progress, started, took: Micros(took), first_command, ended_at, warned }
         }
     }
 

@@ -17,6 +17,21 @@ pub fn bytes(count: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// A number of bytes as people write it: `4096`, `10k`, `500M`, `2 GiB`. A unit is a power of 1024.
+pub fn parse(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit.trim_start() {
+        "" | "B" => 0,
+        "k" | "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
 /// A length of time: `1m 03s`, `4.2s`, `12ms`.
 pub fn length(length: Micros) -> String {
     let (millis, seconds) = (length.0 / 1000, length.0 / 1_000_000);
@@ -39,6 +54,16 @@ mod tests {
         assert_eq!(bytes(1_468_006), "1.3 MiB");
         assert_eq!(bytes(3 << 30), "3.0 GiB");
         assert_eq!(bytes(u64::MAX), "16383.9 PiB");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, size) in [("0", 0), ("2G", 2 << 30), ("500M", 500 << 20), ("10k", 10 << 10), (" 3 MiB ", 3 << 20)] {
+            assert_eq!(parse(text), Some(size), "{text}");
+        }
+        for wrong in ["", "G", "-1", "99999999999G", "1.5M", "2MB", "10 kilos"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

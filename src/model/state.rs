@@ -6,7 +6,7 @@ use super::rows::Rows;
 use super::{
     ChildState, CommandId, CommandRow, CommandState, DiagnosisHead, Event, EventKind, Exception, Finding, Found,
     Generation, HoldReason, ItemIndex, ItemRow, ItemStatus, Micros, Origin, Pause, Phase, ResultPackage, Seq,
-    SessionPhase, StopMode, Stops,
+    SessionPhase, Severity, StopMode, Stops,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -488,7 +488,7 @@ impl State {
             EventKind::Found { item: Some(item), findings, .. } => self.found(*item, findings),
             EventKind::OutputsInspected { item, files } => {
                 if let Some(result) = self.result_of(*item) {
-                    result.files.clone_from(files);
+                    result.inspected(files);
                 }
             }
             EventKind::ItemEnded { item, status, took, again, .. } => {
@@ -516,6 +516,10 @@ impl State {
         #[expect(clippy::cast_possible_truncation, reason = "a bar needs no more than 24 bits")]
         if let (Some(fraction), Some(row)) = (told, self.items.get_mut(item.as_usize())) {
             row.progress = Some(fraction as f32);
+        }
+        let warns = |finding: &Finding| matches!(finding.what, Found::Error { severity } if severity >= Severity::Warn);
+        if let Some(row) = self.items.get_mut(item.as_usize()).filter(|_| findings.iter().any(warns)) {
+            row.warned = true;
         }
         if let Some(result) = self.result_of(item) {
             for finding in findings {

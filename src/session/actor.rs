@@ -11,7 +11,7 @@ use super::sending::queued;
 use super::side::Beside;
 use super::tells::cut;
 use super::timeouts::Overdue;
-use super::world::World;
+use super::world::{Now, World};
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
@@ -34,14 +34,17 @@ pub(super) struct Verdict {
     pub(super) reason: String,
 }
 
-/// The look for the files that an item told of.
+/// The look at the files that an item told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Outputs {
     /// Nobody has looked.
     #[default]
     Unseen,
     /// The outside is looking.
-    Looking,
+    Looking {
+        /// Since when.
+        since: Now,
+    },
     /// The outside has looked.
     Seen,
 }
@@ -100,7 +103,7 @@ pub struct Actor<W: World> {
     pub(super) restarts: u32,
     /// How somebody asked to stop, journalled or not.
     pub(super) stop: Option<StopMode>,
-    /// Whether somebody has looked for the files that the running item told of.
+    /// Whether somebody has looked at the files that the running item told of.
     pub(super) outputs: Outputs,
     /// Whether the child was asked to end.
     pub(super) asked: bool,

@@ -5,11 +5,12 @@ use super::actor::{Outputs, Verdict};
 use super::ladder::Then;
 use super::sending::fits;
 use super::stopwatch::Stopwatch;
-use super::world::World;
+use super::world::{Inspection, World};
 use crate::agenda::Work;
 use crate::dispatcher::ToChild;
 use crate::model::{
-    ChildState, EventKind, ItemIndex, ItemSpec, ItemStatus, Micros, Phase, ResultPackage, SessionPhase, StopMode,
+    ChildState, EventKind, ItemIndex, ItemSpec, ItemStatus, Micros, OutputFile, Phase, ResultPackage, SessionPhase,
+    StopMode,
 };
 
 impl<W: World> Actor<W> {
@@ -85,9 +86,9 @@ impl<W: World> Actor<W> {
             }
             SessionPhase::Setup => self.intend(vec![EventKind::Phase { to: SessionPhase::Agenda }]),
             SessionPhase::Agenda => match self.state.running_item.as_ref().map(|item| item.item) {
-                Some(_) if self.outputs == Outputs::Looking => false,
-                Some(item) if self.must_look_for_outputs() => {
-                    self.look_for_outputs(item);
+                Some(_) if matches!(self.outputs, Outputs::Looking { .. }) && !self.killed => false,
+                Some(_) if self.must_inspect_outputs() => {
+                    self.inspect_outputs();
                     false
                 }
                 Some(item) => {
@@ -159,34 +160,32 @@ impl<W: World> Actor<W> {
         true
     }
 
-    /// Whether the item could be complete but for files that it told of and that nobody has looked for.
-    fn must_look_for_outputs(&self) -> bool {
+    /// Whether the item could be complete but for files that it told of and that nobody has looked at. One that has failed
+    /// is not kept waiting for a file server.
+    fn must_inspect_outputs(&self) -> bool {
         let Some(running) = &self.state.running_item else { return false };
         let faultless = self.fault.is_none() && !self.killed && running.result.errors.is_empty();
-        self.job.outputs_required
+        (self.job.outputs_required || self.job.outputs.any())
             && self.outputs == Outputs::Unseen
             && faultless
             && !running.result.output_paths.is_empty()
     }
 
-    fn look_for_outputs(&mut self, item: ItemIndex) {
-        let Some(running) = self.state.running_item.as_ref().filter(|running| running.item == item) else { return };
-        self.outputs = Outputs::Looking;
-        self.world.look_for_outputs(running.result.output_paths.clone());
+    fn inspect_outputs(&mut self) {
+        let Some(running) = self.state.running_item.as_ref() else { return };
+        self.outputs = Outputs::Looking { since: self.world.now() };
+        let (paths, began) = (running.result.output_paths.clone(), running.since);
+        self.world.inspect_outputs(Inspection { paths, checks: self.job.outputs, began });
     }
 
-    /// The outside has looked for the files that the item told of; these are not there.
-    pub fn outputs_looked_for(&mut self, missing: &[String]) {
-        if self.outputs != Outputs::Looking {
+    /// The outside has looked at the files that the item told of. What is wrong with them is among its errors then.
+    pub fn outputs_inspected(&mut self, files: Vec<OutputFile>) {
+        if !matches!(self.outputs, Outputs::Looking { .. }) {
             return;
         }
         self.outputs = Outputs::Seen;
-        if let Some(first) = missing.first() {
-            let more = match missing.len() {
-                1 => String::new(),
-                count => format!(", nor are {} others", count - 1),
-            };
-            self.fault.get_or_insert_with(|| format!("it told of the output {first}, which is not there{more}"));
+        if let Some(item) = self.state.running_item.as_ref().map(|running| running.item) {
+            self.fact(EventKind::OutputsInspected { item, files });
         }
         self.advance();
     }

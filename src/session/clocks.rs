@@ -1,6 +1,7 @@
 //! Every wait of the session: what is awaited, since when, and until when at most.
 
 use super::Actor;
+use super::actor::Outputs;
 use super::retries::Retries;
 use super::stopwatch::Stopwatch;
 use super::world::{Now, World};
@@ -110,6 +111,10 @@ impl<W: World> Actor<W> {
                 until: None,
             });
         }
+        if let Outputs::Looking { since } = self.outputs {
+            // Whoever looks keeps the bound.
+            all.push(Deadline { what: WaitFor::Outputs, since, until: None });
+        }
         if let Some(asked) = self.desk.oldest_question() {
             all.push(Deadline { what: WaitFor::Answer, since: asked, until: Some(after(asked, ANSWER)) });
         }
@@ -151,7 +156,7 @@ impl<W: World> Actor<W> {
             WaitFor::Retry => self.retries_due(now),
             WaitFor::AgendaSource => self.clocks.source = None,
             WaitFor::Answer => self.questions_overdue(now),
-            WaitFor::Release => {}
+            WaitFor::Release | WaitFor::Outputs => {}
         }
     }
 

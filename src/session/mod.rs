@@ -39,4 +39,4 @@ pub use feed::{Feed, FeedCursor};
 pub use handle::{Handle, Inspect, Message};
 pub use requests::Answer;
 pub use summary::{head, summary_of};
-pub use world::{Inquiry, Now, Telemetry, World};
+pub use world::{Inquiry, Inspection, Now, Telemetry, World};

@@ -3,7 +3,7 @@
 use crate::dispatcher::{ChannelError, ToChild};
 use crate::model::diagnosis::{SessionEvidence, ThreadStack, Trigger};
 use crate::model::{
-    CommandId, EventKind, Exit, Generation, Hello, HotTree, ItemSpec, Marks, Micros, Phase, UsagePoint,
+    CommandId, EventKind, Exit, Generation, Hello, HotTree, ItemSpec, Marks, Micros, OutputChecks, Phase, UsagePoint,
 };
 use crate::store::Recorded;
 use tokio::sync::oneshot;
@@ -49,6 +49,17 @@ pub struct Inquiry {
     pub source: String,
 }
 
+/// Files that an item told of, and how they are judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// As the child told of them; relative ones from the folder in which it was started.
+    pub paths: Vec<String>,
+    /// What is checked beside their being there.
+    pub checks: OutputChecks,
+    /// When the item's attempt began, wall time.
+    pub began: Micros,
+}
+
 /// The outside. Nothing here waits.
 pub trait World {
     /// The clocks.
@@ -70,9 +81,10 @@ pub trait World {
     /// The launch has taken too long; nothing of it is wanted any more.
     fn give_up_launch(&mut self);
 
-    /// Looks, without keeping anybody waiting, for the files that an item told of. The outside calls
-    /// [`super::Actor::outputs_looked_for`] when it has, in bounded time.
-    fn look_for_outputs(&mut self, paths: Vec<String>);
+    /// Looks, without keeping anybody waiting, at the files that an item told of. The outside calls
+    /// [`super::Actor::outputs_inspected`] when it has, in bounded time and with every file in order; a new inspection
+    /// takes the place of one before.
+    fn inspect_outputs(&mut self, inspection: Inspection);
 
     /// Writes a frame to the child.
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError>;

@@ -99,6 +99,7 @@ impl Record for ItemRow {
         took: Micros(0),
         first_command: None,
         ended_at: 0,
+        warned: false,
     });
 }
 

@@ -1,6 +1,7 @@
 //! The one table of what a key can do: dispatch, the key bar, help, the palette and the README's key table all come
 //! from it, so they cannot disagree.
 
+mod details;
 mod sampled;
 mod steer;
 
@@ -181,6 +182,8 @@ pub(super) enum Action {
     Timeouts,
     Restart,
     Side,
+    NextFinding,
+    PreviousFinding,
 }
 
 /// One line of the table.
@@ -472,6 +475,8 @@ pub(super) const TABLE: &[Info] = &[
         "",
         "Clear the prompt; when it is empty, show the ways to end the running command",
     ),
+    details::NEXT_FINDING,
+    details::PREVIOUS_FINDING,
     info(Action::Close, "close", &[Detail], &["esc", "q", "enter"], "close", "Back to the list"),
     info(Action::Prompt, "prompt", &[Anywhere], &["i", "6"], "inject", "Type a command to inject into the child"),
     write(

@@ -2,8 +2,8 @@
 
 use super::super::pages::{failed, not_found};
 use super::{Session, off_thread, place, rows};
-use crate::model::proto::{ItemDetail, ItemView, Page, Refusal, Response, Window};
-use crate::model::{EventKind, ItemIndex, ItemRow, Micros, ResultPackage, State};
+use crate::model::proto::{ItemDetail, ItemView, Page, RanCommand, Refusal, Response, Window};
+use crate::model::{CommandId, EventKind, ItemIndex, ItemRow, Micros, Phase, ResultPackage, State};
 
 pub(super) async fn page(session: &Session, window: Window) -> Result<Response, Refusal> {
     let (from, total, copied) = session
@@ -38,16 +38,21 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
         found.ok_or_else(|| not_found(format!("there is no item {name} in the agenda")))
     })
     .await?;
-    let (row, again, running, edited) = session
+    let commands = spec.commands.as_ref().map_or_else(|| session.handle.job().phases.commands.len(), Vec::len);
+    let (row, again, running, edited, ran) = session
         .handle
         .look(move |inspect| {
             let state = inspect.state();
             let (_, row, again, _) = copy(state, item)?;
             let running = state.running_item.as_ref().filter(|running| running.item == item);
-            Some((row, again, running.map(|running| running.result.clone()), state.edits.get(&item).cloned()))
+            let edited = state.edits.get(&item).cloned();
+            let ran = ran(state, item, commands.max(edited.as_ref().map_or(0, Vec::len)));
+            Some((row, again, running.map(|running| running.result.clone()), edited, ran))
         })
         .await?
         .ok_or_else(|| not_found(format!("the session does not know item {} yet", spec.name)))?;
+    let patterns = &session.handle.job().patterns;
+    let measures = patterns.iter().filter_map(|found| Some((found.name.clone(), found.finds.measure()?))).collect();
     let (pages, expand) = (session.sources.pages.clone(), session.sources.expand.clone());
     off_thread(move || {
         let (reason, result) = match running {
@@ -61,9 +66,17 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
         let changed = edited.is_some();
         let commands = edited.map_or_else(|| expand(&spec).map_err(failed), Ok)?;
         let view = ItemView { item, name: spec.name, row, again, edited: changed };
-        Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, data: spec.data })))
+        Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, data: spec.data, ran, measures })))
     })
     .await
+}
+
+/// The commands of an item's last attempt: they were queued together, as many as its text has.
+fn ran(state: &State, item: ItemIndex, most: usize) -> Vec<RanCommand> {
+    let Some(first) = state.item(item).and_then(|row| row.first_command) else { return Vec::new() };
+    let rows = (first.0..).map(CommandId).zip(state.commands_from(first)).take(most);
+    let own = rows.take_while(|(_, row)| row.phase == Phase::Item && row.item == Some(item));
+    own.map(|(id, row)| RanCommand { id, state: row.state, took: row.took }).collect()
 }
 
 fn copy(state: &State, item: ItemIndex) -> Option<(ItemIndex, ItemRow, Option<Micros>, bool)> {

@@ -1,6 +1,7 @@
 //! `agenda`: the list of items, and verbs on it.
 
 mod edit;
+mod show;
 mod stops;
 
 use super::exit::{Failure, OK, USAGE};
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "childminder agenda [SESSION] [--json]\n       \
+                      childminder agenda [SESSION] show ITEM [--json]\n       \
                       childminder agenda [SESSION] hold|release|break\n       \
                       childminder agenda [SESSION] step [ITEM] | step --command\n       \
                       childminder agenda [SESSION] retry|block|unblock|kill|complete ITEM...\n       \
@@ -25,6 +27,7 @@ use std::path::PathBuf;
                       childminder agenda [SESSION] breakpoint add|remove ITEM|/PATTERN/... | clear\n       \
                       childminder agenda [SESSION] hold-on-failure on|off",
     after_help = "Verbs:
+  show      all of an item: its outputs, what was found in its output, values, its commands and their times
   hold      let no further item begin; operator commands still run
   break     the same, and within an item: before the job's next command
   release   let the agenda go on
@@ -45,13 +48,19 @@ Examples:
   childminder agenda
   childminder agenda shots retry 12 13
   childminder agenda hold
+  childminder agenda show 12
+  childminder agenda show 12 --json | jq -r '.result.files[] | select(.problem) | .path'
   childminder agenda breakpoint add 12 '/render/'
   childminder agenda edit 12 --commands fixed.py
   childminder agenda --json | jq -r '.items[] | select(.status == \"failed\") | .name'
 
 With --json, one object: session, held, counts (items by status) and items, each with item (its place), name, status,
-attempt, progress, started (microseconds since 1970), took (microseconds), first_command, again. Of stops: session,
-on_failure, breakpoints (each with item or command)."
+attempt, progress, started (microseconds since 1970), took (microseconds), first_command, again, and warned if its output
+warned of something. Of stops: session, on_failure, breakpoints (each with item or command). Of show: session, all that
+stands for an item in the list, reason, result, measures, commands (each with source, and ran: id, state, took) and data.
+The result has output_paths, files (each with path, bytes, written, format, dimensions and problem, as far as they are
+known), progress, errors, found (each with pattern, stream, at: the line's first byte, text, severity), highlights and
+values; measures says which values are of time (seconds) or memory (bytes)."
 )]
 pub(super) struct Args {
     /// A session (an id, the beginning of one, a job's name, or a folder), a verb, and items by name. Without a
@@ -90,6 +99,7 @@ struct How {
 enum Wanted {
     List,
     Stops,
+    Show(String),
     Do(Request),
     Change(stops::Change),
     Edit(String, edit::From),
@@ -116,6 +126,7 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
     };
     let mut out = Out::stdout();
     match wanted {
+        Wanted::Show(name) => show::show(&mut out, way(Purpose::Read)?, name, args.json)?,
         Wanted::Stops => stops::show(&mut out, &way(Purpose::Read)?, args.json)?,
         Wanted::List => {
             let listing = Listing::new(&mut out, args.json);
@@ -147,7 +158,7 @@ async fn act(way: &Way, wanted: Wanted) -> Result<Response, Failure> {
             let answer = edit::edit(&client, name, from).await?;
             Ok(answer.unwrap_or_else(|| Response::Done { said: "nothing was changed".to_owned() }))
         }
-        Wanted::List | Wanted::Stops => Ok(Response::Done { said: String::new() }),
+        Wanted::List | Wanted::Stops | Wanted::Show(_) => Ok(Response::Done { said: String::new() }),
     }
 }
 
@@ -182,7 +193,9 @@ fn understand(session: Option<String>, words: Vec<String>, how: How) -> Result<(
         (Some(Verb::Stops | Verb::Whole(_)), _) => {
             return Err(usage(format!("{word} is for the whole agenda and takes no items; block keeps items back")));
         }
-        (Some(Verb::Items(_) | Verb::Edit), []) => return Err(usage(format!("{word} what? Name an item"))),
+        (Some(Verb::Items(_) | Verb::Edit | Verb::Show), []) => {
+            return Err(usage(format!("{word} what? Name an item")));
+        }
         (Some(Verb::Items(verb)), _) => Wanted::Do(Request::Items { verb, names }),
         (Some(Verb::Step), []) => Wanted::Do(Request::Step { step: how.step(), item: None }),
         (Some(Verb::Step), [_]) if how.command => {
@@ -190,7 +203,8 @@ fn understand(session: Option<String>, words: Vec<String>, how: How) -> Result<(
         }
         (Some(Verb::Step), [name]) => Wanted::Do(Request::Step { step: Step::Item, item: Some(name.clone()) }),
         (Some(Verb::Edit), [name]) => Wanted::Edit(name.clone(), how.from()),
-        (Some(Verb::Step | Verb::Edit), _) => return Err(usage(format!("{word} takes one item"))),
+        (Some(Verb::Show), [name]) => Wanted::Show(name.clone()),
+        (Some(Verb::Step | Verb::Edit | Verb::Show), _) => return Err(usage(format!("{word} takes one item"))),
         (Some(Verb::Breakpoint), words) => Wanted::Change(stops::Change::of_breakpoints(words)?),
         (Some(Verb::OnFailure), words) => Wanted::Change(stops::Change::of_failure(words)?),
     };
@@ -218,6 +232,7 @@ enum Verb {
     Items(ItemVerb),
     Step,
     Edit,
+    Show,
     Stops,
     Breakpoint,
     OnFailure,
@@ -235,6 +250,7 @@ fn verb(word: &str) -> Option<Verb> {
         "kill" => Verb::Items(ItemVerb::Kill),
         "complete" => Verb::Items(ItemVerb::Complete),
         "edit" => Verb::Edit,
+        "show" => Verb::Show,
         "stops" => Verb::Stops,
         "breakpoint" => Verb::Breakpoint,
         "hold-on-failure" => Verb::OnFailure,
@@ -386,9 +402,19 @@ mod tests {
         assert_eq!(words("hold"), Ok((None, Wanted::Do(Request::Hold))));
         assert_eq!(words("shots retry 1 2"), Ok((Some("shots".into()), retry(&["1", "2"]))));
         assert_eq!(words("retry hold"), Ok((None, retry(&["hold"]))));
-        for wrong in
-            ["retry", "hold 1", "break 1", "shots juggle", "shots retry", "stops 1", "edit", "edit 1 2", "step 1 2"]
-        {
+        for wrong in [
+            "retry",
+            "hold 1",
+            "break 1",
+            "shots juggle",
+            "shots retry",
+            "stops 1",
+            "edit",
+            "edit 1 2",
+            "show",
+            "show 1 2",
+            "step 1 2",
+        ] {
             assert_eq!(words(wrong), Err(USAGE), "{wrong}");
         }
         let named =
@@ -411,6 +437,7 @@ mod tests {
         let reset = How { reset: true, ..How::default() };
         assert_eq!(with("edit 12", reset.clone()), Ok((None, edit(edit::From::Job))));
         assert_eq!(words("stops"), Ok((None, Wanted::Stops)));
+        assert_eq!(words("shots show 12"), Ok((Some("shots".into()), Wanted::Show("12".into()))));
         let off = Wanted::Change(stops::Change::OnFailure(false));
         assert_eq!(words("shots hold-on-failure off"), Ok((Some("shots".into()), off)));
         assert_eq!(words("breakpoint clear"), Ok((None, Wanted::Change(stops::Change::Clear))));

@@ -7,6 +7,7 @@
 mod last_words;
 mod launch;
 mod looking_in;
+mod outputs;
 mod outside;
 
 use super::actor::{Actor, Label, Manners};
@@ -16,7 +17,7 @@ use crate::agenda::StoredAgenda;
 use crate::backend::Recipe;
 use crate::child::{self, SpawnError, Spawned};
 use crate::dispatcher::{Arrival, ChannelError, FromChild};
-use crate::model::{Diagnosis, Exit, Generation, Job, Micros, RefusedPeer, StartStep, State};
+use crate::model::{Diagnosis, Exit, Generation, Job, Micros, OutputFile, RefusedPeer, StartStep, State};
 use crate::store::{self, Folder, Journal, StoreError};
 pub use last_words::of as last_words;
 
@@ -167,7 +168,7 @@ enum Input {
     Word(Result<FromChild, ChannelError>),
     Prepared(Generation, Result<Prepared, String>),
     Spawned(Result<Spawned, SpawnError>),
-    LookedFor(Vec<String>),
+    Inspected(Vec<OutputFile>),
     Diagnosed(Box<Diagnosis>),
     Exited(Exit),
     Came(StartStep),
@@ -193,7 +194,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Word(word) => words(&mut actor, word),
             Input::Prepared(generation, prepared) => launch::prepared(&mut actor, generation, prepared),
             Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
-            Input::LookedFor(missing) => actor.outputs_looked_for(&missing),
+            Input::Inspected(files) => actor.outputs_inspected(files),
             Input::Diagnosed(diagnosis) => actor.diagnosed(diagnosis),
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Came(step) => actor.child_came(step),
@@ -242,9 +243,9 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
             world.spawning = None;
             Input::Spawned(spawned)
         }
-        missing = async { match &mut world.looking { Some(looking) => looking.await, None => pending().await } } => {
+        files = async { match &mut world.looking { Some(looking) => looking.await, None => pending().await } } => {
             world.looking = None;
-            Input::LookedFor(missing)
+            Input::Inspected(files)
         }
         diagnosis = async { match &mut world.diagnosing { Some(diagnosing) => diagnosing.await, None => pending().await } } => {
             world.diagnosing = None;

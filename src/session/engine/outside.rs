@@ -1,10 +1,11 @@
 //! The real outside: the journal on disk, the child's channel, process and pipes, the clocks.
 
 use super::super::feed::Feed;
-use super::super::world::{Inquiry, Now, Telemetry, World};
+use super::super::world::{Inquiry, Inspection, Now, Telemetry, World};
 use super::Options;
 use super::launch::Prepared;
 use super::looking_in::{self, Interpreter};
+use super::outputs::Inspector;
 use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{
     self, Capture, Guardian, Process, ProcessId, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture,
@@ -12,8 +13,8 @@ use crate::child::{
 use crate::diagnose::{Diagnoser, HotSampler, MemoryMark};
 use crate::dispatcher::{Arrival, Awaited, Channel, ChannelError, Listener, Refusals, Steps, ToChild};
 use crate::model::{
-    CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, Phase, State, Stream,
-    UsagePoint,
+    CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, OutputFile, Phase, State,
+    Stream, UsagePoint,
 };
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, UsageWriter, clock};
 use std::io;
@@ -36,15 +37,13 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long the end of a child waits for its last output to reach its file, before anybody looks there; and the end of a
 /// session for the last of the usage.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long the look for an item's files may take.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// What a child needs, on its way.
 pub(super) type Preparing = Pin<Box<dyn Future<Output = (Generation, Result<Prepared, String>)> + Send>>;
 /// A spawn on its way.
 pub(super) type Spawning = Pin<Box<dyn Future<Output = Result<Spawned, SpawnError>> + Send>>;
-/// A look for files on its way; gives those that are not there.
-pub(super) type Looking = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
+/// A look at an item's files on its way.
+pub(super) type Looking = Pin<Box<dyn Future<Output = Vec<OutputFile>> + Send>>;
 /// A diagnosis on its way.
 pub(super) type Diagnosing = Pin<Box<dyn Future<Output = Diagnosis> + Send>>;
 
@@ -68,8 +67,9 @@ pub(super) struct Outside {
     pub(super) preparing: Option<Preparing>,
     /// The spawn that is under way.
     pub(super) spawning: Option<Spawning>,
-    /// The look for an item's files that is under way.
+    /// The look at an item's files that is under way.
     pub(super) looking: Option<Looking>,
+    inspector: Inspector,
     /// The diagnosis that is under way.
     pub(super) diagnosing: Option<Diagnosing>,
     diagnoser: Diagnoser,
@@ -152,6 +152,7 @@ impl Outside {
             preparing: None,
             spawning: None,
             looking: None,
+            inspector: Inspector::default(),
             diagnosing: None,
             diagnoser: Diagnoser::default(),
             memory: MemoryMark::default(),
@@ -486,18 +487,9 @@ impl World for Outside {
         self.forget_child();
     }
 
-    fn look_for_outputs(&mut self, paths: Vec<String>) {
+    fn inspect_outputs(&mut self, inspection: Inspection) {
         let cwd = self.job.cwd.clone().unwrap_or_default();
-        // A file server that does not answer keeps one thread, and nobody else.
-        let look = tokio::task::spawn_blocking(move || {
-            paths.into_iter().filter(|path| !cwd.join(path).is_file()).collect::<Vec<_>>()
-        });
-        self.looking = Some(Box::pin(async move {
-            match tokio::time::timeout(LOOK, look).await {
-                Ok(Ok(missing)) => missing,
-                _ => vec![format!("(nobody could tell within {} s)", LOOK.as_secs())],
-            }
-        }));
+        self.looking = Some(Box::pin(self.inspector.inspect(inspection, cwd)));
     }
 
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {

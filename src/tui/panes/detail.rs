@@ -3,7 +3,7 @@
 
 use crate::api::words;
 use crate::model::about::About;
-use crate::model::proto::{CommandDetail, ItemDetail, OutputPage};
+use crate::model::proto::{CommandDetail, LineAnchor, OutputPage};
 use crate::model::state::ExceptionGroup;
 use crate::model::{CommandId, CommandOutcome, Diagnosis, Exception, Frame, Micros};
 use crate::tui::scroll::{Lines as _, Place, View};
@@ -13,8 +13,13 @@ use jiff::tz::TimeZone;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+mod item;
+
 /// The most lines that are kept of one thing.
 const MOST: usize = 20_000;
+/// Before the selected line of those that can be, and before the others.
+const MARK: &str = "› ";
+const NO_MARK: &str = "  ";
 /// How deep causes and groups are followed.
 const DEPTH: usize = 12;
 /// Lines of a command's output that are asked for.
@@ -61,6 +66,10 @@ pub(in crate::tui) struct Detail {
     pub(in crate::tui) left: usize,
     /// The command to which its output belongs.
     pub(in crate::tui) command: Option<CommandId>,
+    /// Lines that tell of a place in the output, in order.
+    pub(in crate::tui) places: Vec<(usize, LineAnchor)>,
+    /// Which of them is selected.
+    pub(in crate::tui) selected: Option<usize>,
     /// Whether it may change yet.
     pub(in crate::tui) live: bool,
     /// Whether it is to be asked for.
@@ -95,6 +104,8 @@ impl Detail {
             what,
             title,
             lines: Vec::new(),
+            places: Vec::new(),
+            selected: None,
             place: Place::default(),
             wrap: true,
             left: 0,
@@ -121,6 +132,50 @@ impl Detail {
         let rows = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
         let lines = self.lines.as_slice();
         self.place = if by < 0 { view.up(lines, self.place, rows) } else { view.down(lines, self.place, rows) };
+    }
+
+    /// Selects the next place in the output that is told of, or the one before, and has it seen.
+    pub(in crate::tui) fn select(&mut self, forward: bool, room: (u16, u16)) {
+        let Some(last) = self.places.len().checked_sub(1) else { return };
+        self.selected = Some(match (self.selected, forward) {
+            (None, true) => 0,
+            (None, false) => last,
+            (Some(at), true) => {
+                if at < last {
+                    at + 1
+                } else {
+                    0
+                }
+            }
+            (Some(at), false) => at.checked_sub(1).map_or(last, |before| before.min(last)),
+        });
+        self.mark();
+        if let Some(line) = self.selected_line() {
+            let view = self.view(room);
+            let (top, lines) = (Place { line, row: 0 }, self.lines.as_slice());
+            let bottom = view.up(lines, top, view.height.saturating_sub(view.rows(lines, line)));
+            // Not further than it takes.
+            self.place = self.place.clamp(bottom.min(top), top).min(view.last(lines));
+        }
+    }
+
+    fn selected_line(&self) -> Option<usize> {
+        self.places.get(self.selected?).map(|(line, _)| *line)
+    }
+
+    /// The selected place in the output.
+    pub(in crate::tui) fn selected_place(&self) -> Option<LineAnchor> {
+        self.places.get(self.selected?).map(|(_, anchor)| *anchor)
+    }
+
+    /// Marks the selected line, and no other.
+    fn mark(&mut self) {
+        let selected = self.selected_line();
+        for (line, _) in &self.places {
+            if let Some(sign) = self.lines.get_mut(*line).and_then(|line| line.spans.first_mut()) {
+                sign.content = if selected == Some(*line) { MARK } else { NO_MARK }.into();
+            }
+        }
     }
 
     /// All of it as text.
@@ -165,38 +220,6 @@ impl Detail {
         told.exception(exception, 0);
         self.command = group.command;
         self.live = false;
-        self.lines = told.lines;
-    }
-
-    /// An item's answer came.
-    pub(in crate::tui) fn take_item(&mut self, item: &ItemDetail, theme: Theme, zone: &TimeZone) {
-        let mut told = Told::new(theme);
-        let (sign, style) = theme.item(item.view.row.status);
-        let attempt = item.view.row.attempt;
-        told.fact("status", &format!("{sign} {}", item.view.row.status.word()), style);
-        told.fact("attempts", &attempt.to_string(), theme.text());
-        if item.view.row.took.0 > 0 {
-            told.fact("took", &text::took(item.view.row.took), theme.text());
-        }
-        if let Some(again) = item.view.again {
-            told.fact("next try", &time::clock(again, zone), theme.warn());
-        }
-        if let Some(reason) = &item.reason {
-            told.fact("because", &text::one_line(reason), theme.bad());
-        }
-        told.list("outputs", &item.result.output_paths, theme.text());
-        told.list("errors", &item.result.errors, theme.bad());
-        told.list("highlights", &item.result.highlights, theme.warn());
-        let values: Vec<String> = item.result.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-        told.list("values", &values, theme.text());
-        let data: Vec<String> = item.data.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-        told.list("data", &data, theme.text());
-        for (at, command) in item.commands.iter().enumerate() {
-            told.heading(&format!("command {} of {}", at + 1, item.commands.len()));
-            told.source(command);
-        }
-        self.command = item.view.row.first_command;
-        self.live = !item.view.row.status.is_final();
         self.lines = told.lines;
     }
 

@@ -6,6 +6,7 @@
     reason = "the numbers are small and made here"
 )]
 
+mod results;
 mod steer;
 
 use super::used;
@@ -13,7 +14,8 @@ use crate::api::{ApiError, Link, SessionView};
 use crate::model::child::Application;
 use crate::model::proto::{
     CommandDetail, CommandView, Completeness, ItemDetail, ItemVerb, ItemView, LineAnchor, OutputAt, OutputLine,
-    OutputPage, OutputQuery, Page, Refusal, RefusalKind, Request, Response, RunningView, Summary, TracePage, Window,
+    OutputPage, OutputQuery, Page, RanCommand, Refusal, RefusalKind, Request, Response, RunningView, Summary,
+    TracePage, Window,
 };
 use crate::model::state::{Ended, ExceptionGroup, Hold};
 use crate::model::*;
@@ -79,6 +81,13 @@ impl Fake {
     /// From now on a search looks at so many more lines with each answer.
     pub(super) fn search_slowly(&self, lines: usize) {
         *self.searching.step.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
+    }
+
+    /// An item's output warned of something.
+    pub(super) fn warn_in(&self, place: usize) {
+        let mut world = self.world();
+        world.items[place].row.warned = true;
+        self.publish(&mut world);
     }
 
     /// How often it was searched.
@@ -268,20 +277,16 @@ fn item(place: u32) -> ItemView {
 
 fn item_detail(world: &World, name: &str) -> Response {
     let view = world.items.iter().find(|item| item.name == name).cloned().unwrap_or_else(|| item(0));
+    let commands = world.edits.get(name).cloned();
+    let (ran, measures) = results::rest_of(&view);
     Response::Item(Box::new(ItemDetail {
         reason: (view.row.status == ItemStatus::Failed).then(|| "ValueError: the sun is below the horizon".into()),
+        result: results::result_of(&view),
         view,
-        result: ResultPackage {
-            output_paths: vec!["/tmp/demo/frame.0012.png".into()],
-            values: BTreeMap::from([("samples".into(), serde_json::json!(64))]),
-            ..ResultPackage::default()
-        },
-        commands: world
-            .edits
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| vec!["scene.frame = 12".into(), "render(scene)".into()]),
+        commands: commands.unwrap_or_else(|| vec!["scene.frame = 12".into(), "render(scene)".into()]),
         data: BTreeMap::new(),
+        ran,
+        measures,
     }))
 }
 

@@ -3,8 +3,8 @@
 use super::fake::{NOON, at};
 use super::harness::Window;
 use crate::api::Link;
-use crate::model::proto::{ItemVerb, Request};
-use crate::model::{CommandId, ItemStatus, Rung, StopMode, Wait, WaitFor};
+use crate::model::proto::{ItemVerb, LineAnchor, OutputAt, Request};
+use crate::model::{CommandId, ItemStatus, Rung, StopMode, Stream, Wait, WaitFor};
 use crate::tui::Ended;
 use crate::tui::layout::Pane;
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -507,4 +507,36 @@ fn a_bound_is_told_once_a_part_of_it_has_passed() {
     window.settle(Vec::new());
     window.sees("command time-out 23s of 1m 40s");
     window.sees("tearing down 1s of 1m 40s");
+}
+
+#[test]
+fn what_was_found_in_an_items_output_leads_to_its_line() {
+    let mut window = Window::open(80, 24);
+    let wanted = |place: u64| OutputAt::Line(LineAnchor { stream: Stream::Stderr, offset: place * 200 });
+    let went_to = |window: &Window| {
+        let asked = window.session.all();
+        asked.iter().rev().find_map(|request| match request {
+            Request::Output(query) => Some(query.at),
+            _ => None,
+        })
+    };
+    window.keys("1 up enter n n o");
+    assert_eq!(went_to(&window), Some(wanted(43)));
+    window.sees("3 Output");
+    window.sees("texture grass.png is 8193 px wide");
+    window.keys("1 enter N o");
+    assert_eq!(went_to(&window), Some(wanted(61)));
+    window.keys("1 enter n n n n o");
+    assert_eq!(went_to(&window), Some(wanted(7)), "after the last comes the first");
+    window.keys("2 enter n");
+    window.sees("this tells of no place in the output");
+}
+
+#[test]
+fn an_item_whose_output_warns_of_something_is_marked() {
+    let mut window = Window::open(80, 24);
+    window.misses("! frame 0011");
+    window.session.warn_in(10);
+    window.settle(Vec::new());
+    window.sees("! frame 0011");
 }

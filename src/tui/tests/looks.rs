@@ -63,6 +63,19 @@ fn what_runs_it() {
 }
 
 #[test]
+fn item_detail() {
+    for (width, height) in SIZES {
+        let mut window = Window::open(width, height);
+        window.keys("1 up enter");
+        look(&format!("item_{width}x{height}"), &window);
+        window.keys("n n n");
+        look(&format!("item_selected_{width}x{height}"), &window);
+        window.keys("G");
+        look(&format!("item_end_{width}x{height}"), &window);
+    }
+}
+
+#[test]
 fn held_stopping_and_waiting() {
     for (width, height) in SIZES {
         let mut window = Window::open(width, height);

@@ -60,6 +60,9 @@ pub(in crate::tui) fn enabled(model: &Model, action: Action) -> Result<(), &'sta
         }
         Action::Mark | Action::Record if model.commands.selected_row().is_none() => Err("no command is selected"),
         Action::Open | Action::GoToRow if selected_what(model).is_none() => Err("nothing is selected"),
+        Action::NextFinding | Action::PreviousFinding if !tells_of_places(model) => {
+            Err("this tells of no place in the output")
+        }
         Action::Left | Action::Right if wraps(model) => Err("lines are wrapped; W cuts them"),
         _ => steer::enabled(model, action),
     }
@@ -132,6 +135,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Search | Action::SearchNext | Action::SearchPrevious => return search(model, action),
         Action::Open => open_selected(model),
         Action::ShowOutput => show_output(model),
+        Action::NextFinding | Action::PreviousFinding => select_finding(model, action == Action::NextFinding),
         Action::Up
         | Action::Down
         | Action::PageUp
@@ -294,7 +298,22 @@ fn open_selected(model: &mut Model) {
     }
 }
 
+fn tells_of_places(model: &Model) -> bool {
+    matches!(&model.overlay, Some(Overlay::Detail(detail)) if !detail.places.is_empty())
+}
+
+fn select_finding(model: &mut Model, forward: bool) {
+    let room = super::super::view::detail_room(model);
+    if let Some(Overlay::Detail(detail)) = &mut model.overlay {
+        detail.select(forward, room);
+    }
+}
+
 fn show_output(model: &mut Model) {
+    let place = match &model.overlay {
+        Some(Overlay::Detail(detail)) => detail.selected_place(),
+        _ => None,
+    };
     let command = match &model.overlay {
         Some(Overlay::Detail(detail)) => detail.command,
         _ => match model.focus() {
@@ -304,6 +323,7 @@ fn show_output(model: &mut Model) {
         },
     };
     let to = match (command, model.focus()) {
+        _ if place.is_some() => place.map_or(OutputAt::End, OutputAt::Line),
         (Some(command), _) => OutputAt::Command(command),
         (None, Pane::Agenda) => match model.agenda.selected_row() {
             Some(item) if item.row.attempt > 0 => OutputAt::Item(item.item),

@@ -83,9 +83,11 @@ fn item_row(model: &Model, item: &ItemView, width: usize) -> Line<'static> {
     let stops = breaks(model, |breakpoint| matches!(breakpoint, Breakpoint::Item(name) if *name == item.name));
     let edited = if item.edited { " ✎" } else { "" };
     let name = format!("{stops}{}{edited}", text::one_line(&item.name));
-    let name = text::left(&name, width.saturating_sub(fixed));
-    let mut line =
-        Line::from(vec![Span::styled(format!("{sign} "), style), Span::raw(name), Span::styled(word, style)]);
+    // Before the name, where its end cannot cut it off.
+    let warned = if item.row.warned { "! " } else { "" };
+    let name = text::left(&name, width.saturating_sub(fixed + text::width(warned)));
+    let mut line = Line::from(vec![Span::styled(format!("{sign} "), style), Span::styled(warned, theme.warn())]);
+    line.spans.extend([Span::raw(name), Span::styled(word, style)]);
     if bar {
         line.push_span(Span::raw(" "));
         line.spans.extend(progress(model, item));
