@@ -28,6 +28,7 @@ pub mod diagnose;
 pub mod dispatcher;
 pub mod job;
 pub mod model;
+pub mod patterns;
 pub mod session;
 pub mod store;
 #[cfg(feature = "tui")]
