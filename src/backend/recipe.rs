@@ -34,12 +34,16 @@
 //! [settings.factory_startup]
 //! doc = "Without the user's preferences"
 //! default = true                      # says the type too
+//!
+//! [patterns.saved]                    # what is looked for in the output: see `job::patterns`
+//! finds = "output"
+//! regex = "Saved: '(.*)'$"
 //! ```
 //! With `passing = "argv"` the secret is in the environment and `{port}` in the arguments; with `environment` both are in
 //! the environment; with `file` both are in a generated copy of the bootstrapper that only its owner can read and that
 //! removes itself.
 
-use crate::model::Rung;
+use crate::model::{OutputPattern, Rung};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -87,6 +91,8 @@ pub struct Recipe {
     pub parameters: BTreeMap<String, Declared>,
     /// Keys of its own.
     pub settings: BTreeMap<String, Declared>,
+    /// What is looked for in the child's output.
+    pub patterns: Vec<OutputPattern>,
     /// The document that it was read from; enough to read it again with [`Recipe::parse`].
     pub text: String,
 }

@@ -7,8 +7,8 @@ use super::recipe::{
 use crate::job::source::{At, Format, Sink, Source, quoted};
 use crate::job::template;
 use crate::job::tree::{Fields, Node, Tree, Walk};
-use crate::job::{JobErrors, is_identifier, parse};
-use crate::model::Rung;
+use crate::job::{JobErrors, is_identifier, parse, patterns};
+use crate::model::{PatternOrigin, Rung};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -72,6 +72,10 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         side_eval: fields.get("side_eval").and_then(|node| node.boolean(walk)).unwrap_or_default(),
         parameters: fields.get("parameters").map(|node| declarations(node, walk)).unwrap_or_default(),
         settings,
+        patterns: fields
+            .get("patterns")
+            .map(|node| patterns::read(node, PatternOrigin::Backend, walk).patterns)
+            .unwrap_or_default(),
         name,
         executables,
         arguments,

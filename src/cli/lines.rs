@@ -174,6 +174,7 @@ fn awaited(what: WaitFor) -> &'static str {
         WaitFor::Journal => "journal",
         WaitFor::Answer => "answer",
         WaitFor::Diagnosis => "diagnosis",
+        WaitFor::Output => "output",
         WaitFor::Rung(rung) => rung.word(),
     }
 }

@@ -42,6 +42,10 @@
 //! times = 1
 //! delay = "5s"
 //!
+//! [patterns.saved]                    # what is looked for in the output, over the backend's: see [`patterns`]
+//! finds = "output"
+//! regex = "Wrote (.*)"
+//!
 //! [phases]                            # lists of Python commands
 //! init = ["import bpy"]
 //! setup = []
@@ -72,6 +76,7 @@ pub(crate) mod duration;
 mod file;
 mod flags;
 mod literal;
+pub mod patterns;
 mod python;
 pub mod ranges;
 mod read_json;

@@ -22,6 +22,8 @@ pub struct Findings {
     pub hits: Vec<Hit>,
     /// How many more matches there were of patterns of which every one counts.
     pub left_out: u64,
+    /// How many matches each pattern had, by its place, if somebody counts.
+    pub counts: BTreeMap<usize, u64>,
 }
 
 /// The same while it is gathered.
@@ -31,6 +33,7 @@ struct Gathered {
     every: Vec<Hit>,
     last: BTreeMap<(usize, bool), Hit>,
     left_out: u64,
+    counts: BTreeMap<usize, u64>,
 }
 
 /// What was found in the output of several commands. There are few: the engine sends none while it does not take this.
@@ -53,6 +56,11 @@ impl Gatherings {
         self.of(command).left_out += 1;
     }
 
+    /// A match, kept or not, is counted.
+    pub(super) fn count(&mut self, command: Option<CommandId>, pattern: usize) {
+        *self.of(command).counts.entry(pattern).or_default() += 1;
+    }
+
     /// The last match of its pattern counts.
     pub(super) fn last(&mut self, command: Option<CommandId>, hit: Hit) {
         let key = (hit.pattern, hit.stream == Stream::Stderr);
@@ -66,6 +74,9 @@ impl Gatherings {
             known.every.extend(later.every);
             known.last.extend(later.last);
             known.left_out += later.left_out;
+            for (pattern, count) in later.counts {
+                *known.counts.entry(pattern).or_default() += count;
+            }
         }
     }
 
@@ -90,6 +101,6 @@ impl Gathered {
         last.sort_by_key(|hit| (hit.stream, hit.at, !matches!(hit.reading, Reading::Frame(_)), hit.pattern));
         let mut hits = self.every;
         hits.extend(last);
-        Findings { command: self.command, hits, left_out: self.left_out }
+        Findings { command: self.command, hits, left_out: self.left_out, counts: self.counts }
     }
 }

@@ -4,10 +4,10 @@ use super::echo::Echo;
 use super::escapes;
 use super::gather::{Findings, Gatherings, most};
 use super::lines::Lines;
-use super::reading::{self, Hit};
+use super::reading::{self, Hit, Reading};
 use super::set::{Candidates, Compiled, Set, lines};
 use crate::model::sgr::{ESC, Plain};
-use crate::model::{CommandId, Finds, Marks, Stream};
+use crate::model::{CommandId, Finds, Marks, ProgressReads, Stream};
 use regex_automata::Input;
 use regex_automata::util::captures::Captures;
 use std::ops::Range;
@@ -22,6 +22,8 @@ pub struct Matching {
     /// How many matches of each pattern were kept of the commands whose output may still come.
     kept: Vec<(Option<CommandId>, Vec<usize>)>,
     found: Gatherings,
+    /// Whether every match is counted, also those that nobody need look at.
+    counts: bool,
 }
 
 /// One stream.
@@ -31,6 +33,8 @@ struct Side {
     /// Whose output comes.
     command: Option<CommandId>,
     echo: Echo,
+    /// The frame that it named last.
+    frame: Option<i64>,
 }
 
 /// What is used again for each block.
@@ -50,7 +54,13 @@ impl Matching {
     pub fn new(set: Arc<Set>) -> Self {
         let captures = set.compiled().iter().map(|compiled| compiled.regex.create_captures()).collect();
         let tools = Tools { plain: Plain::default(), candidates: Candidates::default(), captures };
-        Self { set, streams: Default::default(), tools, kept: Vec::new(), found: Gatherings::default() }
+        Self { set, streams: Default::default(), tools, kept: Vec::new(), found: Gatherings::default(), counts: false }
+    }
+
+    /// The same, and every match is counted; it takes longer.
+    #[must_use]
+    pub fn counting(self) -> Self {
+        Self { counts: true, ..self }
     }
 
     /// Of a stream's bytes, those that come now are of this command; with what it may repeat of it before that.
@@ -59,6 +69,7 @@ impl Matching {
         let changed = &mut self.streams[side(stream)];
         changed.command = command;
         changed.echo = echo.map(Echo::of).unwrap_or_default();
+        changed.frame = None;
         let of = self.streams.each_ref().map(|side| side.command);
         self.kept.retain(|(command, _)| of.contains(command));
     }
@@ -130,27 +141,62 @@ impl Matching {
             let Some(compiled) = self.set.compiled().get(*place) else { continue };
             let kept = kept(&mut self.kept, command, self.set.len());
             each_match(compiled, &mut captures[*place], &text[line.clone()], |text, reading| {
+                if self.counts {
+                    self.found.count(command, *place);
+                }
                 if kept[*place] < most(compiled.pattern.finds) {
                     kept[*place] += 1;
-                    self.found.every(command, Hit { pattern: *place, stream, at: stood(line), text, reading });
+                    let at = stood(line);
+                    self.found.every(command, Hit { pattern: *place, stream, at, text, reading, frame: None });
                 } else {
                     self.found.left_out(command);
                 }
             });
         }
         for (place, compiled) in self.set.compiled().iter().enumerate() {
+            let mut seen = false;
             for line in candidates.last[place].iter().rev() {
                 let mut last = None;
                 each_match(compiled, &mut captures[place], &text[line.clone()], |text, reading| {
-                    last = Some(Hit { pattern: place, stream, at: stood(line), text, reading });
+                    last = Some(Hit { pattern: place, stream, at: stood(line), text, reading, frame: None });
                 });
-                if let Some(hit) = last {
+                let Some(mut hit) = last else { continue };
+                if matches!(hit.reading, Reading::Fraction(_)) {
+                    let told = frame_told(&self.set, candidates, captures, text, line.start);
+                    hit.frame = told.or(self.streams[side(stream)].frame);
+                }
+                if self.counts {
+                    self.found.count(command, place);
+                }
+                if !std::mem::replace(&mut seen, true) {
                     self.found.last(command, hit);
+                }
+                if !self.counts {
                     break;
                 }
             }
         }
+        let told = frame_told(&self.set, candidates, captures, text, text.len());
+        self.streams[side(stream)].frame = told.or(self.streams[side(stream)].frame);
     }
+}
+
+/// The frame that lines of a block named last, up to the one that begins here.
+fn frame_told(set: &Set, candidates: &Candidates, captures: &mut [Captures], text: &[u8], upto: usize) -> Option<i64> {
+    let names_frames = |compiled: &Compiled| {
+        compiled.pattern.finds == Finds::Progress { reads: ProgressReads::Frame } && !compiled.pattern.qube
+    };
+    let naming = set.compiled().iter().enumerate().filter(|(_, compiled)| names_frames(compiled));
+    let told = naming.filter_map(|(place, compiled)| {
+        candidates.last[place].iter().rev().filter(|line| line.start <= upto).find_map(|line| {
+            let mut frame = None;
+            each_match(compiled, &mut captures[place], &text[line.clone()], |_, reading| {
+                frame = if let Reading::Frame(named) = reading { Some(named) } else { None };
+            });
+            frame.map(|frame| (line.start, frame))
+        })
+    });
+    told.max_by_key(|(start, _)| *start).map(|(_, frame)| frame)
 }
 
 fn kept(all: &mut Vec<(Option<CommandId>, Vec<usize>)>, command: Option<CommandId>, patterns: usize) -> &mut [usize] {
@@ -162,12 +208,7 @@ fn kept(all: &mut Vec<(Option<CommandId>, Vec<usize>)>, command: Option<CommandI
 }
 
 /// Gives what a line says to a pattern: once, or of one of Qube's as often as it captures something.
-fn each_match(
-    compiled: &Compiled,
-    captures: &mut Captures,
-    line: &[u8],
-    mut each: impl FnMut(String, reading::Reading),
-) {
+fn each_match(compiled: &Compiled, captures: &mut Captures, line: &[u8], mut each: impl FnMut(String, Reading)) {
     let finds = compiled.pattern.finds;
     let mut from = 0;
     while from <= line.len() {
@@ -192,7 +233,7 @@ fn each_match(
     }
 }
 
-fn for_qube(finds: Finds, captured: &[&[u8]], each: &mut impl FnMut(String, reading::Reading)) {
+fn for_qube(finds: Finds, captured: &[&[u8]], each: &mut impl FnMut(String, Reading)) {
     let together = matches!(finds, Finds::Progress { .. });
     let count = if together { captured.len().min(1) } else { captured.len() };
     for place in 0..count {

@@ -28,6 +28,8 @@ pub mod matching;
 pub mod reading;
 pub mod regex;
 mod set;
+#[cfg(test)]
+mod tests;
 pub mod trial;
 
 pub use echo::echo_of;
@@ -37,3 +39,4 @@ pub use matching::Matching;
 pub use reading::{Hit, Progress, Reading};
 pub use regex::{Wrong, check};
 pub use set::Set;
+pub use trial::Trial;

@@ -18,6 +18,8 @@ pub struct Hit {
     pub text: String,
     /// What it means.
     pub reading: Reading,
+    /// The frame that was being worked on, for a fraction, if lines up to this one of the same command told.
+    pub frame: Option<i64>,
 }
 
 /// What a match means.
@@ -93,7 +95,8 @@ fn value(text: &str) -> Value {
 /// `12.5`, `12.5s`, `01:02.5`, `1:00:02`.
 fn seconds(text: &str) -> Option<f64> {
     let text = text.strip_suffix('s').map_or(text, str::trim_end);
-    let parts: Vec<f64> = text.split(':').map(|part| number(part).filter(|part| *part >= 0.0)).collect::<Option<_>>()?;
+    let parts: Vec<f64> =
+        text.split(':').map(|part| number(part).filter(|part| *part >= 0.0)).collect::<Option<_>>()?;
     (parts.len() <= 3).then(|| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
 }
 
@@ -134,7 +137,12 @@ impl Progress {
             Reading::Highlight => Found::Highlight,
             Reading::Output => Found::Output,
             Reading::Value(value) => Found::Value { value },
-            Reading::Fraction(fraction) => Found::Progress { fraction: self.within(fraction) },
+            Reading::Fraction(fraction) => {
+                if let Some(before) = hit.frame.and_then(|frame| self.place_of(frame)) {
+                    self.before = Some(before);
+                }
+                Found::Progress { fraction: self.within(fraction) }
+            }
             Reading::Frame(frame) => Found::Progress { fraction: self.frame(frame, pattern.qube)? },
         };
         Some(Finding { pattern: pattern.name.clone(), stream: hit.stream, at: hit.at, text: hit.text, what })
@@ -147,17 +155,21 @@ impl Progress {
         }
     }
 
+    /// A frame that was named before is no news: what was said of it since would be forgotten.
     fn frame(&mut self, frame: i64, done: bool) -> Option<f64> {
-        let frames = self.frames?;
-        let from = frame.checked_sub(frames.first)?;
-        let before = u32::try_from(from.checked_div(frames.step)?).ok().filter(|before| *before < frames.count)?;
-        if from.checked_rem(frames.step)? != 0 {
+        let before = self.place_of(frame)?;
+        if !done && self.before.replace(before) == Some(before) {
             return None;
         }
-        if !done {
-            self.before = Some(before);
-        }
-        Some(f64::from(before + u32::from(done)) / f64::from(frames.count))
+        Some(f64::from(before + u32::from(done)) / f64::from(self.frames?.count))
+    }
+
+    /// How many of the item's frames come before this one.
+    fn place_of(&self, frame: i64) -> Option<u32> {
+        let frames = self.frames?;
+        let from = frame.checked_sub(frames.first)?;
+        let before = u32::try_from(from.checked_div(frames.step)?).ok().filter(|before| *before < frames.count);
+        before.filter(|_| from.checked_rem(frames.step) == Some(0))
     }
 }
 
@@ -231,7 +243,7 @@ mod tests {
             qube,
             origin: PatternOrigin::Job,
         };
-        let hit = |reading| Hit { pattern: 0, stream: Stream::Stdout, at: 0, text: "x".into(), reading };
+        let hit = |reading| Hit { pattern: 0, stream: Stream::Stdout, at: 0, text: "x".into(), reading, frame: None };
         let told = |progress: &mut Progress, reading, qube| match progress.finding(hit(reading), &pattern(qube)) {
             Some(Finding { what: Found::Progress { fraction }, .. }) => Some(fraction),
             _ => None,
@@ -242,7 +254,11 @@ mod tests {
         assert_eq!(told(&mut progress, Reading::Fraction(0.5), false), Some(0.125));
         assert_eq!(told(&mut progress, Reading::Frame(4), false), Some(0.75));
         assert_eq!(told(&mut progress, Reading::Fraction(1.0), false), Some(1.0));
+        assert_eq!(told(&mut progress, Reading::Frame(4), false), None, "it was named before");
         assert_eq!(told(&mut progress, Reading::Frame(8), true), Some(0.5));
+        let of_frame = Hit { frame: Some(8), ..hit(Reading::Fraction(0.5)) };
+        let Some(Finding { what, .. }) = progress.finding(of_frame, &pattern(false)) else { panic!("nothing") };
+        assert_eq!(what, Found::Progress { fraction: 0.375 });
         for other in [9, 2, 12, i64::MIN, i64::MAX] {
             assert_eq!(told(&mut progress, Reading::Frame(other), false), None, "{other}");
         }

@@ -13,7 +13,7 @@ use regex_syntax::hir::Hir;
 use std::ops::Range;
 
 /// The most patterns that are looked for together.
-pub const PATTERNS: usize = 500;
+const PATTERNS: usize = 500;
 /// Texts shorter than this are looked for apart from the others, whose search they would slow down.
 const SHORT: usize = 3;
 
@@ -73,13 +73,16 @@ impl Set {
     /// Compiles them; the error says which one is no good.
     pub fn new(patterns: Vec<OutputPattern>) -> Result<Self, String> {
         if patterns.len() > PATTERNS {
-            return Err(format!("there are {} patterns, and {PATTERNS} are the most that can be looked for", patterns.len()));
+            return Err(format!(
+                "there are {} patterns, and {PATTERNS} are the most that can be looked for",
+                patterns.len()
+            ));
         }
         let mut compiled = Vec::new();
         let mut hirs = Vec::new();
         for pattern in patterns {
-            let (alternatives, regex) =
-                compile(&pattern).map_err(|message| format!("the pattern {:?} cannot be used: {message}", pattern.name))?;
+            let (alternatives, regex) = compile(&pattern)
+                .map_err(|message| format!("the pattern {:?} cannot be used: {message}", pattern.name))?;
             let last_counts = match pattern.finds {
                 Finds::Error { .. } | Finds::Highlight | Finds::Output => false,
                 Finds::Progress { .. } | Finds::Value | Finds::Time | Finds::Memory => true,

@@ -34,6 +34,9 @@ struct Script {
     signals: Vec<i32>,
     killed: u32,
     looked_for: Vec<String>,
+    /// Whether there are patterns, and up to where their matches were asked for.
+    looks_for_something: bool,
+    settling: Vec<Marks>,
     inquiries: Vec<Inquiry>,
     job: Arc<Job>,
     /// Whether the child's processes are stopped.
@@ -72,6 +75,10 @@ impl World for Script {
     fn give_up_launch(&mut self) {}
     fn look_for_outputs(&mut self, paths: Vec<String>) {
         self.looked_for.extend(paths);
+    }
+    fn settle(&mut self, upto: Marks) -> bool {
+        self.settling.extend(self.looks_for_something.then_some(upto));
+        self.looks_for_something
     }
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
         self.sent.push(serde_json::to_value(frame).unwrap());

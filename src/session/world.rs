@@ -74,6 +74,10 @@ pub trait World {
     /// [`super::Actor::outputs_looked_for`] when it has, in bounded time.
     fn look_for_outputs(&mut self, paths: Vec<String>);
 
+    /// Has everything matched that was printed up to these places, without keeping anybody waiting; `false` when nothing is
+    /// looked for. The outside calls [`super::Actor::found`] with what it found, and then [`super::Actor::settled`].
+    fn settle(&mut self, upto: Marks) -> bool;
+
     /// Writes a frame to the child.
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError>;
 
