@@ -5,7 +5,7 @@
 //! it is cut does not depend on the reads.
 
 /// The longest line, in bytes. In unit tests so short that most of what is made up there has longer ones.
-pub(super) const LINE: usize = if cfg!(test) { 40 } else { 64 << 10 };
+pub(super) const LINE: usize = if cfg!(test) { 140 } else { 64 << 10 };
 
 /// The end of one stream: a line whose end has not come yet.
 #[derive(Debug, Default)]

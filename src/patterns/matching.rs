@@ -5,7 +5,8 @@ use super::escapes;
 use super::gather::{Findings, Gatherings, most};
 use super::lines::Lines;
 use super::reading::{self, Hit, Reading};
-use super::set::{Candidates, Compiled, Set, lines};
+use super::set::{Compiled, Set, lines};
+use super::sieve::Sieve;
 use crate::model::sgr::{ESC, Plain};
 use crate::model::{CommandId, Finds, Marks, ProgressReads, Stream};
 use regex_automata::Input;
@@ -18,7 +19,10 @@ use std::sync::Arc;
 pub struct Matching {
     set: Arc<Set>,
     streams: [Side; 2],
-    tools: Tools,
+    /// Used again for each block.
+    plain: Plain,
+    /// Of each pattern, used again for each line.
+    captures: Vec<Captures>,
     /// How many matches of each pattern were kept of the commands whose output may still come.
     kept: Vec<(Option<CommandId>, Vec<usize>)>,
     found: Gatherings,
@@ -27,22 +31,15 @@ pub struct Matching {
 }
 
 /// One stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Side {
+    sieve: Sieve,
     lines: Lines,
     /// Whose output comes.
     command: Option<CommandId>,
     echo: Echo,
     /// The frame that it named last.
     frame: Option<i64>,
-}
-
-/// What is used again for each block.
-#[derive(Debug)]
-struct Tools {
-    plain: Plain,
-    candidates: Candidates,
-    captures: Vec<Captures>,
 }
 
 fn side(stream: Stream) -> usize {
@@ -52,15 +49,25 @@ fn side(stream: Stream) -> usize {
 impl Matching {
     /// For these patterns.
     pub fn new(set: Arc<Set>) -> Self {
-        let captures = set.compiled().iter().map(|compiled| compiled.regex.create_captures()).collect();
-        let tools = Tools { plain: Plain::default(), candidates: Candidates::default(), captures };
-        Self { set, streams: Default::default(), tools, kept: Vec::new(), found: Gatherings::default(), counts: false }
+        Self::with(set, false)
     }
 
     /// The same, and every match is counted; it takes longer.
-    #[must_use]
-    pub fn counting(self) -> Self {
-        Self { counts: true, ..self }
+    pub fn counting(set: Arc<Set>) -> Self {
+        Self::with(set, true)
+    }
+
+    fn with(set: Arc<Set>, counts: bool) -> Self {
+        let captures = set.compiled().iter().map(|compiled| compiled.regex.create_captures()).collect();
+        let side = |stream| Side {
+            sieve: Sieve::new(&set, stream, !counts),
+            lines: Lines::default(),
+            command: None,
+            echo: Echo::default(),
+            frame: None,
+        };
+        let streams = [side(Stream::Stdout), side(Stream::Stderr)];
+        Self { set, streams, plain: Plain::default(), captures, kept: Vec::new(), found: Gatherings::default(), counts }
     }
 
     /// Of a stream's bytes, those that come now are of this command; with what it may repeat of it before that.
@@ -124,79 +131,98 @@ impl Matching {
         if block.is_empty() {
             return;
         }
-        let Tools { plain, candidates, captures } = &mut self.tools;
         let escaped = memchr::memchr(ESC, block).is_some();
-        let text = if escaped {
-            plain.fill_by(block, escapes::length);
-            plain.bytes.as_slice()
-        } else {
-            block
-        };
+        if escaped {
+            self.plain.fill_by(block, escapes::length);
+        }
+        let plain = std::mem::take(&mut self.plain);
+        let text = if escaped { plain.bytes.as_slice() } else { block };
         let stood = |line: &Range<usize>| at + if escaped { plain.line(line.clone()).start } else { line.start } as u64;
-        self.set.sift(stream, text, candidates);
-        let command = self.streams[side(stream)].command;
-        // Patterns are looked for in an order of their own.
-        candidates.every.sort_unstable_by_key(|(line, pattern)| (line.start, *pattern));
-        for (line, place) in &candidates.every {
-            let Some(compiled) = self.set.compiled().get(*place) else { continue };
-            let kept = kept(&mut self.kept, command, self.set.len());
-            each_match(compiled, &mut captures[*place], &text[line.clone()], |text, reading| {
+        self.streams[side(stream)].sieve.sift(&self.set, text);
+        self.take_every(stream, text, stood);
+        self.take_last(stream, text, stood);
+        self.plain = plain;
+    }
+
+    /// Takes the matches of patterns of which each one counts.
+    fn take_every(&mut self, stream: Stream, text: &[u8], stood: impl Fn(&Range<usize>) -> u64) {
+        let Side { sieve, command, .. } = &self.streams[side(stream)];
+        for (line, place) in sieve.every() {
+            let compiled = &self.set.compiled()[*place];
+            let kept = kept(&mut self.kept, *command, self.set.len());
+            each_match(compiled, &mut self.captures[*place], &text[line.clone()], |text, reading| {
                 if self.counts {
-                    self.found.count(command, *place);
+                    self.found.count(*command, *place);
                 }
                 if kept[*place] < most(compiled.pattern.finds) {
                     kept[*place] += 1;
                     let at = stood(line);
-                    self.found.every(command, Hit { pattern: *place, stream, at, text, reading, frame: None });
+                    self.found.every(*command, Hit { pattern: *place, stream, at, text, reading, frame: None });
                 } else {
-                    self.found.left_out(command);
+                    self.found.left_out(*command);
                 }
             });
         }
-        for (place, compiled) in self.set.compiled().iter().enumerate() {
-            let mut seen = false;
-            for line in candidates.last[place].iter().rev() {
-                let mut last = None;
-                each_match(compiled, &mut captures[place], &text[line.clone()], |text, reading| {
-                    last = Some(Hit { pattern: place, stream, at: stood(line), text, reading, frame: None });
-                });
-                let Some(mut hit) = last else { continue };
-                if matches!(hit.reading, Reading::Fraction(_)) {
-                    let told = frame_told(&self.set, candidates, captures, text, line.start);
-                    hit.frame = told.or(self.streams[side(stream)].frame);
-                }
+    }
+
+    /// Takes the last match of each of the other patterns.
+    fn take_last(&mut self, stream: Stream, text: &[u8], stood: impl Fn(&Range<usize>) -> u64) {
+        let Side { sieve, command, frame, .. } = &mut self.streams[side(stream)];
+        let set = &self.set;
+        for (place, compiled) in set.compiled().iter().enumerate().filter(|(_, compiled)| compiled.last_counts) {
+            let (mut end, mut seen, mut looked) = (text.len(), false, false);
+            while let Some(line) = sieve.last(place, text, end) {
+                end = line.start;
+                looked = true;
+                let Some((text_of_hit, reading)) = last_match(compiled, &mut self.captures[place], &text[line.clone()])
+                else {
+                    continue;
+                };
                 if self.counts {
-                    self.found.count(command, place);
+                    self.found.count(*command, place);
                 }
                 if !std::mem::replace(&mut seen, true) {
-                    self.found.last(command, hit);
+                    let told = matches!(reading, Reading::Fraction(_))
+                        .then(|| frame_told(set, sieve, &mut self.captures, text, line.end).or(*frame));
+                    let (text, at, frame) = (text_of_hit, stood(&line), told.flatten());
+                    self.found.last(*command, Hit { pattern: place, stream, at, text, reading, frame });
                 }
                 if !self.counts {
                     break;
                 }
             }
+            if !looked {
+                sieve.was_not_found(set, place, text.len());
+            }
         }
-        let told = frame_told(&self.set, candidates, captures, text, text.len());
-        self.streams[side(stream)].frame = told.or(self.streams[side(stream)].frame);
+        *frame = frame_told(set, sieve, &mut self.captures, text, text.len()).or(*frame);
     }
 }
 
-/// The frame that lines of a block named last, up to the one that begins here.
-fn frame_told(set: &Set, candidates: &Candidates, captures: &mut [Captures], text: &[u8], upto: usize) -> Option<i64> {
+/// The frame that lines of a block named last, up to this place.
+fn frame_told(set: &Set, sieve: &Sieve, captures: &mut [Captures], text: &[u8], upto: usize) -> Option<i64> {
     let names_frames = |compiled: &Compiled| {
         compiled.pattern.finds == Finds::Progress { reads: ProgressReads::Frame } && !compiled.pattern.qube
     };
     let naming = set.compiled().iter().enumerate().filter(|(_, compiled)| names_frames(compiled));
     let told = naming.filter_map(|(place, compiled)| {
-        candidates.last[place].iter().rev().filter(|line| line.start <= upto).find_map(|line| {
-            let mut frame = None;
-            each_match(compiled, &mut captures[place], &text[line.clone()], |_, reading| {
-                frame = if let Reading::Frame(named) = reading { Some(named) } else { None };
-            });
-            frame.map(|frame| (line.start, frame))
-        })
+        let mut end = upto;
+        loop {
+            let line = sieve.last(place, text, end)?;
+            end = line.start;
+            let told = last_match(compiled, &mut captures[place], &text[line]);
+            if let Some((_, Reading::Frame(frame))) = told {
+                return Some((end, frame));
+            }
+        }
     });
     told.max_by_key(|(start, _)| *start).map(|(_, frame)| frame)
+}
+
+fn last_match(compiled: &Compiled, captures: &mut Captures, line: &[u8]) -> Option<(String, Reading)> {
+    let mut last = None;
+    each_match(compiled, captures, line, |text, reading| last = Some((text, reading)));
+    last
 }
 
 fn kept(all: &mut Vec<(Option<CommandId>, Vec<usize>)>, command: Option<CommandId>, patterns: usize) -> &mut [usize] {

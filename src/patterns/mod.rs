@@ -3,7 +3,8 @@
 //! ```text
 //! regex     regexes of patterns: read, checked, bounded
 //! literals  what a line must contain for a regex to match in it
-//! set       many patterns at once: which lines they may match in
+//! set       many patterns, compiled
+//! sieve     which lines each of them may match in
 //! escapes   escape sequences, which come between nobody's letters
 //! lines     whole lines out of reads
 //! echo      repeated commands, which are not looked at
@@ -28,6 +29,7 @@ pub mod matching;
 pub mod reading;
 pub mod regex;
 mod set;
+mod sieve;
 #[cfg(test)]
 mod tests;
 pub mod trial;

@@ -1,28 +1,22 @@
-//! Many patterns at once: which lines of a block each of them may match in.
-//!
-//! One pass over a block looks for the texts that the patterns' matches must contain, with vector instructions; a regex
-//! is tried only where such a text of its stands. Patterns without one are tried on each line, all of them at once.
+//! Many patterns, read and compiled, and which lines each of them has to look at.
 
 use super::literals;
 use super::regex::{compile, config};
 use crate::model::{Finds, OutputPattern, Stream};
+use regex_automata::MatchKind;
 use regex_automata::meta::Regex;
-use regex_automata::util::prefilter::Prefilter;
-use regex_automata::{Input, MatchKind, PatternSet, Span};
 use regex_syntax::hir::Hir;
 use std::ops::Range;
 
 /// The most patterns that are looked for together.
 const PATTERNS: usize = 500;
-/// Texts shorter than this are looked for apart from the others, whose search they would slow down.
-const SHORT: usize = 3;
 
 /// Patterns, ready to be matched.
 #[derive(Debug)]
 pub struct Set {
     patterns: Vec<Compiled>,
-    /// What is looked for in stdout and in stderr.
-    sides: [Side; 2],
+    /// Those of stdout and of stderr that have to look at each line.
+    anywhere: [Option<Anywhere>; 2],
 }
 
 /// A pattern and its regex.
@@ -30,69 +24,43 @@ pub struct Set {
 pub(super) struct Compiled {
     pub(super) pattern: OutputPattern,
     pub(super) regex: Regex,
+    /// Texts of which one is in every match, if there are such texts.
+    pub(super) texts: Option<Vec<Vec<u8>>>,
     /// Whether only the last match counts, so that the others need not be looked at.
     pub(super) last_counts: bool,
 }
 
-/// What is looked for in one stream.
+/// Patterns that are tried on each line, all of them at once.
 #[derive(Debug)]
-struct Side {
-    needles: Vec<Needles>,
-    anywhere: Option<Anywhere>,
-}
-
-/// Texts that are looked for together.
-#[derive(Debug)]
-struct Needles {
-    search: Prefilter,
-    /// Each text, and the patterns that need it, by its first byte.
-    by_first: Vec<Vec<(Vec<u8>, Vec<usize>)>>,
-}
-
-/// Patterns that are tried on each line.
-#[derive(Debug)]
-struct Anywhere {
-    regex: Regex,
+pub(super) struct Anywhere {
+    pub(super) regex: Regex,
     /// Whose each of its regexes is.
-    patterns: Vec<usize>,
-}
-
-/// Lines of a block in which patterns may match.
-#[derive(Debug, Default)]
-pub(super) struct Candidates {
-    /// Of patterns of which every match counts: the line and the pattern, in no order.
-    pub(super) every: Vec<(Range<usize>, usize)>,
-    /// Of patterns of which the last match counts: each one's lines, in order.
-    pub(super) last: Vec<Vec<Range<usize>>>,
-    /// Where the line begins that each pattern was noted for last, and one more.
-    noted: Vec<usize>,
-    hits: Option<PatternSet>,
+    pub(super) patterns: Vec<usize>,
 }
 
 impl Set {
     /// Compiles them; the error says which one is no good.
     pub fn new(patterns: Vec<OutputPattern>) -> Result<Self, String> {
         if patterns.len() > PATTERNS {
-            return Err(format!(
-                "there are {} patterns, and {PATTERNS} are the most that can be looked for",
-                patterns.len()
-            ));
+            let count = patterns.len();
+            return Err(format!("there are {count} patterns, and {PATTERNS} are the most that can be looked for"));
         }
-        let mut compiled = Vec::new();
-        let mut hirs = Vec::new();
+        let (mut compiled, mut hirs) = (Vec::new(), Vec::new());
         for pattern in patterns {
-            let (alternatives, regex) = compile(&pattern)
-                .map_err(|message| format!("the pattern {:?} cannot be used: {message}", pattern.name))?;
+            let name = &pattern.name;
+            let (alternatives, regex) =
+                compile(&pattern).map_err(|message| format!("the pattern {name:?} cannot be used: {message}"))?;
             let last_counts = match pattern.finds {
                 Finds::Error { .. } | Finds::Highlight | Finds::Output => false,
                 Finds::Progress { .. } | Finds::Value | Finds::Time | Finds::Memory => true,
             };
+            let texts = literals::required(&alternatives);
+            compiled.push(Compiled { pattern, regex, texts, last_counts });
             hirs.push(alternatives);
-            compiled.push(Compiled { pattern, regex, last_counts });
         }
-        let side = |stream| Side::new(&compiled, &hirs, stream);
-        let sides = [side(Stream::Stdout)?, side(Stream::Stderr)?];
-        Ok(Self { patterns: compiled, sides })
+        let anywhere = |stream| Anywhere::new(&compiled, &hirs, stream);
+        let anywhere = [anywhere(Stream::Stdout)?, anywhere(Stream::Stderr)?];
+        Ok(Self { patterns: compiled, anywhere })
     }
 
     /// Whether there is nothing to look for.
@@ -105,133 +73,41 @@ impl Set {
         self.patterns.len()
     }
 
-    /// A pattern by its place.
-    pub fn pattern(&self, place: usize) -> Option<&OutputPattern> {
-        self.patterns.get(place).map(|compiled| &compiled.pattern)
-    }
-
     pub(super) fn compiled(&self) -> &[Compiled] {
         &self.patterns
     }
 
-    /// Finds, in a block of whole lines without escape sequences, the lines in which each pattern may match.
-    pub(super) fn sift(&self, stream: Stream, block: &[u8], found: &mut Candidates) {
-        found.every.clear();
-        found.last.resize_with(self.patterns.len(), Vec::new);
-        found.last.iter_mut().for_each(Vec::clear);
-        found.noted.clear();
-        found.noted.resize(self.patterns.len(), 0);
-        let side = &self.sides[usize::from(stream == Stream::Stderr)];
-        for needles in &side.needles {
-            needles.sift(block, |line, pattern| found.note(&self.patterns, line, pattern));
-        }
-        if let Some(anywhere) = &side.anywhere {
-            let hits = found.hits.take().filter(|hits| hits.capacity() == anywhere.patterns.len());
-            let mut hits = hits.unwrap_or_else(|| PatternSet::new(anywhere.patterns.len()));
-            for line in lines(block) {
-                hits.clear();
-                anywhere.regex.which_overlapping_matches(&Input::new(&block[line.clone()]), &mut hits);
-                for hit in hits.iter() {
-                    found.note(&self.patterns, line.clone(), anywhere.patterns[hit.as_usize()]);
-                }
-            }
-            found.hits = Some(hits);
-        }
+    pub(super) fn anywhere(&self, stream: Stream) -> Option<&Anywhere> {
+        self.anywhere[usize::from(stream == Stream::Stderr)].as_ref()
     }
 }
 
-impl Candidates {
-    fn note(&mut self, patterns: &[Compiled], line: Range<usize>, pattern: usize) {
-        if std::mem::replace(&mut self.noted[pattern], line.start + 1) == line.start + 1 {
-            return;
-        }
-        if patterns[pattern].last_counts {
-            self.last[pattern].push(line);
-        } else {
-            self.every.push((line, pattern));
-        }
+impl Compiled {
+    /// Whether a stream is looked at.
+    pub(super) fn looks_at(&self, stream: Stream) -> bool {
+        self.pattern.stream.is_none_or(|only| only == stream)
     }
 }
 
-impl Side {
-    fn new(compiled: &[Compiled], hirs: &[Vec<Hir>], stream: Stream) -> Result<Self, String> {
-        let mut texts: [Vec<(Vec<u8>, usize)>; 2] = Default::default();
-        let mut anywhere = (Vec::new(), Vec::new());
-        for (place, compiled) in compiled.iter().enumerate() {
-            if compiled.pattern.stream.is_some_and(|only| only != stream) {
-                continue;
-            }
-            match literals::required(&hirs[place]) {
-                Some(required) => {
-                    let short = required.iter().any(|text| text.len() < SHORT);
-                    texts[usize::from(short)].extend(required.into_iter().map(|text| (text, place)));
-                }
-                None => {
-                    anywhere.0.extend(hirs[place].iter().cloned());
-                    anywhere.1.extend(hirs[place].iter().map(|_| place));
-                }
-            }
+impl Anywhere {
+    fn new(compiled: &[Compiled], hirs: &[Vec<Hir>], stream: Stream) -> Result<Option<Self>, String> {
+        let without = compiled.iter().zip(hirs).enumerate();
+        let without = without.filter(|(_, (compiled, _))| compiled.texts.is_none() && compiled.looks_at(stream));
+        let (patterns, hirs): (Vec<_>, Vec<_>) =
+            without.flat_map(|(place, (_, hirs))| hirs.iter().map(move |hir| (place, hir.clone()))).unzip();
+        if patterns.is_empty() {
+            return Ok(None);
         }
-        let mut side = Self { needles: Vec::new(), anywhere: None };
-        for texts in texts {
-            match Needles::new(&texts) {
-                Some(needles) => side.needles.push(needles),
-                // Texts that nothing can look for at once.
-                None => {
-                    let mut places: Vec<usize> = texts.into_iter().map(|(_, place)| place).collect();
-                    places.dedup();
-                    for place in places {
-                        anywhere.0.extend(hirs[place].iter().cloned());
-                        anywhere.1.extend(hirs[place].iter().map(|_| place));
-                    }
-                }
-            }
-        }
-        if !anywhere.0.is_empty() {
-            // All of them together may take what each of them may.
-            let config = config().match_kind(MatchKind::All).nfa_size_limit(None).onepass(false);
-            let regex = Regex::builder().configure(config).build_many_from_hir(&anywhere.0);
-            let regex = regex.map_err(|error| format!("the patterns cannot be looked for together: {error}"))?;
-            side.anywhere = Some(Anywhere { regex, patterns: anywhere.1 });
-        }
-        Ok(side)
-    }
-}
-
-impl Needles {
-    fn new(texts: &[(Vec<u8>, usize)]) -> Option<Self> {
-        let mut by_first: Vec<Vec<(Vec<u8>, Vec<usize>)>> = vec![Vec::new(); 256];
-        for (text, place) in texts {
-            let same_first = &mut by_first[usize::from(*text.first()?)];
-            match same_first.iter_mut().find(|(known, _)| known == text) {
-                Some((_, places)) => places.push(*place),
-                None => same_first.push((text.clone(), vec![*place])),
-            }
-        }
-        let all: Vec<&[u8]> = by_first.iter().flatten().map(|(text, _)| text.as_slice()).collect();
-        Some(Self { search: Prefilter::new(MatchKind::LeftmostFirst, &all)?, by_first })
-    }
-
-    fn sift(&self, block: &[u8], mut note: impl FnMut(Range<usize>, usize)) {
-        let (mut at, mut line) = (0, 0..0);
-        while let Some(found) = self.search.find(block, Span { start: at, end: block.len() }) {
-            if found.start >= line.end {
-                line = line_around(block, line.end, found.start);
-            }
-            let rest = &block[found.start..line.end];
-            // Others may begin at the same place.
-            for (text, patterns) in &self.by_first[usize::from(block[found.start])] {
-                if rest.starts_with(text) {
-                    patterns.iter().for_each(|pattern| note(line.clone(), *pattern));
-                }
-            }
-            at = found.start + 1;
-        }
+        // All of them together may take what each of them may.
+        let config = config().match_kind(MatchKind::All).nfa_size_limit(None).onepass(false);
+        let regex = Regex::builder().configure(config).build_many_from_hir(&hirs);
+        let regex = regex.map_err(|error| format!("the patterns cannot be looked for together: {error}"))?;
+        Ok(Some(Self { regex, patterns }))
     }
 }
 
 /// The line that holds a place; none begins before `after`.
-fn line_around(block: &[u8], after: usize, place: usize) -> Range<usize> {
+pub(super) fn line_around(block: &[u8], after: usize, place: usize) -> Range<usize> {
     let start = memchr::memrchr2(b'\n', b'\r', &block[after..place]).map_or(after, |end| after + end + 1);
     let end = memchr::memchr2(b'\n', b'\r', &block[place..]).map_or(block.len(), |end| place + end);
     start..end

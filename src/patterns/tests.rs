@@ -98,7 +98,7 @@ fn naively(patterns: &[OutputPattern], stream: Stream, slices: &[Slice]) -> Vec<
             }
         }
         let mut last: Vec<Hit> = last.into_values().collect();
-        last.sort_by_key(|hit| (hit.at, hit.pattern));
+        last.sort_by_key(|hit| (hit.at, !matches!(hit.reading, Reading::Frame(_)), hit.pattern));
         findings.hits.extend(last);
         at += bytes.len() as u64;
         if findings != (Findings { command: findings.command, ..Findings::default() }) {
@@ -157,6 +157,10 @@ fn matched(set: &Arc<Set>, stream: Stream, slices: &[Slice], cuts: &[usize]) -> 
     matching.take()
 }
 
+/// A part of a line that few others fit beside.
+const LONG: &str =
+    "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 012345";
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -166,15 +170,16 @@ proptest! {
             proptest::collection::vec(
                 prop_oneof![
                     4 => Just("Error: a"), 2 => Just("Err"), 2 => Just("error"), 4 => Just("a"), 3 => Just("b"),
-                    2 => Just("12"), 2 => Just("1"), 2 => Just("%"), 2 => Just("/"), 1 => Just(":"), 6 => Just("\n"),
-                    2 => Just("\r"), 1 => Just("\r\n"), 2 => Just("\x1b[31m"), 1 => Just("\x1b]0;a\x07"), 1 => Just("\x1b"),
-                    1 => Just("\x1b]0;"), 1 => Just(" "), 1 => Just("é"), 1 => Just("0123456789012345678901234567890123456789"),
+                    2 => Just("12"), 2 => Just("1"), 2 => Just("%"), 2 => Just("/"), 1 => Just(":"), 1 => Just(" "),
+                    6 => Just("\n"), 2 => Just("\r"), 1 => Just("\r\n"), 1 => Just("é"), 1 => Just(LONG),
+                    2 => Just("\x1b[31m"), 1 => Just("\x1b]0;a\x07"), 1 => Just("\x1b"), 1 => Just("\x1b]0;"),
+                    2 => Just("1%\n2%\n3%\n1b2\nb7\n3b4\n"),
                 ],
                 0..60,
             ),
             1..5,
         ),
-        mut cuts in proptest::collection::vec(0usize..900, 0..40),
+        mut cuts in proptest::collection::vec(0usize..1500, 0..40),
         stderr: bool,
     ) {
         let stream = if stderr { Stream::Stderr } else { Stream::Stdout };
@@ -184,7 +189,7 @@ proptest! {
         let wanted = naively(&many(), stream, &slices);
         prop_assert_eq!(&matched(&SET, stream, &slices, &cuts), &wanted);
         prop_assert_eq!(&matched(&SET, stream, &slices, &[]), &wanted);
-        let each: Vec<usize> = (0..1000).collect();
+        let each: Vec<usize> = (0..5000).collect();
         prop_assert_eq!(&matched(&SET, stream, &slices, &each), &wanted);
     }
 
@@ -252,4 +257,57 @@ fn repeated_commands_are_not_looked_at() {
     let told: Vec<_> = texts(&found).into_iter().map(|(_, _, text)| text).collect();
     // What is printed once more is not an echo.
     assert_eq!(told, ["Error: other", "Error: no", "Error: yes", "print('Error: yes')"]);
+}
+
+/// What Blender 3.4 and later ones print, to the letter.
+const BLENDER: &str = "\
+Blender 3.4.1
+Fra:1 Mem:9.35M (Peak 9.42M) | Time:00:00.00 | Mem:0.00M, Peak:0.00M | Scene, ViewLayer | Synchronizing object | Cube
+Fra:1 Mem:10.21M (Peak 10.47M) | Time:00:00.08 | Mem:0.76M, Peak:0.76M | Scene, ViewLayer | Sample 0/32
+Fra:1 Mem:11.10M (Peak 11.10M) | Time:00:00.11 | Remaining:00:00.72 | Mem:1.64M, Peak:1.64M | Scene, ViewLayer | Sample 1/32
+Fra:1 Mem:11.98M (Peak 13.74M) | Time:00:00.80 | Mem:1.64M, Peak:1.64M | Scene, ViewLayer | Finished
+Saved: '/shots/frame_0001.png'
+ Time: 00:01.02 (Saving: 00:00.21)
+
+Fra:3 Mem:12.20M (Peak 13.33M) | Time:00:00.93 | Syncing Cube
+Fra:3 Mem:12.21M (Peak 13.33M) | Time:00:05.36 | Rendering 26 / 64 samples
+Time: 01:00:05.40
+00:01.082  render           | Saved: '/path.png'
+Error: Cannot read file '/nope.blend': No such file or directory
+Warning: File written by newer Blender binary
+Error: System is out of GPU memory
+Writing: /tmp/blender.crash.txt
+Fra:1 Mem:11.98M (Peak 13.74M) | Time:00:00.80 | Mem:1.64M, Peak:1.64M | Scene, ViewLayer | Cancelled
+Blender quit
+";
+
+#[test]
+fn the_recipe_for_blender_knows_what_blender_prints() {
+    let recipe = include_str!("../../assets/backends/blender.toml");
+    let recipe = crate::backend::Recipe::parse("blender", recipe).unwrap_or_else(|errors| panic!("{errors}"));
+    let patterns = recipe.patterns;
+    let set = set(patterns.clone());
+    // A line at a time, so that each match is seen.
+    let mut matching = Matching::new(set);
+    let mut told: Vec<(String, String)> = Vec::new();
+    for line in BLENDER.split_inclusive('\n') {
+        matching.read(Stream::Stdout, 0, line.as_bytes());
+        let hits = matching.take().into_iter().flat_map(|findings| findings.hits);
+        told.extend(hits.map(|hit| (patterns[hit.pattern].name.clone(), hit.text)));
+    }
+    let of =
+        |name: &str| told.iter().filter(|(known, _)| known == name).map(|(_, text)| text.as_str()).collect::<Vec<_>>();
+    assert_eq!(of("samples"), ["0", "1", "26"]);
+    assert_eq!(of("frame"), ["1", "1", "1", "1", "3", "3", "1"]);
+    assert_eq!(of("saved"), ["/shots/frame_0001.png", "/path.png"]);
+    assert_eq!(of("render_time"), ["00:01.02", "01:00:05.40"]);
+    assert_eq!(of("peak_memory"), ["9.42M", "10.47M", "11.10M", "13.74M", "13.33M", "13.33M", "13.74M"]);
+    assert_eq!(of("cancelled").len(), 1);
+    assert_eq!(of("out_of_memory"), ["Error: System is out of GPU memory"]);
+    assert_eq!(
+        of("error"),
+        ["Cannot read file '/nope.blend': No such file or directory", "System is out of GPU memory"]
+    );
+    assert_eq!(of("warning"), ["File written by newer Blender binary"]);
+    assert_eq!(of("crashed"), ["Writing: /tmp/blender.crash.txt"]);
 }

@@ -62,7 +62,7 @@ impl<'a> Trial<'a> {
         let tried = patterns.iter().cloned();
         let tried = tried.map(|pattern| TriedPattern { pattern, matches: 0, first: Vec::new() }).collect();
         let tried = Tried { patterns: tried, ..Tried::default() };
-        let matching = Matching::new(Arc::new(Set::new(patterns)?)).counting();
+        let matching = Matching::counting(Arc::new(Set::new(patterns)?));
         Ok(Self { state, job, matching, tried, progress: BTreeMap::new() })
     }
 

@@ -107,6 +107,8 @@ pub struct Actor<W: World> {
     pub(super) matching: Option<Now>,
     /// How far the running item is, as far as its output tells.
     pub(super) progress: Progress,
+    /// Whether the output says that the running item fails.
+    pub(super) condemned: bool,
     /// Why the output says that the session fails.
     pub(super) doomed: Option<String>,
     /// Whether the child was asked to end.
@@ -190,6 +192,7 @@ impl<W: World> Actor<W> {
             outputs: Outputs::default(),
             matching: None,
             progress: Progress::default(),
+            condemned: false,
             doomed: None,
             asked: false,
             launch_wanted: true,

@@ -160,6 +160,7 @@ impl<W: World> Actor<W> {
         self.clocks.item_told = false;
         self.outputs = Outputs::Unseen;
         self.progress = Progress::of(spec.frames);
+        self.condemned = false;
         self.clocks.told = None;
         true
     }

@@ -37,7 +37,7 @@ impl<W: World> Actor<W> {
         if self.matching.take().is_none() {
             return;
         }
-        if self.doomed.is_some() || self.fault.is_some() {
+        if self.doomed.is_some() || self.condemned || self.fault.is_some() {
             self.skip_planned("the output says that it failed");
         }
         self.advance();
@@ -107,10 +107,9 @@ impl<W: World> Actor<W> {
     }
 
     fn judge(&mut self, phase: Option<Phase>, item: Option<ItemIndex>, found: &[Finding]) {
-        let fails = found.iter().find(|finding| severity(finding) >= Some(Severity::FailItem));
-        if let (Some(finding), Some(_)) = (fails, item) {
-            self.fault.get_or_insert_with(|| finding.text.clone());
-        }
+        let fails = found.iter().any(|finding| severity(finding) >= Some(Severity::FailItem));
+        // Why, its result tells; what its command raised goes before that.
+        self.condemned |= item.is_some() && fails;
         let least = match phase {
             Some(Phase::Operator | Phase::Side) => return,
             Some(Phase::Init | Phase::Setup | Phase::Teardown) => Severity::FailItem,

@@ -1,6 +1,7 @@
 //! The actor against an outside that is scripted, with a clock that only the test moves.
 
 mod channel;
+mod finding;
 mod ladder;
 mod looking_in;
 mod restart;
