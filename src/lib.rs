@@ -5,6 +5,7 @@
 //!  job file ─→ agenda source ─→ session: the one actor that changes state
 //!                                 ├ dispatcher  commands ⇄ PyCmdExecutor in the child
 //!                                 ├ child       spawn · output · exit · process tree
+//!                                 ├ patterns    what the output says: progress, results, errors
 //!                                 ├ diagnose    stacks · evidence · verdict
 //!                                 ├ store       journal · output · index
 //!                                 └ api         requests ↓  events and pages ↑  (Unix socket) ⇄ clients: tui, cli
@@ -28,6 +29,7 @@ pub mod diagnose;
 pub mod dispatcher;
 pub mod job;
 pub mod model;
+pub mod patterns;
 pub mod session;
 pub mod store;
 #[cfg(feature = "tui")]

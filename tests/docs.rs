@@ -1,7 +1,7 @@
 //! The README is true: what it shows is run, and compared with what it says.
 //!
-//! - A fenced block of `toml job FILE`, `toml recipe FILE` or `toml wrong FILE` is read (the last must fail when run), and
-//!   the shell examples find it as FILE.
+//! - A fenced block of `toml job FILE`, `toml recipe FILE`, `toml patterns FILE` or `toml wrong FILE` is read (the last
+//!   must fail when run), and the shell examples find it as FILE.
 //! - In a block of `console …` every line that begins with `$ ` is run by `sh`, and what it prints must be what stands
 //!   below it, less what differs from run to run. A line with `…` alone stands for any lines. Further words name programs
 //!   without which the block is left out; the blocks of `console tour` go on from where the tour's keys have led.
@@ -317,12 +317,15 @@ fn jobs_and_recipes_are_read_by_the_real_readers() {
         match block.words[1].as_str() {
             "job" => drop(childminder::job::read(&path, &[]).unwrap_or_else(|errors| panic!("{errors}"))),
             "recipe" => drop(Recipe::parse(&block.words[2], &block.text()).unwrap_or_else(|errors| panic!("{errors}"))),
+            "patterns" => {
+                drop(childminder::job::patterns::read_file(&path).unwrap_or_else(|errors| panic!("{errors}")));
+            }
             "wrong" => assert!(childminder::job::read(&path, &[]).is_err(), "{} is right", block.words[2]),
             other => panic!("there are no {other} files"),
         }
         read.insert(block.words[1].clone());
     }
-    assert_eq!(read.len(), 3, "{read:?}");
+    assert_eq!(read.len(), 4, "{read:?}");
 }
 
 #[test]

@@ -14,7 +14,8 @@ mod windows;
 
 use childminder::model::proto::Request;
 use childminder::model::{
-    CommandOutcome, CommandState, EventKind, Exception, Hello, ItemIndex, ItemStatus, Phase, Rung, StopMode, Stream,
+    CommandOutcome, CommandState, EventKind, Exception, Found, Hello, ItemIndex, ItemStatus, Phase, Rung, StopMode,
+    Stream,
 };
 use session::{Ended, Session, child_file, job, quoted};
 use std::fmt::Write as _;
@@ -306,6 +307,57 @@ fn pictures_of_blender_are_taken_for_what_they_are_and_cut_ones_fail_their_items
         assert_eq!((file.format.as_deref(), file.dimensions), (Some(*format), Some((192, 108))));
         assert_eq!(file.bytes, std::fs::metadata(&file.path).ok().map(|written| written.len()));
     }
+}
+
+#[test]
+fn what_blender_prints_makes_the_result_of_an_item_whose_code_tells_nothing() {
+    if hosts::on_path("blender").is_none() {
+        return hosts::not_run("blender");
+    }
+    let out = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "backend = 'blender'\n[parameters]\nout = {}\nscript = {}\n{}",
+        quoted(out.path()),
+        quoted(child_file("render.py")),
+        r#"
+        outputs_required = true
+        [phases]
+        setup = [
+            "exec(compile(open({script}).read(), {script}, 'exec')); prepare(64, 36, 4)",
+            "childminder.output = childminder.progress = lambda told: None",
+        ]
+        commands = ["for frame in {frames}:\n    render(frame, {out})"]
+        [agenda]
+        frames = "1-4"
+        chunk = 2
+        "#
+    );
+    let ended = Session::start(job(&text)).wait();
+    assert_eq!(ended.code, 0, "{}", ended.tail());
+    for item in 0..2 {
+        let ended_with = |kind| match kind {
+            EventKind::ItemEnded { item: ItemIndex(ended), result, .. } if ended == item => Some(result),
+            _ => None,
+        };
+        let result = ended.events().into_iter().find_map(|event| ended_with(event.kind)).expect("a result");
+        let pictures = [1, 2].map(|nth| out.path().join(format!("{:04}.png", item * 2 + nth)).display().to_string());
+        assert_eq!(result.output_paths, pictures);
+        assert_eq!(result.progress, Some(1.0), "both frames, and all samples of the last");
+        let value = |name: &str| result.values.get(name).and_then(serde_json::Value::as_f64).expect(name);
+        assert!((0.001..60.0).contains(&value("render_time")), "{result:?}");
+        assert!((1e6..1e9).contains(&value("peak_memory")), "{result:?}");
+        assert!(result.errors.is_empty(), "{result:?}");
+    }
+    let fractions = ended.events().into_iter().flat_map(|event| match event.kind {
+        EventKind::Found { findings, .. } => findings,
+        _ => Vec::new(),
+    });
+    let fractions = fractions.filter_map(|finding| match finding.what {
+        Found::Progress { fraction } => Some(fraction),
+        _ => None,
+    });
+    assert!(fractions.into_iter().all(|fraction| (0.0..=1.0).contains(&fraction)));
+    ended.assert_nobody_left();
 }
 
 const BLENDER: &str = r#"

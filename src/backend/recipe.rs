@@ -24,7 +24,7 @@
 //! removes itself. With a `bootstrapper` of the recipe's own, `{bootstrapper}` is that file, and the environment variable
 //! `CHILDMINDER_BOOTSTRAPPER` says where ours is.
 
-use crate::model::{Exit, Rung};
+use crate::model::{Exit, OutputPattern, Rung};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -85,6 +85,8 @@ pub struct Recipe {
     pub parameters: BTreeMap<String, Declared>,
     /// Keys of its own.
     pub settings: BTreeMap<String, Declared>,
+    /// What is looked for in the child's output.
+    pub patterns: Vec<OutputPattern>,
     /// The document that it was read from; enough to read it again with [`Recipe::parse`].
     pub text: String,
     /// The file that the document is; `None` for one in this binary.

@@ -8,8 +8,8 @@ use super::recipe::{
 use crate::job::source::{At, Format, Sink, Source, quoted};
 use crate::job::template;
 use crate::job::tree::{Fields, Node, Tree, Walk};
-use crate::job::{JobErrors, is_identifier, parse};
-use crate::model::{Exit, Rung, SignalName};
+use crate::job::{JobErrors, is_identifier, parse, patterns};
+use crate::model::{Exit, PatternOrigin, Rung, SignalName};
 use std::collections::BTreeMap;
 
 /// A template and its place, for the checks that need all declarations first.
@@ -73,6 +73,10 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         exit_codes: fields.get("exit_codes").map(|node| exit_codes(node, walk)).unwrap_or_default(),
         parameters: fields.get("parameters").map(|node| declarations(node, walk)).unwrap_or_default(),
         settings,
+        patterns: fields
+            .get("patterns")
+            .map(|node| patterns::read(node, PatternOrigin::Backend, walk).patterns)
+            .unwrap_or_default(),
         name,
         executables,
         arguments,

@@ -173,13 +173,18 @@ impl Capture {
         self.wait(|progress| progress.ended).await;
     }
 
-    /// Waits until the sink was given every byte below `upto`, or there will be no more.
-    pub async fn drained(&self, upto: u64) {
+    /// Waits until the sink was given every byte below `upto`, or there will be no more. The wait goes on without the
+    /// capture.
+    pub fn drained(&self, upto: u64) -> impl Future<Output = ()> + Send + use<> {
         if self.progress.borrow().given < upto {
             self.shared.lock().hurry = true;
             self.shared.hurried.notify_one();
         }
-        self.wait(|progress| progress.given >= upto || progress.ended).await;
+        let mut progress = self.progress.clone();
+        async move {
+            // As below.
+            let _ = progress.wait_for(|progress| progress.given >= upto || progress.ended).await;
+        }
     }
 
     async fn wait(&self, reached: impl Fn(&Progress) -> bool) {

@@ -177,6 +177,7 @@ fn awaited(what: WaitFor) -> &'static str {
         WaitFor::Outputs => "outputs",
         WaitFor::Answer => "answer",
         WaitFor::Diagnosis => "diagnosis",
+        WaitFor::Output => "output",
         WaitFor::Rung(rung) => rung.word(),
     }
 }

@@ -4,11 +4,13 @@ use super::agenda;
 use super::check::{self, Commands};
 use super::control;
 use super::outputs;
+use super::patterns;
 use super::read_toml;
 use super::source::{At, quoted};
 use super::template::ITEM_KEYS;
 use super::tree::{Fields, Node, TimeLimit, Tree, Walk, suggestion};
 use crate::backend::{self, NoRecipe, Recipe};
+use crate::model::PatternOrigin;
 use crate::model::job::{Job, Phases, Retry, Timeouts};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -50,6 +52,14 @@ pub(crate) fn job(root: &Node, sets: &[Set<'_>], base: &Path, name: &str, walk: 
     job.timeouts = fields.get("timeouts").map_or_else(usual_timeouts, |node| timeouts(node, walk));
     if let Some(node) = fields.get("on_timeout") {
         job.timeouts.policies = control::policies(node, walk);
+    }
+    if let Some(node) = fields.get("patterns") {
+        let table = patterns::read(node, PatternOrigin::Job, walk);
+        if let Some(recipe) = &recipe {
+            table.check_off(&recipe.patterns, walk);
+        }
+        job.patterns_off = table.off.into_iter().map(|(_, name)| name).collect();
+        job.patterns = table.patterns;
     }
     job.retry = fields.get("retry").map(|node| retry(node, walk)).unwrap_or_default();
     let mut commands = Commands::default();

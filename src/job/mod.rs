@@ -50,6 +50,10 @@
 //! dimensions = [1920, 1080]           # or "1920x1080"
 //! newer = true                        # it was written since the item's attempt began
 //!
+//! [patterns.saved]                    # what is looked for in the output, over the backend's: see [`patterns`]
+//! finds = "output"
+//! regex = "Wrote (.*)"
+//!
 //! [phases]                            # lists of Python commands
 //! init = ["import bpy"]
 //! setup = []
@@ -81,6 +85,7 @@ mod file;
 mod flags;
 mod literal;
 mod outputs;
+pub mod patterns;
 mod python;
 pub mod ranges;
 mod read_json;

@@ -111,6 +111,8 @@ pub enum WaitFor {
     Answer,
     /// The evidence for a diagnosis.
     Diagnosis,
+    /// All that a command printed to be matched against the patterns, before anything is made of its end.
+    Output,
     /// The running command's end, by this rung of the ladder out.
     Rung(Rung),
 }

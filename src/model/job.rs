@@ -77,6 +77,18 @@ impl Default for Job {
     }
 }
 
+impl Job {
+    /// What is looked for in the output: the recipe's patterns, those of the job in the places of those of the same name,
+    /// and the job's others.
+    pub fn patterns_over(&self, recipe: &[OutputPattern]) -> Vec<OutputPattern> {
+        let own = |name: &str| self.patterns.iter().find(|pattern| pattern.name == name);
+        let known = |name: &str| recipe.iter().any(|pattern| pattern.name == name);
+        let theirs = recipe.iter().filter(|pattern| !self.patterns_off.contains(&pattern.name));
+        let theirs = theirs.map(|pattern| own(&pattern.name).unwrap_or(pattern));
+        theirs.chain(self.patterns.iter().filter(|pattern| !known(&pattern.name))).cloned().collect()
+    }
+}
+
 /// Command templates: one string is one command.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -289,6 +301,7 @@ pub struct Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Finds, PatternOrigin};
     use proptest::prelude::*;
 
     proptest! {
@@ -308,6 +321,25 @@ mod tests {
                 prop_assert_eq!(agenda.find(&format!("{name}x")), None);
             }
         }
+    }
+
+    #[test]
+    fn a_jobs_patterns_take_the_place_of_the_recipes() {
+        let pattern = |name: &str, origin| OutputPattern {
+            name: name.into(),
+            regexes: vec!["x".into()],
+            finds: Finds::Highlight,
+            stream: None,
+            qube: false,
+            origin,
+        };
+        let recipe = ["a", "b", "c"].map(|name| pattern(name, PatternOrigin::Backend));
+        let patterns = ["d", "b"].map(|name| pattern(name, PatternOrigin::Job)).to_vec();
+        let job = Job { patterns, patterns_off: vec!["c".into()], ..Job::default() };
+        let merged = job.patterns_over(&recipe);
+        let merged: Vec<_> = merged.iter().map(|pattern| (pattern.name.as_str(), pattern.origin)).collect();
+        assert_eq!(merged, [("a", PatternOrigin::Backend), ("b", PatternOrigin::Job), ("d", PatternOrigin::Job)]);
+        assert_eq!(Job::default().patterns_over(&recipe), recipe);
     }
 
     #[test]

@@ -24,12 +24,24 @@ pub struct OutputPattern {
     /// Where to look; both streams if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
-    /// Qube's rule: letters of either case match, every capture that is not empty counts, and a match without one counts
-    /// for nothing. Otherwise the first capture that took part counts, or all of the match if there is none.
+    /// Qube's rule: letters of either case match, every capture of every match that is not empty counts, and a match
+    /// without one counts for nothing. Otherwise a line is matched once, and the first capture that took part counts; if
+    /// there is none, all of the match does, or all of the line for an error or a highlight.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub qube: bool,
     /// Where it came from.
     pub origin: PatternOrigin,
+}
+
+impl OutputPattern {
+    /// A pattern as a Qube job gives it: one alternative a line. What an alternative of errors or of highlights matches is
+    /// captured, whatever groups it has. Whoever compiles them tells whether its regexes are any good here.
+    pub fn of_qube(name: &str, text: &str, finds: Finds) -> Self {
+        let all_of_it = matches!(finds, Finds::Error { .. } | Finds::Highlight);
+        let alternatives = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let regexes = alternatives.map(|line| if all_of_it { format!("({line})") } else { line.to_owned() }).collect();
+        Self { name: name.to_owned(), regexes, finds, stream: None, qube: true, origin: PatternOrigin::Job }
+    }
 }
 
 /// Where a pattern came from.

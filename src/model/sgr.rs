@@ -33,6 +33,11 @@ impl Plain {
 
     /// Of other bytes, with the memory used before.
     pub(crate) fn fill(&mut self, bytes: &[u8]) {
+        self.fill_by(bytes, length);
+    }
+
+    /// The same, without whatever sequences this says how long they are.
+    pub(crate) fn fill_by(&mut self, bytes: &[u8], length: impl Fn(&[u8]) -> Option<usize>) {
         self.bytes.clear();
         self.cuts.clear();
         let (mut rest, mut kept) = (bytes, 0);

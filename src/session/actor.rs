@@ -15,9 +15,10 @@ use super::world::{Now, World};
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, Phase, Rung,
-    SessionPhase, StartStep, State, StopMode, Stream,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, OutputPattern,
+    Phase, Rung, SessionPhase, StartStep, State, StopMode, Stream,
 };
+use crate::patterns::Progress;
 use crate::store::Recorded;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +106,14 @@ pub struct Actor<W: World> {
     pub(super) stop: Option<StopMode>,
     /// Whether somebody has looked at the files that the running item told of.
     pub(super) outputs: Outputs,
+    /// Since when what the last command printed is being matched; nothing is made of its end before that is done.
+    pub(super) matching: Option<Now>,
+    /// How far the running item is, as far as its output tells.
+    pub(super) progress: Progress,
+    /// Whether the output says that the running item fails.
+    pub(super) condemned: bool,
+    /// Why the output says that the session fails.
+    pub(super) doomed: Option<String>,
     /// Whether the child was asked to end.
     pub(super) asked: bool,
     /// Whether a child is wanted: none is there, and one has not been launched.
@@ -130,6 +139,8 @@ pub struct Label {
     pub prompt: String,
     /// How the recipe says that its application is to be treated.
     pub manners: Manners,
+    /// What is looked for in the output.
+    pub patterns: Vec<OutputPattern>,
 }
 
 /// What a recipe says of getting out of a command, and of looking in beside one.
@@ -184,6 +195,10 @@ impl<W: World> Actor<W> {
             restarts: 0,
             stop: None,
             outputs: Outputs::default(),
+            matching: None,
+            progress: Progress::default(),
+            condemned: false,
+            doomed: None,
             asked: false,
             launch_wanted: true,
             init: Vec::new(),
@@ -437,6 +452,7 @@ impl<W: World> Actor<W> {
         self.record(facts);
         self.desk.forget_questions();
         self.command_is_over();
+        self.matching = None;
         self.clocks.launched = None;
         self.skip_all("the child ended");
         let then = match ladder.as_ref().map_or(Then::AsJobSays, Ladder::then) {
@@ -557,6 +573,7 @@ impl<W: World> Actor<W> {
         if let (Some(reason), Some(phase)) = (failed, phase) {
             self.command_failed(phase, reason);
         }
+        self.match_output_of(phase, to);
         self.advance();
     }
 

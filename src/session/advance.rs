@@ -12,6 +12,7 @@ use crate::model::{
     ChildState, EventKind, ItemIndex, ItemSpec, ItemStatus, Micros, OutputFile, Phase, ResultPackage, SessionPhase,
     StopMode,
 };
+use crate::patterns::Progress;
 
 impl<W: World> Actor<W> {
     /// Whether the session is over.
@@ -38,7 +39,7 @@ impl<W: World> Actor<W> {
         if !connected || self.asked || self.current.is_some() || self.state.phase == SessionPhase::Ended {
             return false;
         }
-        if self.ladder.is_some() || self.is_paused() {
+        if self.ladder.is_some() || self.is_paused() || self.matching.is_some() {
             return false;
         }
         if self.stopping() == Some(StopMode::Now) {
@@ -73,6 +74,9 @@ impl<W: World> Actor<W> {
 
     /// The phase's commands have all ended.
     fn next_phase(&mut self) -> bool {
+        if self.state.running_item.is_none() && self.fails_by_output() {
+            return true;
+        }
         match self.state.phase {
             SessionPhase::Init => {
                 let setup = match self.phase_commands(Phase::Setup, None) {
@@ -156,6 +160,8 @@ impl<W: World> Actor<W> {
         self.clocks.item = Some(Stopwatch::start(self.world.now()));
         self.clocks.item_told = false;
         self.outputs = Outputs::Unseen;
+        self.progress = Progress::of(spec.frames);
+        self.condemned = false;
         self.clocks.told = None;
         true
     }

@@ -2,6 +2,7 @@
 
 use super::Actor;
 use super::actor::Outputs;
+use super::finding::MATCHED;
 use super::retries::Retries;
 use super::stopwatch::Stopwatch;
 use super::world::{Now, World};
@@ -118,6 +119,9 @@ impl<W: World> Actor<W> {
         if let Some(asked) = self.desk.oldest_question() {
             all.push(Deadline { what: WaitFor::Answer, since: asked, until: Some(after(asked, ANSWER)) });
         }
+        if let Some(since) = self.matching {
+            all.push(Deadline { what: WaitFor::Output, since, until: Some(after(since, MATCHED)) });
+        }
         let retry = self.clocks.retries.next().filter(|_| self.wants_work());
         all.extend(retry.map(|retry| Deadline { what: WaitFor::Retry, since: retry.since, until: Some(retry.until) }));
         all
@@ -153,6 +157,7 @@ impl<W: World> Actor<W> {
             }
             WaitFor::KillGrace | WaitFor::Rung(_) => self.rung_overdue(),
             WaitFor::Diagnosis => self.diagnosis_overdue(now),
+            WaitFor::Output => self.matching_overdue(),
             WaitFor::Retry => self.retries_due(now),
             WaitFor::AgendaSource => self.clocks.source = None,
             WaitFor::Answer => self.questions_overdue(now),

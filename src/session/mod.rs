@@ -17,6 +17,7 @@ mod diagnosis;
 mod edit;
 pub mod engine;
 pub mod feed;
+mod finding;
 pub mod handle;
 mod ladder;
 mod pause;

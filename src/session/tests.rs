@@ -1,6 +1,7 @@
 //! The actor against an outside that is scripted, with a clock that only the test moves.
 
 mod channel;
+mod finding;
 mod ladder;
 mod looking_in;
 mod outputs;
@@ -35,6 +36,9 @@ struct Script {
     signals: Vec<i32>,
     killed: u32,
     inspections: Vec<Inspection>,
+    /// Whether there are patterns, and up to where their matches were asked for.
+    looks_for_something: bool,
+    settling: Vec<Marks>,
     inquiries: Vec<Inquiry>,
     job: Arc<Job>,
     /// Whether the child's processes are stopped.
@@ -73,6 +77,10 @@ impl World for Script {
     fn give_up_launch(&mut self) {}
     fn inspect_outputs(&mut self, inspection: Inspection) {
         self.inspections.push(inspection);
+    }
+    fn settle(&mut self, upto: Marks) -> bool {
+        self.settling.extend(self.looks_for_something.then_some(upto));
+        self.looks_for_something
     }
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
         self.sent.push(serde_json::to_value(frame).unwrap());

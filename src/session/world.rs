@@ -86,6 +86,10 @@ pub trait World {
     /// takes the place of one before.
     fn inspect_outputs(&mut self, inspection: Inspection);
 
+    /// Has everything matched that was printed up to these places, without keeping anybody waiting; `false` when nothing is
+    /// looked for. The outside calls [`super::Actor::found`] with what it found, and then [`super::Actor::settled`].
+    fn settle(&mut self, upto: Marks) -> bool;
+
     /// Writes a frame to the child.
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError>;
 

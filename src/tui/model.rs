@@ -445,6 +445,7 @@ fn waiting_for(what: WaitFor) -> &'static str {
         WaitFor::Outputs => "looking at the item's output files",
         WaitFor::Answer => "waiting for the child to answer",
         WaitFor::Diagnosis => "finding out what the child does",
+        WaitFor::Output => "looking through the output",
         WaitFor::Rung(Rung::Interrupt) => "interrupted, waiting for the command to end",
         WaitFor::Rung(Rung::Async) => "asynchronous exception, waiting for the command to end",
         WaitFor::Rung(Rung::Cancel) => "cancelled by the host's own way, waiting for the command to end",

@@ -62,8 +62,10 @@ fn blender_runs_commands_while_its_window_is_open() {
     if hosts::on_path("blender").is_none() || hosts::on_path("xvfb-run").is_none() {
         return hosts::not_run("blender under xvfb-run");
     }
-    let session =
-        Session::start(job(&format!("backend = '{}'\nhold = true\n[agenda]\nitems = []", recipe("blender-window.toml"))));
+    let session = Session::start(job(&format!(
+        "backend = '{}'\nhold = true\n[agenda]\nitems = []",
+        recipe("blender-window.toml")
+    )));
     session.until_agenda();
     assert!(has(&session.hello(), "pump:blender"), "{:?}", session.hello());
     assert_eq!(session.value("bpy.app.background, bpy.context.window is not None"), "(False, True)");

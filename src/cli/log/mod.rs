@@ -1,5 +1,6 @@
 //! `log`: the recorded output, from the session's files; no engine is asked.
 
+mod patterns;
 mod print;
 mod since;
 
@@ -11,6 +12,7 @@ use crate::model::search::CONTEXT_LIMIT;
 use crate::model::{Case, CommandId, Filter, Grep, Marks, Micros, State, Stream};
 use crate::store::{Folder, OutputReader, Resolve, Slice};
 use print::Printer;
+use std::path::PathBuf;
 
 /// Print the recorded output of a session, running or ended.
 #[derive(Debug, clap::Args)]
@@ -20,10 +22,15 @@ use print::Printer;
   childminder log --stream stderr --follow
   childminder log --grep 'error|warning' --context 2 --since 10m
   childminder log shots --stream stdout --raw > stdout.log
+  childminder log shots --patterns my_renderer.toml --dry-run
 
 Both streams come in the order in which they were read. Lines are made safe for a terminal; --raw prints the child's
 bytes as they are. With --grep the exit code is 0 if a line was printed because of it, 1 if none was, and 2 if the
-pattern is wrong. Patterns are those of Rust's regex crate; colours are not part of what they match.")]
+pattern is wrong. Patterns are those of Rust's regex crate; colours are not part of what they match.
+
+With --patterns FILE --dry-run nothing is printed of the output: the [patterns.NAME] tables of the file (a recipe and a job
+will do) are tried on it, as they would be while a session runs, and it is told what they find, by pattern and by item. The
+exit code is 0 if anything was found, 1 if nothing was, and 2 if a pattern is wrong.")]
 pub(super) struct Args {
     /// Which session: an id, the beginning of one, a job's name, a folder, or a file that `export` made. Without: the
     /// only one that runs, else the newest.
@@ -63,6 +70,15 @@ pub(super) struct Args {
     /// Bytes as they are, control characters and all.
     #[arg(long)]
     raw: bool,
+    /// Try the patterns of this file on the output; needs --dry-run.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stream", "item", "command", "grep", "since", "lines", "follow", "raw"])]
+    patterns: Option<PathBuf>,
+    /// With --patterns: tell what they would have found. Nothing is changed.
+    #[arg(long, requires = "patterns")]
+    dry_run: bool,
+    /// With --patterns: one JSON object.
+    #[arg(long, requires = "patterns")]
+    json: bool,
 }
 
 /// A stream by its name.
@@ -101,6 +117,9 @@ impl From<Letters> for Case {
 
 /// Runs it; the exit code.
 pub(super) fn run(args: &Args) -> Result<u8, Failure> {
+    if let Some(file) = &args.patterns {
+        return patterns::run(args, file);
+    }
     let recording = target::recording(args.session.as_deref())?;
     let folder = recording.folder().clone();
     let output = OutputReader::open(&folder);

@@ -108,7 +108,7 @@ impl Engine {
         let linger = options.linger;
         let feed = Feed::default();
         let (handle, inbox) = Handle::new(Arc::clone(&job), feed.clone());
-        let label = label(&options);
+        let label = label(&options, &job);
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
             let _lock = lock;
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
@@ -142,7 +142,7 @@ impl Engine {
     }
 }
 
-fn label(options: &Options) -> Label {
+fn label(options: &Options, job: &Job) -> Label {
     let recipe = &options.recipe;
     let manners = Manners {
         rungs: recipe.rungs.clone(),
@@ -150,7 +150,8 @@ fn label(options: &Options) -> Label {
         side_eval: recipe.side_eval,
         exit_codes: recipe.exit_codes.clone(),
     };
-    Label { session: options.folder.id().to_owned(), prompt: recipe.prompt.clone(), manners }
+    let patterns = job.patterns_over(&recipe.patterns);
+    Label { session: options.folder.id().to_owned(), prompt: recipe.prompt.clone(), manners, patterns }
 }
 
 /// A session that has ended is gone on with only if items are left.
@@ -169,6 +170,8 @@ enum Input {
     Prepared(Generation, Result<Prepared, String>),
     Spawned(Result<Spawned, SpawnError>),
     Inspected(Vec<OutputFile>),
+    Settled,
+    Finding,
     Diagnosed(Box<Diagnosis>),
     Exited(Exit),
     Came(StartStep),
@@ -195,6 +198,11 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Prepared(generation, prepared) => launch::prepared(&mut actor, generation, prepared),
             Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
             Input::Inspected(files) => actor.outputs_inspected(files),
+            Input::Settled => {
+                tell_findings(&mut actor);
+                actor.settled();
+            }
+            Input::Finding => actor.world().finding_came(),
             Input::Diagnosed(diagnosis) => actor.diagnosed(diagnosis),
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Came(step) => actor.child_came(step),
@@ -217,13 +225,19 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             },
         }
         tell_losses(&mut actor);
+        let found = actor.world().findings_if_due();
+        actor.found(found);
     }
     finish(actor, inbox, linger).await
 }
 
 /// Waits for whatever comes first. Losing the race costs nothing: every branch can be dropped and awaited again.
 async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, deadline: Option<Micros>) -> Input {
-    let due = [deadline, world.sync_due(), world.loss_due()].into_iter().flatten().min().map(|at| world.until(at));
+    let due = [deadline, world.sync_due(), world.loss_due(), world.findings_due()]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at| world.until(at));
     let sample = world.sample_due().map(|at| world.until(at));
     // A child may be quicker than whoever tells that it was spawned; it is taken in that order all the same.
     let told_of = world.spawning.is_none();
@@ -247,6 +261,10 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
             world.looking = None;
             Input::Inspected(files)
         }
+        () = async { match &mut world.settling { Some(settling) => settling.await, None => pending().await } } => {
+            world.settling = None;
+            Input::Settled
+        }
         diagnosis = async { match &mut world.diagnosing { Some(diagnosing) => diagnosing.await, None => pending().await } } => {
             world.diagnosing = None;
             Input::Diagnosed(Box::new(diagnosis))
@@ -265,6 +283,7 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         () = sleep(due) => Input::Due,
         () = sleep(sample) => Input::Sample,
         () = world.losing.notified() => Input::Losing,
+        () = world.finding.notified() => Input::Finding,
         Some(()) = world.orphans.recv() => Input::Orphaned,
         () = async { match &mut world.unguarded { Some(end) => end.await, None => pending().await } } => {
             world.unguarded = None;
@@ -285,6 +304,12 @@ fn tell_losses(actor: &mut Actor<Outside>) {
     for (stream, loss) in actor.world().take_losses() {
         actor.output_lost(stream, loss.bytes, loss.reason);
     }
+}
+
+/// What patterns have found so far.
+fn tell_findings(actor: &mut Actor<Outside>) {
+    let found = actor.world().take_findings();
+    actor.found(found);
 }
 
 fn due(actor: &mut Actor<Outside>) {
@@ -318,6 +343,7 @@ async fn exited(actor: &mut Actor<Outside>, exit: Exit) {
         }
     }
     actor.world().drain().await;
+    tell_findings(actor);
     actor.child_exited(exit);
     actor.world().child_gone().await;
 }

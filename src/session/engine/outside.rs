@@ -16,6 +16,7 @@ use crate::model::{
     CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, OutputFile, Phase, State,
     Stream, UsagePoint,
 };
+use crate::patterns::{self, Findings, Matcher, Tap};
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, UsageWriter, clock};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -37,6 +38,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long the end of a child waits for its last output to reach its file, before anybody looks there; and the end of a
 /// session for the last of the usage.
 const MOMENT: Duration = Duration::from_secs(1);
+/// Between two takings of what patterns found, unless somebody waits for it.
+const FINDINGS_EVERY: Micros = Micros(100_000);
 
 /// What a child needs, on its way.
 pub(super) type Preparing = Pin<Box<dyn Future<Output = (Generation, Result<Prepared, String>)> + Send>>;
@@ -44,6 +47,8 @@ pub(super) type Preparing = Pin<Box<dyn Future<Output = (Generation, Result<Prep
 pub(super) type Spawning = Pin<Box<dyn Future<Output = Result<Spawned, SpawnError>> + Send>>;
 /// A look at an item's files on its way.
 pub(super) type Looking = Pin<Box<dyn Future<Output = Vec<OutputFile>> + Send>>;
+/// Matches of what was printed on their way.
+pub(super) type Settling = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A diagnosis on its way.
 pub(super) type Diagnosing = Pin<Box<dyn Future<Output = Diagnosis> + Send>>;
 
@@ -70,6 +75,8 @@ pub(super) struct Outside {
     /// The look at an item's files that is under way.
     pub(super) looking: Option<Looking>,
     inspector: Inspector,
+    /// The matching that is waited for.
+    pub(super) settling: Option<Settling>,
     /// The diagnosis that is under way.
     pub(super) diagnosing: Option<Diagnosing>,
     diagnoser: Diagnoser,
@@ -93,6 +100,16 @@ pub(super) struct Outside {
     pub(super) orphans: Signal,
     /// Told when output cannot be kept.
     pub(super) losing: Arc<Notify>,
+    /// Told when patterns found something.
+    pub(super) finding: Arc<Notify>,
+    /// What is looked for in the output.
+    set: Arc<patterns::Set>,
+    /// Looks for it, if there is anything to look for, while the pipes are read.
+    matcher: Option<Matcher>,
+    /// What it found when it ended.
+    last_findings: Vec<Findings>,
+    findings_due: Option<Micros>,
+    findings_taken: Micros,
     job: Arc<Job>,
     recipe: Arc<Recipe>,
     runtime: PathBuf,
@@ -146,6 +163,7 @@ impl Outside {
         let usages = UsageWriter::start(&options.folder, options.minimum_free)
             .inspect_err(|error| tracing::warn!(%error, "what the child uses is not recorded"));
         let recipe = options.recipe;
+        let set = patterns::Set::new(job.patterns_over(&recipe.patterns)).map_err(io::Error::other)?;
         let script = RecipeBackEnd::new(Arc::clone(&job), Arc::clone(&recipe), options.runtime.clone(), "");
         Ok(Self {
             spawner: Arc::new(Spawner::start()?),
@@ -153,6 +171,7 @@ impl Outside {
             spawning: None,
             looking: None,
             inspector: Inspector::default(),
+            settling: None,
             diagnosing: None,
             diagnoser: Diagnoser::default(),
             memory: MemoryMark::default(),
@@ -169,6 +188,12 @@ impl Outside {
             steps: None,
             orphans: signal(SignalKind::child())?,
             losing: Arc::default(),
+            finding: Arc::default(),
+            set: Arc::new(set),
+            matcher: None,
+            last_findings: Vec::new(),
+            findings_due: None,
+            findings_taken: Micros(0),
             job,
             recipe,
             runtime: options.runtime,
@@ -245,13 +270,26 @@ impl Outside {
             .map_err(|error| io::Error::other(error.to_string()))?;
         self.born = self.marks;
         self.losses = output.losses.clone();
-        let stdout = self.read(Stream::Stdout, stdout, output.stdout)?;
-        let stderr = self.read(Stream::Stderr, stderr, output.stderr)?;
+        let mut taps = [None, None];
+        if !self.set.is_empty() {
+            let (matcher, started) = Matcher::start(Arc::clone(&self.set), Arc::clone(&self.finding))?;
+            self.matcher = Some(matcher);
+            taps = started.map(Some);
+        }
+        let [out, err] = taps;
+        let stdout = self.read(Stream::Stdout, stdout, output.stdout, out)?;
+        let stderr = self.read(Stream::Stderr, stderr, output.stderr, err)?;
         self.captures = Some(Captures { stdout, stderr });
         Ok(())
     }
 
-    fn read(&self, stream: Stream, pipe: OwnedFd, mut writer: OutputWriter) -> io::Result<Capture> {
+    fn read(
+        &self,
+        stream: Stream,
+        pipe: OwnedFd,
+        mut writer: OutputWriter,
+        mut tap: Option<Tap>,
+    ) -> io::Result<Capture> {
         let last = Arc::clone(&self.last_output);
         let (feed, losses, losing) = (self.feed.clone(), self.losses.clone(), Arc::clone(&self.losing));
         capture::start(stream, pipe, writer.position(), move |chunk| {
@@ -264,7 +302,36 @@ impl Outside {
             if losses.not_keeping().is_some() {
                 losing.notify_one();
             }
+            if let Some(tap) = &mut tap {
+                tap.give(chunk);
+            }
         })
+    }
+
+    /// Patterns found something: it will be told, together with what follows within a moment.
+    pub(super) fn finding_came(&mut self) {
+        let next = Micros(self.findings_taken.0 + FINDINGS_EVERY.0);
+        self.findings_due.get_or_insert(next.max(clock::mono()));
+    }
+
+    /// When what was found is to be told.
+    pub(super) fn findings_due(&self) -> Option<Micros> {
+        self.findings_due
+    }
+
+    /// What patterns have found, if it is time to tell it.
+    pub(super) fn findings_if_due(&mut self) -> Vec<Findings> {
+        let due = self.findings_due.is_some_and(|due| due <= clock::mono());
+        if due || !self.last_findings.is_empty() { self.take_findings() } else { Vec::new() }
+    }
+
+    /// What patterns have found.
+    pub(super) fn take_findings(&mut self) -> Vec<Findings> {
+        self.findings_due = None;
+        self.findings_taken = clock::mono();
+        let mut found = std::mem::take(&mut self.last_findings);
+        found.extend(self.matcher.iter().flat_map(Matcher::take));
+        found
     }
 
     /// Output cannot be kept: it will be told, together with what follows within a second.
@@ -293,16 +360,21 @@ impl Outside {
         RecipeBackEnd::new(Arc::clone(&self.job), Arc::clone(&self.recipe), self.runtime.clone(), secret)
     }
 
-    /// Waits a moment for what was read so far to reach its files.
+    /// Waits a moment for what was read so far to reach its files, and to be matched.
     pub(super) async fn drain(&mut self) {
         let Some(captures) = &self.captures else { return };
         let upto = captures.position();
+        let drained = captures.drained(upto);
         let drained = async {
-            captures.stdout.drained(upto.stdout).await;
-            captures.stderr.drained(upto.stderr).await;
+            match &self.matcher {
+                Some(matcher) => matcher.settle(upto, drained).await,
+                None => drained.await,
+            }
         };
         if tokio::time::timeout(MOMENT, drained).await.is_err() {
-            tracing::warn!("the disk is slow: the child's last output has not reached its files yet");
+            tracing::warn!(
+                "the disk is slow: the child's last output has not reached its files yet, or was not matched"
+            );
         }
     }
 
@@ -316,13 +388,19 @@ impl Outside {
             self.marks = captures.position();
             captures.stdout.stop();
             captures.stderr.stop();
+            let mut matcher = self.matcher.take();
+            self.settling = None;
             let ended = async {
                 captures.stdout.ended().await;
                 captures.stderr.ended().await;
+                if let Some(matcher) = &mut matcher {
+                    matcher.over().await;
+                }
             };
             if tokio::time::timeout(DRAIN, ended).await.is_err() {
                 tracing::error!("the disk did not take the child's last output within {} s", DRAIN.as_secs());
             }
+            self.last_findings = matcher.iter().flat_map(Matcher::take).collect();
         }
     }
 
@@ -441,6 +519,15 @@ fn start_guardian((program, args): &(PathBuf, Vec<String>), marker: &str) -> io:
 }
 
 impl Captures {
+    /// Waits until every byte before these places was given to its sink.
+    fn drained(&self, upto: Marks) -> impl Future<Output = ()> + Send + use<> {
+        let (stdout, stderr) = (self.stdout.drained(upto.stdout), self.stderr.drained(upto.stderr));
+        async move {
+            stdout.await;
+            stderr.await;
+        }
+    }
+
     fn position(&self) -> Marks {
         Marks { stdout: self.stdout.boundary(None), stderr: self.stderr.boundary(None) }
     }
@@ -492,7 +579,16 @@ impl World for Outside {
         self.looking = Some(Box::pin(self.inspector.inspect(inspection, cwd)));
     }
 
+    fn settle(&mut self, upto: Marks) -> bool {
+        let (Some(matcher), Some(captures)) = (&self.matcher, &self.captures) else { return false };
+        self.settling = Some(Box::pin(matcher.settle(upto, captures.drained(upto))));
+        true
+    }
+
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
+        if let (ToChild::Execute { id, source, .. }, Some(matcher), true) = (frame, &self.matcher, self.recipe.echo) {
+            matcher.expect_echo(*id, patterns::echo_of(&self.recipe.prompt, source));
+        }
         self.channel.as_mut().ok_or(ChannelError::Closed)?.send(frame)
     }
 
