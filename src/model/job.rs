@@ -1,6 +1,6 @@
 //! A job as it is run and stored: already read, checked and complete, so that a resumed session needs no file.
 
-use super::{ItemIndex, OutputChecks, OutputPattern, Policies, Stops};
+use super::{ItemIndex, ItemStatus, OutputChecks, OutputPattern, PathMap, Policies, Stops};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -46,6 +46,14 @@ pub struct Job {
     pub hold: bool,
     /// Where the agenda stops by itself.
     pub stops: Stops,
+    /// What paths of other machines are called here. The job's own are mapped already, but for those in commands.
+    pub path_map: PathMap,
+    /// The job as Qube has it, when it came from there: its commands are Python as they stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qube: Option<Value>,
+    /// What was odd about it when it was read, and did not keep it from being run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Default for Job {
@@ -68,6 +76,9 @@ impl Default for Job {
             patterns_off: Vec::new(),
             hold: false,
             stops: Stops::default(),
+            path_map: PathMap::default(),
+            qube: None,
+            warnings: Vec::new(),
         }
     }
 }
@@ -127,6 +138,9 @@ pub struct ItemSpec {
     pub data: BTreeMap<String, Value>,
     /// The frames of a frames agenda: what `{frame}`, `{start}`, `{end}` and `{step}` stand for.
     pub frames: Option<FrameRun>,
+    /// Where it stands from the beginning, if it is not to be run as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ItemStatus>,
 }
 
 impl Agenda {
