@@ -26,6 +26,6 @@ mod recipe_file;
 
 pub use child_back_end::{BackendError, ChildArgs, DispatcherSettings, PythonChildBackEnd, RecipeBackEnd};
 pub use find::{NoRecipe, find, names};
-pub use recipe::{Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Pump, Recipe, StdinMode, ValueKind};
+pub use recipe::{Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Protocol, Pump, Recipe, StdinMode, ValueKind};
 
 pub(crate) use find::absolute;

@@ -13,6 +13,7 @@
 //!     "--python", "{bootstrapper}", "--", "--port", "{port}",
 //! ]
 //! passing = "argv"                    # how port and secret reach the bootstrapper: argv, environment, file
+//! protocol = "native"                 # or "qube": the arguments run Qube's own bootstrapper, unchanged
 //! stdin = "null"                      # or "inherit"
 //! echo = false                        # repeat commands in stdout too
 //! pump = "block"                      # how commands get their turn in the host
@@ -37,7 +38,8 @@
 //! ```
 //! With `passing = "argv"` the secret is in the environment and `{port}` in the arguments; with `environment` both are in
 //! the environment; with `file` both are in a generated copy of the bootstrapper that only its owner can read and that
-//! removes itself.
+//! removes itself. With `protocol = "qube"` there is no secret: `{port}` is in the arguments, and the recipe names Qube's
+//! bootstrapper itself. Only `terminate` and `kill` end a command then.
 
 use crate::model::Rung;
 use serde::{Deserialize, Serialize};
@@ -65,6 +67,8 @@ pub struct Recipe {
     pub executables: Vec<String>,
     /// The arguments, with placeholders.
     pub arguments: Vec<Argument>,
+    /// What is spoken with the child.
+    pub protocol: Protocol,
     /// How port and secret reach the bootstrapper.
     pub passing: Passing,
     /// What the child's stdin is.
@@ -151,6 +155,17 @@ pub enum ValueKind {
     Any,
 }
 
+/// What is spoken with the child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Our own, with our bootstrapper.
+    #[default]
+    Native,
+    /// Qube's, with Qube's bootstrapper: commands in stdin, a connection for each reply, and no way to interrupt.
+    Qube,
+}
+
 /// How port and secret reach the bootstrapper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -173,6 +188,9 @@ pub enum StdinMode {
     Null,
     /// The engine's own.
     Inherit,
+    /// A pipe on which commands come: with [`Protocol::Qube`], whatever the recipe says.
+    #[serde(skip)]
+    Commands,
 }
 
 /// How commands get their turn in the host.

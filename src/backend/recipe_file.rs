@@ -2,7 +2,7 @@
 
 use super::arguments;
 use super::recipe::{
-    Argument, Changes, Declared, EXECUTABLE, Init, LAUNCH_KEYS, Passing, Pump, Recipe, StdinMode, ValueKind,
+    Argument, Changes, Declared, EXECUTABLE, Init, LAUNCH_KEYS, Passing, Protocol, Pump, Recipe, StdinMode, ValueKind,
 };
 use crate::job::source::{At, Format, Sink, Source, quoted};
 use crate::job::template;
@@ -54,7 +54,8 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
     let init = nodes.iter().filter_map(|node| init(node, &mut met, walk)).collect();
     let environment = fields.get("environment").map(|node| changes(node, &mut met, walk)).unwrap_or_default();
     let cancel = fields.text("cancel", walk).map(|(_, text)| text.to_owned());
-    let rungs = rungs(fields.get("rungs"), cancel.is_some(), walk);
+    let protocol = word(&mut fields, "protocol", PROTOCOL, walk);
+    let rungs = rungs(fields.get("rungs"), protocol, cancel.is_some(), walk);
     let mut settings = fields.get("settings").map(|node| declarations(node, walk)).unwrap_or_default();
     let doc = format!("The executable to use instead of {}", executables.join(", "));
     let executable = Declared { doc, kind: ValueKind::Text, default: None, required: false };
@@ -63,6 +64,7 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
         application: string(&mut fields, "application", walk).unwrap_or_else(|| name.clone()),
         description: string(&mut fields, "description", walk).unwrap_or_default(),
         prompt: string(&mut fields, "prompt", walk).unwrap_or_else(|| ">>> ".into()),
+        protocol,
         passing: word(&mut fields, "passing", PASSING, walk),
         stdin: word(&mut fields, "stdin", STDIN, walk),
         echo: fields.get("echo").and_then(|node| node.boolean(walk)).unwrap_or_default(),
@@ -84,6 +86,7 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
     recipe
 }
 
+const PROTOCOL: &[(&str, Protocol)] = &[("native", Protocol::Native), ("qube", Protocol::Qube)];
 const PASSING: &[(&str, Passing)] =
     &[("argv", Passing::Argv), ("environment", Passing::Environment), ("file", Passing::File)];
 const STDIN: &[(&str, StdinMode)] = &[("null", StdinMode::Null), ("inherit", StdinMode::Inherit)];
@@ -107,13 +110,23 @@ fn word<T: Copy + Default>(fields: &mut Fields<'_>, key: &'static str, words: &[
 }
 
 /// The rungs that a recipe calls safe; all that it can have when it calls none.
-fn rungs(node: Option<&Node>, can_cancel: bool, walk: &mut Walk<'_>) -> Vec<Rung> {
+fn rungs(node: Option<&Node>, protocol: Protocol, can_cancel: bool, walk: &mut Walk<'_>) -> Vec<Rung> {
+    let possible = |rung: Rung| protocol == Protocol::Native || rung.costs_the_child();
     let Some(node) = node else {
-        return Rung::ALL.into_iter().filter(|rung| *rung != Rung::Cancel || can_cancel).collect();
+        let all = Rung::ALL.into_iter().filter(|rung| *rung != Rung::Cancel || can_cancel);
+        return all.filter(|rung| possible(*rung)).collect();
     };
     let mut rungs = Vec::new();
     for (at, text) in node.texts(walk) {
         match Rung::ALL.into_iter().find(|rung| rung.word() == text) {
+            Some(rung) if !possible(rung) => {
+                walk.add(
+                    at,
+                    format!(
+                        "the rung {text:?} is not possible with protocol = \"qube\": only those that end the child are"
+                    ),
+                );
+            }
             Some(Rung::Cancel) if !can_cancel => {
                 walk.add(at, "the rung \"cancel\" needs a cancel (a string of Python)");
             }
@@ -283,12 +296,38 @@ fn check(recipe: &Recipe, met: &Met<'_>, walk: &mut Walk<'_>) {
     }
     let has =
         |key: &str| met.words.iter().any(|((_, text), _)| arguments::placeholders(text).any(|(_, found)| found == key));
+    if recipe.protocol == Protocol::Qube {
+        check_qube(recipe, &has, walk);
+        return;
+    }
     if !has("bootstrapper") {
         walk.add(At::default(), "no argument has {bootstrapper} in it: the application would not run it");
     }
     if recipe.passing == Passing::Argv && !has("port") {
         let message = "no argument has {port} in it: add it, or choose passing = \"environment\" or \"file\"";
         walk.add(At::default(), message);
+    }
+}
+
+/// What Qube's bootstrapper is told, and what nobody can tell it.
+fn check_qube(recipe: &Recipe, has: &dyn Fn(&str) -> bool, walk: &mut Walk<'_>) {
+    let mut add = |message: &str| walk.add(At::default(), message);
+    if has("bootstrapper") {
+        add("{bootstrapper} is childminder's own, which does not speak Qube's protocol: give the path of Qube's");
+    }
+    if !has("port") {
+        add("no argument has {port} in it: Qube's bootstrapper needs it, as in \"--port\", \"{port}\"");
+    }
+    if recipe.passing != Passing::Argv {
+        add("with protocol = \"qube\" the port is an argument: leave passing out");
+    }
+    if recipe.stdin != StdinMode::Null {
+        add("with protocol = \"qube\" the child's stdin is for commands: leave stdin out");
+    }
+    if recipe.cancel.is_some() || recipe.side_eval || recipe.echo {
+        add(
+            "with protocol = \"qube\" there is no cancel and no side_eval, and the executor repeats commands by itself",
+        );
     }
 }
 

@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,8 +35,19 @@ pub struct SpawnSpec {
     pub env: Vec<(OsString, OsString)>,
     /// The folder to start it in.
     pub cwd: PathBuf,
-    /// Whether it gets our standard input instead of `/dev/null`.
-    pub inherit_stdin: bool,
+    /// Its standard input.
+    pub stdin: Stdin,
+}
+
+/// What a child's standard input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// `/dev/null`.
+    Null,
+    /// Our own.
+    Inherit,
+    /// A pipe of ours.
+    Pipe,
 }
 
 /// Without the environment's values: one of them may be the session's secret.
@@ -48,7 +59,7 @@ impl fmt::Debug for SpawnSpec {
             .field("args", &self.args)
             .field("env", &names)
             .field("cwd", &self.cwd)
-            .field("inherit_stdin", &self.inherit_stdin)
+            .field("stdin", &self.stdin)
             .finish()
     }
 }
@@ -58,6 +69,8 @@ impl fmt::Debug for SpawnSpec {
 pub struct Spawned {
     /// The process.
     pub process: Process,
+    /// Where its standard input can be written, if it is a pipe.
+    pub stdin: Option<OwnedFd>,
     /// Where its standard output can be read.
     pub stdout: OwnedFd,
     /// Where its standard error can be read.
@@ -204,6 +217,7 @@ impl Spawner {
 /// A child on its way from the spawning thread to whoever asked for it; killed if it does not arrive.
 struct Newborn {
     leader: Option<Leader>,
+    stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
 }
@@ -211,11 +225,12 @@ struct Newborn {
 impl Newborn {
     fn deliver(mut self) -> io::Result<Spawned> {
         let missing = || io::Error::other("it was started without a pipe for its output");
+        let stdin = self.stdin.take().map(OwnedFd::from);
         let stdout = self.stdout.take().ok_or_else(missing)?.into();
         let stderr = self.stderr.take().ok_or_else(missing)?.into();
         let leader = self.leader.take().ok_or_else(missing)?;
         match Process::new(leader) {
-            Ok(process) => Ok(Spawned { process, stdout, stderr }),
+            Ok(process) => Ok(Spawned { process, stdin, stdout, stderr }),
             Err((leader, error)) => {
                 self.leader = Some(leader);
                 Err(error)
@@ -242,12 +257,16 @@ fn start(spec: &SpawnSpec) -> Result<Newborn, SpawnError> {
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
         .envs(ProcessId::own().map(|own| (ENGINE, own.text())))
         .current_dir(&spec.cwd)
-        .stdin(if spec.inherit_stdin { Stdio::inherit() } else { Stdio::null() })
+        .stdin(match spec.stdin {
+            Stdin::Null => Stdio::null(),
+            Stdin::Inherit => Stdio::inherit(),
+            Stdin::Pipe => Stdio::piped(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     sys::isolate(&mut command, Fate::DiesWithUs);
     let (leader, child) = Leader::spawn(&mut command, Role::Child).map_err(|error| explain(spec, error))?;
-    Ok(Newborn { leader: Some(leader), stdout: child.stdout, stderr: child.stderr })
+    Ok(Newborn { leader: Some(leader), stdin: child.stdin, stdout: child.stdout, stderr: child.stderr })
 }
 
 fn explain(spec: &SpawnSpec, source: io::Error) -> SpawnError {
@@ -316,7 +335,7 @@ mod tests {
             args: Vec::new(),
             env: vec![("PATH".into(), "/usr/bin:/bin".into())],
             cwd: "/".into(),
-            inherit_stdin: false,
+            stdin: Stdin::Null,
         }
     }
 

@@ -1,10 +1,10 @@
 //! From "a child is wanted" to "it runs": secret, port, bootstrapper, arguments, spawn, capture.
 
 use super::super::actor::Actor;
-use super::outside::Outside;
-use crate::backend::{ChildArgs, DispatcherSettings, PythonChildBackEnd, StdinMode};
-use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned};
-use crate::dispatcher::{Listener, Secret, Welcome};
+use super::outside::{Door, Outside};
+use crate::backend::{ChildArgs, DispatcherSettings, Protocol, PythonChildBackEnd, RecipeBackEnd, StdinMode};
+use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned, Stdin};
+use crate::dispatcher::{Listener, Secret, Welcome, qube};
 use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -48,26 +48,43 @@ pub(super) fn spawned(actor: &mut Actor<Outside>, spawned: Result<Spawned, Spawn
 async fn prepare(world: &mut Outside) -> Result<(ChildArgs, Vec<String>), String> {
     let secret = Secret::new().map_err(|error| format!("no random numbers for the session's secret: {error}"))?;
     let back_end = world.back_end(&secret.to_hex());
-    let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
-    let welcome =
-        Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
-    let (listener, arrival, refusals) =
-        Listener::bind(secret, welcome).await.map_err(|error| format!("no port for the back channel: {error}"))?;
-    let port = listener.port();
-    world.listener = Some(listener);
-    world.arrival = Some(arrival);
-    world.refusals = Some(refusals);
+    let port = match world.protocol() {
+        Protocol::Native => listen(world, &back_end, secret).await,
+        Protocol::Qube => qube::Port::bind().await.map(|port| {
+            let number = port.number();
+            world.door = Some(Door::Port(Box::new(port)));
+            number
+        }),
+    };
+    let port = port.map_err(|error| format!("no port for the back channel: {error}"))?;
     back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
     empty_stack_file(&world.stack_file()).map_err(|error| format!("no file for the child's stacks: {error}"))?;
     back_end.get_subprocess_args(port).map_err(|error| error.to_string())
+}
+
+/// Waits for a child on our own wire; the port.
+async fn listen(world: &mut Outside, back_end: &RecipeBackEnd, secret: Secret) -> io::Result<u16> {
+    let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
+    let welcome =
+        Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
+    let (listener, arrival, refusals) = Listener::bind(secret, welcome).await?;
+    let port = listener.port();
+    world.door = Some(Door::Native { _listener: listener });
+    world.arrival = Some(arrival);
+    world.refusals = Some(refusals);
+    Ok(port)
 }
 
 fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
     let mut env = args.env;
     env.push((MARKER.into(), world.marker().into()));
     env.push((STACK_FILE.into(), world.stack_file().into()));
-    let inherit_stdin = matches!(args.stdin, StdinMode::Inherit);
-    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, inherit_stdin }
+    let stdin = match args.stdin {
+        StdinMode::Null => Stdin::Null,
+        StdinMode::Inherit => Stdin::Inherit,
+        StdinMode::Commands => Stdin::Pipe,
+    };
+    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, stdin }
 }
 
 /// A new file for each child: what another one wrote is not its own. Its folder is private, and goes with the session.
@@ -86,5 +103,9 @@ fn take(world: &mut Outside, spawned: Spawned) -> Result<(u32, u64), String> {
     world.look_at_another(pid);
     let captured = world.capture(spawned.stdout, spawned.stderr);
     world.process = Some(spawned.process);
-    captured.map_err(|error| format!("the child's output cannot be read: {error}")).map(|()| (pid, start_time))
+    captured.map_err(|error| format!("the child's output cannot be read: {error}"))?;
+    if let Some(stdin) = spawned.stdin {
+        world.talk(stdin).map_err(|error| format!("the child cannot be talked to: {error}"))?;
+    }
+    Ok((pid, start_time))
 }
