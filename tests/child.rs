@@ -42,6 +42,7 @@ fn python(script: &str, args: &[&str], marker: &str) -> SpawnSpec {
         env: vec![("PATH".into(), "/usr/bin:/bin".into()), (MARKER.into(), marker.into())],
         cwd: "/".into(),
         stdin: Stdin::Null,
+        merge_stderr: false,
     }
 }
 

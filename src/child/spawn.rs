@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,6 +37,8 @@ pub struct SpawnSpec {
     pub cwd: PathBuf,
     /// Its standard input.
     pub stdin: Stdin,
+    /// Whether its standard error goes into its standard output, in the order of writing.
+    pub merge_stderr: bool,
 }
 
 /// What a child's standard input is.
@@ -60,6 +62,7 @@ impl fmt::Debug for SpawnSpec {
             .field("env", &names)
             .field("cwd", &self.cwd)
             .field("stdin", &self.stdin)
+            .field("merge_stderr", &self.merge_stderr)
             .finish()
     }
 }
@@ -218,16 +221,16 @@ impl Spawner {
 struct Newborn {
     leader: Option<Leader>,
     stdin: Option<ChildStdin>,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
 }
 
 impl Newborn {
     fn deliver(mut self) -> io::Result<Spawned> {
         let missing = || io::Error::other("it was started without a pipe for its output");
         let stdin = self.stdin.take().map(OwnedFd::from);
-        let stdout = self.stdout.take().ok_or_else(missing)?.into();
-        let stderr = self.stderr.take().ok_or_else(missing)?.into();
+        let stdout = self.stdout.take().ok_or_else(missing)?;
+        let stderr = self.stderr.take().ok_or_else(missing)?;
         let leader = self.leader.take().ok_or_else(missing)?;
         match Process::new(leader) {
             Ok(process) => Ok(Spawned { process, stdin, stdout, stderr }),
@@ -264,9 +267,23 @@ fn start(spec: &SpawnSpec) -> Result<Newborn, SpawnError> {
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    let merged =
+        if spec.merge_stderr { Some(merge(&mut command).map_err(|error| explain(spec, error))?) } else { None };
     sys::isolate(&mut command, Fate::DiesWithUs);
     let (leader, child) = Leader::spawn(&mut command, Role::Child).map_err(|error| explain(spec, error))?;
-    Ok(Newborn { leader: Some(leader), stdin: child.stdin, stdout: child.stdout, stderr: child.stderr })
+    let (stdout, stderr) = match merged {
+        Some((stdout, stderr)) => (Some(stdout), Some(stderr)),
+        None => (child.stdout.map(OwnedFd::from), child.stderr.map(OwnedFd::from)),
+    };
+    Ok(Newborn { leader: Some(leader), stdin: child.stdin, stdout, stderr })
+}
+
+/// Has both streams go into one pipe; its end, and that of another which has ended already.
+fn merge(command: &mut Command) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (both, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let (nothing, _) = io::pipe()?;
+    Ok((both.into(), nothing.into()))
 }
 
 fn explain(spec: &SpawnSpec, source: io::Error) -> SpawnError {
@@ -336,6 +353,7 @@ mod tests {
             env: vec![("PATH".into(), "/usr/bin:/bin".into())],
             cwd: "/".into(),
             stdin: Stdin::Null,
+            merge_stderr: false,
         }
     }
 

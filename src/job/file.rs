@@ -52,6 +52,9 @@ pub(crate) fn job(root: &Node, asked: &Asked<'_>, base: &Path, name: &str, walk:
     if let Some(node) = fields.get("hold") {
         job.hold = node.boolean(walk).unwrap_or_default();
     }
+    if let Some(node) = fields.get("stderr_to_stdout") {
+        job.stderr_to_stdout = node.boolean(walk).unwrap_or_default();
+    }
     if let Some(node) = fields.get("restarts") {
         job.restarts = node.number(walk, 0, 1_000_000).unwrap_or_default();
     }

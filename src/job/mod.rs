@@ -14,6 +14,7 @@
 //! breakpoints = [{ item = "200" }, { command = "render" }]   # and before these: a regex for commands
 //! restarts = 0                        # how often a dead child is started again
 //! outputs_required = false            # an item without an output path fails
+//! stderr_to_stdout = false            # one stream of both, in the order of writing
 //!
 //! [env]                               # for the child, over everything else
 //! KEY = "value"

@@ -24,6 +24,7 @@ cwd = "."
 hold = true
 restarts = 2
 outputs_required = true
+stderr_to_stdout = true
 hold_on_failure = true
 breakpoints = [{ item = "3" }, { command = "r\\(" }]
 [on_timeout]
@@ -61,7 +62,7 @@ fn every_key_of_the_file_is_read() {
     let job = read_text("shots.toml", FULL, &[]).unwrap();
     assert_eq!((job.name.as_str(), job.backend.as_str()), ("shots", "blender"));
     assert!(job.cwd.as_ref().is_some_and(|cwd| cwd.is_absolute()));
-    assert!(job.hold && job.outputs_required);
+    assert!(job.hold && job.outputs_required && job.stderr_to_stdout);
     assert_eq!(job.restarts, 2);
     let breakpoints = vec![Breakpoint::Item("3".into()), Breakpoint::Command("r\\(".into())];
     assert_eq!(job.stops, Stops { on_failure: true, breakpoints });

@@ -46,6 +46,8 @@ pub struct Job {
     pub hold: bool,
     /// Where the agenda stops by itself.
     pub stops: Stops,
+    /// Whether the child's stderr goes into its stdout.
+    pub stderr_to_stdout: bool,
     /// What paths of other machines are called here. The job's own are mapped already, but for those in commands.
     pub path_map: PathMap,
     /// The job as Qube has it, when it came from there: its commands are Python as they stand.
@@ -76,6 +78,7 @@ impl Default for Job {
             patterns_off: Vec::new(),
             hold: false,
             stops: Stops::default(),
+            stderr_to_stdout: false,
             path_map: PathMap::default(),
             qube: None,
             warnings: Vec::new(),

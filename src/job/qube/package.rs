@@ -26,6 +26,7 @@ pub(super) fn read(
     // They are read elsewhere.
     fields.get("kind");
     fields.get("range");
+    job.stderr_to_stdout = fields.get("redirectStderrToStdout").is_some_and(lenient::is_true);
     job.outputs_required = fields.get("outputPaths_required").is_some_and(lenient::is_true);
     job.outputs.min_size = fields.get("validate_fileMinSize").and_then(|node| lenient::bytes(node, walk));
     job.phases.setup = fields.get("jobSetupCmds").map(|node| lenient::texts(node, walk)).unwrap_or_default();

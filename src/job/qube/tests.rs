@@ -1,6 +1,7 @@
 use crate::job::{Overrides, read_with};
 use crate::model::job::{Agenda, FrameRun};
 use crate::model::{Finds, ItemStatus, Job, PathRule, Policy, ProgressReads, Severity};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ fn a_job_dictionary_becomes_a_job() {
             "retrysubjob": 1, "agenda_timelimit": 90, "status": "pending",
         }),
         json!({
-            "dev": "False", "outputPaths_required": "1", "validate_fileMinSize": "1024", "pyExecutable": "",
+            "dev": "False", "redirectStderrToStdout": "1", "outputPaths_required": "1", "validate_fileMinSize": "1024", "pyExecutable": "",
             "jobSetupCmds": ["a = 1", "b = {a: 2}"], "jobTeardownCmds": "bye()", "regex_errors": "Error:\n\n  (warn)ing ",
             "regex_highlights": "note", "regex_outputPaths": "wrote (\\S+)", "regex_progress": "(\\d+)%",
             "regex_memory": "Mem:(\\d+)", "logParser": { "className": "ProgressPercentageLogParser", "modulePath": "qb.backend.logParser" },
@@ -61,7 +62,7 @@ fn a_job_dictionary_becomes_a_job() {
     assert_eq!(env, ["N=3", "QBJOBID=4711", "QBSUBID=0", "SHOW=y"]);
     assert_eq!((job.retry.times, job.retry.delay, job.restarts), (2, Duration::from_secs(5), 1));
     assert_eq!((job.timeouts.item, job.timeouts.policies.item), (Some(Duration::from_secs(90)), Policy::Fail));
-    assert!(job.outputs_required);
+    assert!(job.outputs_required && job.stderr_to_stdout);
     assert_eq!(job.outputs.min_size, Some(1024));
     assert!(job.backend_settings.is_empty());
     assert_eq!(job.phases.init, ["import sys", "import os", "import time"]);
@@ -106,7 +107,7 @@ fn what_has_no_meaning_is_told_with_the_reason_and_what_nobody_knows_by_its_name
         "flags": "convert_path,what", "timelimit": 60, "timeout": -1,
     });
     let package = json!({
-        "redirectStderrToStdout": true, "shell": "/bin/tcsh", "smartAgenda": false, "appVersion": [2024, 1], "padding": 4,
+        "shell": "/bin/tcsh", "smartAgenda": false, "appVersion": [2024, 1], "padding": 4,
         "jobSetupCmd": ["x"], "simpleCmdType": "maya",
     });
     let said = warned(job, package);
@@ -118,7 +119,6 @@ fn what_has_no_meaning_is_told_with_the_reason_and_what_nobody_knows_by_its_name
         "the flag convert_path has no effect",
         "the flag \"what\" is not known",
         "\"timelimit\" bounds a whole instance",
-        "\"redirectStderrToStdout\" of the package",
         "\"shell\" of the package",
         "by the version \"2024.1\"",
         "\"padding\" of the package",
@@ -231,4 +231,37 @@ fn paths_are_mapped_in_commands_as_they_are_sent_and_in_values_when_read() {
     assert_eq!(crate::job::commands::of_item(&job, &item).unwrap(), ["open('/mnt/my show/a.ma')"]);
     let unmapped = read_over(&document.to_string(), &Overrides { no_map: true, ..overrides }).unwrap();
     assert_eq!(unmapped.env["A"], "Z:/show/x");
+}
+
+/// Values of every kind, as wrong as they can be.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "(QB_CONVERT_PATH\\(|[a-z0-9.()\\\\\n-]){0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 4, |inner| {
+        let keys = "(commands|name|status|package|className|Linux|x)";
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(keys, inner, 0..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_value_breaks_the_reader(
+        key in "(name|id|cwd|env|status|flags|retrywork|retrywork_delay|agenda_timelimit|timeout|kind|prototype|x)",
+        of_package in "(dev|kind|range|pyExecutable|appVersion|logParser|regex_errors|regex_progress|jobSetupCmds|env_runTimeOS|validate_fileMinSize|x)",
+        one in any_value(), other in any_value(), items in prop::collection::vec(any_value(), 0..3),
+    ) {
+        let agenda: Vec<Value> = items.iter().map(|item| json!({ "name": item, "package": { "commands": item } })).collect();
+        let document = with(json!({ key: one, "agenda": agenda }), json!({ of_package: other }));
+        let _ = read_over(&document.to_string(), &Overrides::default());
+        let whole = with(json!({ "agenda": items }), json!({}));
+        let _ = read_over(&whole.to_string(), &Overrides::default());
+    }
 }

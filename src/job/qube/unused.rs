@@ -115,10 +115,6 @@ const OF_PACKAGE: Table = &[
         "that is for job types that run programs; items here have commands of Python",
     ),
     (&["padding"], "commands of Python are complete, so that no frame number is filled in"),
-    (
-        &["redirectStderrToStdout"],
-        "both streams are recorded apart, and patterns are looked for in either, which in Qube this key put an end to",
-    ),
 ];
 
 const OF_ITEM: Table = &[

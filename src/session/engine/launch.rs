@@ -84,7 +84,8 @@ fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
         StdinMode::Inherit => Stdin::Inherit,
         StdinMode::Commands => Stdin::Pipe,
     };
-    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, stdin }
+    let merge_stderr = world.merges_stderr();
+    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, stdin, merge_stderr }
 }
 
 /// A new file for each child: what another one wrote is not its own. Its folder is private, and goes with the session.

@@ -239,6 +239,11 @@ impl Outside {
         Ok(())
     }
 
+    /// Whether the child's stderr goes into its stdout.
+    pub(super) fn merges_stderr(&self) -> bool {
+        self.job.stderr_to_stdout
+    }
+
     /// What is spoken with the child.
     pub(super) fn protocol(&self) -> Protocol {
         self.recipe.protocol
