@@ -2,8 +2,8 @@
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "this file is a test, its helpers too")]
 
 use childminder::child::{
-    Capture, ENGINE, Guardian, MARKER, ProcessId, Sampler, SpawnSpec, Spawned, Spawner, become_subreaper, capture,
-    continue_everything, guardian_main, kill_everything, marked, reap_adopted, stop_everything,
+    Capture, ENGINE, Guardian, MARKER, ProcessId, Sampler, SpawnSpec, Spawned, Spawner, Stdin, become_subreaper,
+    capture, continue_everything, guardian_main, kill_everything, marked, reap_adopted, stop_everything,
 };
 use childminder::model::{CommandId, Exit, SignalName, Stream};
 use nix::sys::signal::{Signal, kill};
@@ -41,7 +41,8 @@ fn python(script: &str, args: &[&str], marker: &str) -> SpawnSpec {
         args: std::iter::once(script.into_os_string()).chain(args.iter().map(OsString::from)).collect(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into()), (MARKER.into(), marker.into())],
         cwd: "/".into(),
-        inherit_stdin: false,
+        stdin: Stdin::Null,
+        merge_stderr: false,
     }
 }
 

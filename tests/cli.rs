@@ -708,3 +708,28 @@ fn what_is_no_job_and_where_no_session_can_be_kept_is_told() {
     let row = table.lines().nth(1).expect("a row");
     assert!(row.ends_with("–") && row.contains(" damaged "), "{table}");
 }
+
+#[test]
+fn the_command_line_counts_more_than_the_job_and_the_job_more_than_ones_own_path_map() {
+    let home = Home::new();
+    let config = home.path().join("config");
+    std::fs::create_dir_all(config.join("childminder")).expect("a folder");
+    let own = "[path_map]\n'/a' = '/own'\n'/b' = '/own'\n'/c' = '/own'\n'/a/deeper' = '/own/deep'\n";
+    std::fs::write(config.join("childminder/path_map.toml"), own).expect("written");
+    let job = "backend = 'blender'\n[parameters]\npaths = ['/a', '/b', '/c', '/a/deeper/x']\n[phases]\n\
+         commands = ['print({paths})']\n[agenda]\nframes = '1'\n[path_map]\n'/a' = '/job'\n'/b' = '/job'\n";
+    std::fs::write(home.path().join("job.toml"), job).expect("written");
+    let run = |more: &[&str]| {
+        let mut command = home.command(&[&["run", "job.toml", "--headless", "--backend", "python"], more].concat());
+        command.env("XDG_CONFIG_HOME", &config);
+        let output = command.output().expect("it runs");
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let said = run(&["--map", "/a=/line"]);
+    assert!(said.contains("out| ['/line', '/job', '/own', '/own/deep/x']"), "{said}");
+    let said = run(&["--map", "/a=/line", "--no-map"]);
+    assert!(said.contains("out| ['/a', '/b', '/c', '/a/deeper/x']"), "{said}");
+    std::fs::write(config.join("childminder/path_map.toml"), "[path_map]\nx = 1\n").expect("written");
+    let said = run(&[]);
+    assert!(said.contains("path_map.toml:2:5: expected a string"), "{said}");
+}

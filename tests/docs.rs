@@ -1,6 +1,6 @@
 //! The README is true: what it shows is run, and compared with what it says.
 //!
-//! - A fenced block of `toml job FILE`, `toml recipe FILE`, `toml patterns FILE` or `toml wrong FILE` is read (the last
+//! - A fenced block of `toml job FILE`, `json job FILE`, `toml recipe FILE`, `toml patterns FILE` or `toml wrong FILE` is read (the last
 //!   must fail when run), and the shell examples find it as FILE.
 //! - In a block of `console …` every line that begins with `$ ` is run by `sh`, and what it prints must be what stands
 //!   below it, less what differs from run to run. A line with `…` alone stands for any lines. Further words name programs
@@ -49,6 +49,10 @@ struct Block {
 impl Block {
     fn is(&self, words: &[&str]) -> bool {
         words.iter().enumerate().all(|(at, word)| self.words.get(at).is_some_and(|known| known == word))
+    }
+
+    fn is_file(&self) -> bool {
+        self.is(&["toml"]) || self.is(&["json"])
     }
 
     fn text(&self) -> String {
@@ -118,7 +122,7 @@ impl Home {
     fn new() -> Self {
         let home = Self(tempfile::tempdir().expect("a folder"));
         std::fs::create_dir(home.path().join("run")).expect("a folder");
-        for block in blocks().iter().filter(|block| block.is(&["toml"])) {
+        for block in blocks().iter().filter(|block| block.is_file()) {
             std::fs::write(home.path().join(&block.words[2]), block.text()).expect("written");
         }
         home
@@ -312,7 +316,7 @@ fn the_recipes_keys_are_the_readers_own() {
 fn jobs_and_recipes_are_read_by_the_real_readers() {
     let home = Home::new();
     let mut read = BTreeSet::new();
-    for block in blocks().iter().filter(|block| block.is(&["toml"])) {
+    for block in blocks().iter().filter(|block| block.is_file()) {
         let path = home.path().join(&block.words[2]);
         match block.words[1].as_str() {
             "job" => drop(childminder::job::read(&path, &[]).unwrap_or_else(|errors| panic!("{errors}"))),

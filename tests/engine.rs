@@ -86,6 +86,17 @@ fn a_stopped_session_is_resumed_with_what_is_left() {
     assert_eq!(ended.output(Stream::Stdout), b"1\n3\n2\n");
 }
 
+#[test]
+fn both_streams_are_one_in_the_order_of_writing_where_the_job_wants_that() {
+    let lines = "import sys\\nfor n in range(50):\\n    (sys.stderr if n % 2 else sys.stdout).write('%d\\\\n' % n)\\n    sys.stdout.flush()";
+    let text = format!("stderr_to_stdout = true\n[phases]\ncommands = [\"{lines}\"]\n[agenda]\nframes = '1'\n");
+    let ended = Session::start(job(&text)).wait();
+    assert_eq!(ended.code, 0, "{}", ended.tail());
+    let output = String::from_utf8_lossy(&ended.slice(1, Stream::Stdout)).into_owned();
+    assert!(output.lines().map(str::parse).eq((0..50).map(Ok)), "{output}");
+    assert_eq!(ended.output(Stream::Stderr), b"");
+}
+
 /// The pid of a session's guardian.
 fn guardian(marker: &str) -> Option<u32> {
     std::fs::read_dir("/proc").expect("processes").flatten().find_map(|process| {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// The bootstrapper as it is in this binary.
 pub(super) const TEXT: &str = include_str!("../../bootstrap/child_bootstrapper.py");
+/// What Qube's executor is made to run first, as it is in this binary.
+const CARRIER: &str = include_str!("../../bootstrap/qube_carrier.py");
 /// The line that a generated copy has filled in.
 const BLANK: &str = "\nGENERATED = None\n";
 /// How every file of ours in the folder begins. A host may import it, so it is a module's name.
@@ -25,9 +27,27 @@ pub(super) fn write(folder: &Path, baked: Option<(u16, &str)>) -> io::Result<Pat
         None => TEXT.to_owned(),
         Some((port, secret)) => filled_in(&path, port, secret)?,
     };
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    file.write_all(text.as_bytes())?;
+    put(&path, &text)?;
     Ok(path)
+}
+
+/// Writes the carrier of commands to a child that runs Qube's bootstrapper, in the same way.
+pub(super) fn write_carrier(folder: &Path) -> io::Result<PathBuf> {
+    private(folder)?;
+    remove_old(folder)?;
+    let path = carrier_path(folder);
+    put(&path, CARRIER)?;
+    Ok(path)
+}
+
+/// Where the carrier is written.
+pub(super) fn carrier_path(folder: &Path) -> PathBuf {
+    folder.join(format!("{STEM}_carrier.py"))
+}
+
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Where it is written.

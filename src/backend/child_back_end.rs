@@ -3,7 +3,7 @@
 use super::arguments::{self, Lookup};
 use super::environment::{self, Environment};
 use super::executable::{self, Found, Looked, Wish};
-use super::recipe::{EXECUTABLE, Guard, Passing, Pump, Recipe, StdinMode, VERSION};
+use super::recipe::{EXECUTABLE, Guard, Passing, Protocol, Pump, Recipe, StdinMode, VERSION};
 use super::{bootstrapper, version};
 use crate::job::commands::{self, CommandError};
 use crate::job::template::{self, TemplateError, Values};
@@ -26,7 +26,7 @@ pub trait PythonChildBackEnd: Send {
     /// How to start the child, given the back channel's port; and the commands that come before all others: the
     /// backend's own, then the job's `init`.
     fn get_subprocess_args(&self, port: u16) -> Result<(ChildArgs, Vec<String>), BackendError>;
-    /// Writes the file that runs in the child and says where it is. To be called before the child is started.
+    /// Writes the file that runs in the child and says where it is: the bootstrapper, or what Qube's is made to run. To be called before the child is started.
     fn generate_child_bootstrapper(&self, port: u16) -> Result<PathBuf, BackendError>;
     /// What the dispatcher tells the executor when it welcomes it.
     fn init_py_cmd_dispatcher(&self) -> DispatcherSettings;
@@ -232,6 +232,8 @@ impl RecipeBackEnd {
             own("CHILDMINDER_BOOTSTRAPPER", &bootstrapper::path(&self.folder).to_string_lossy());
         }
         match self.recipe.passing {
+            // Nobody there would take it out again.
+            _ if self.recipe.protocol == Protocol::Qube => {}
             Passing::Argv => {
                 own("CHILDMINDER_SECRET", &self.secret);
             }
@@ -261,6 +263,14 @@ impl RecipeBackEnd {
         self.recipe.own_bootstrapper().unwrap_or_else(|| bootstrapper::path(&self.folder))
     }
 
+    /// Where [`PythonChildBackEnd::generate_child_bootstrapper`] writes its file.
+    pub fn bootstrapper(&self) -> PathBuf {
+        match self.recipe.protocol {
+            Protocol::Native => bootstrapper::path(&self.folder),
+            Protocol::Qube => bootstrapper::carrier_path(&self.folder),
+        }
+    }
+
     /// Whether the recipe can be launched here at all.
     fn check(&self) -> Result<(), BackendError> {
         if let Some(why) = self.recipe.not_launchable() {
@@ -277,14 +287,21 @@ impl PythonChildBackEnd for RecipeBackEnd {
         self.check()?;
         let args = arguments::expand(&self.recipe.arguments, &Launch { back_end: self, port });
         let (program, cwd) = (self.program()?, self.cwd()?);
-        let args = ChildArgs { program, args, env: self.env(port), cwd, stdin: self.recipe.stdin };
+        let stdin = match self.recipe.protocol {
+            Protocol::Native => self.recipe.stdin,
+            Protocol::Qube => StdinMode::Commands,
+        };
+        let args = ChildArgs { program, args, env: self.env(port), cwd, stdin };
         Ok((args, self.init()?))
     }
 
     fn generate_child_bootstrapper(&self, port: u16) -> Result<PathBuf, BackendError> {
         let baked = (self.recipe.passing == Passing::File).then_some((port, self.secret.as_str()));
-        bootstrapper::write(&self.folder, baked)
-            .map_err(|error| BackendError::Bootstrapper { folder: self.folder.clone(), error })
+        let written = match self.recipe.protocol {
+            Protocol::Native => bootstrapper::write(&self.folder, baked),
+            Protocol::Qube => bootstrapper::write_carrier(&self.folder),
+        };
+        written.map_err(|error| BackendError::Bootstrapper { folder: self.folder.clone(), error })
     }
 
     fn init_py_cmd_dispatcher(&self) -> DispatcherSettings {

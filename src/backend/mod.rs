@@ -30,6 +30,8 @@ mod version;
 pub use child_back_end::{BackendError, ChildArgs, DispatcherSettings, PythonChildBackEnd, RecipeBackEnd};
 pub use executable::{Found, Looked};
 pub use find::{NoRecipe, find, kept, names, own_folder};
-pub use recipe::{Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Platform, Pump, Recipe, StdinMode, VERSION, ValueKind};
+pub use recipe::{
+    Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Platform, Protocol, Pump, Recipe, StdinMode, VERSION, ValueKind,
+};
 
 pub(crate) use find::absolute;

@@ -22,7 +22,8 @@
 //! With `passing = "argv"` the secret is in the environment and `{port}` in the arguments; with `environment` both are in
 //! the environment; with `file` both are in a generated copy of the bootstrapper that only its owner can read and that
 //! removes itself. With a `bootstrapper` of the recipe's own, `{bootstrapper}` is that file, and the environment variable
-//! `CHILDMINDER_BOOTSTRAPPER` says where ours is.
+//! `CHILDMINDER_BOOTSTRAPPER` says where ours is. With `protocol = "qube"` there is no secret: `{port}` is in the arguments,
+//! and the recipe names Qube's bootstrapper itself. Only `terminate` and `kill` end a command then.
 
 use crate::model::{Exit, OutputPattern, Rung};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub struct Recipe {
     pub bootstrapper: Option<String>,
     /// The arguments, with placeholders.
     pub arguments: Vec<Argument>,
+    /// What is spoken with the child.
+    pub protocol: Protocol,
     /// How port and secret reach the bootstrapper.
     pub passing: Passing,
     /// What the child's stdin is.
@@ -193,6 +196,30 @@ pub enum ValueKind {
     Any,
 }
 
+/// What is spoken with the child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Our own, with our bootstrapper.
+    #[default]
+    Native,
+    /// Qube's, with Qube's bootstrapper: commands in stdin, a connection for each reply, and no way to interrupt.
+    Qube,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Native, Self::Qube];
+
+    /// The word in recipes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Qube => "qube",
+        }
+    }
+}
+
 /// How port and secret reach the bootstrapper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -229,6 +256,9 @@ pub enum StdinMode {
     Null,
     /// The engine's own.
     Inherit,
+    /// A pipe on which commands come: with [`Protocol::Qube`], whatever the recipe says.
+    #[serde(skip)]
+    Commands,
 }
 
 impl StdinMode {
@@ -240,6 +270,7 @@ impl StdinMode {
         match self {
             Self::Null => "null",
             Self::Inherit => "inherit",
+            Self::Commands => "commands",
         }
     }
 }

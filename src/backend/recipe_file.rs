@@ -2,8 +2,8 @@
 
 use super::arguments;
 use super::recipe::{
-    Argument, Changes, Declared, EXECUTABLE, Guard, Init, LAUNCH_KEYS, Passing, Platform, Pump, PumpChoice, Recipe,
-    StdinMode, VERSION, ValueKind,
+    Argument, Changes, Declared, EXECUTABLE, Guard, Init, LAUNCH_KEYS, Passing, Platform, Protocol, Pump, PumpChoice,
+    Recipe, StdinMode, VERSION, ValueKind,
 };
 use crate::job::source::{At, Format, Sink, Source, quoted};
 use crate::job::template;
@@ -52,13 +52,15 @@ fn read(root: &Node, text: &str, walk: &mut Walk<'_>) -> Recipe {
     let environment = fields.get("environment").map(|node| changes(node, &mut met, walk)).unwrap_or_default();
     let pumps = fields.get("pump").map(|node| pumps(node, &mut met, walk)).unwrap_or_default();
     let cancel = fields.text("cancel", walk).map(|(_, text)| text.to_owned());
-    let rungs = rungs(fields.get("rungs"), cancel.is_some(), walk);
+    let protocol = word(&mut fields, "protocol", &Protocol::ALL.map(|one| (one.word(), one)), walk);
+    let rungs = rungs(fields.get("rungs"), protocol, cancel.is_some(), walk);
     let mut settings = fields.get("settings").map(|node| declarations(node, walk)).unwrap_or_default();
     add_own_settings(&mut settings, &executables);
     let recipe = Recipe {
         application: string(&mut fields, "application", walk).unwrap_or_else(|| name.clone()),
         description: string(&mut fields, "description", walk).unwrap_or_default(),
         prompt: string(&mut fields, "prompt", walk).unwrap_or_else(|| ">>> ".into()),
+        protocol,
         platforms: fields.get("platforms").map(|node| platforms(node, walk)).unwrap_or_default(),
         not_run: string(&mut fields, "not_run", walk),
         version_arguments: texts(&mut fields, "version_arguments", walk),
@@ -131,13 +133,23 @@ fn one_of<T: Copy>(what: &str, at: At, text: &str, words: &[(&str, T)], walk: &m
 }
 
 /// The rungs that a recipe calls safe; all that it can have when it calls none.
-fn rungs(node: Option<&Node>, can_cancel: bool, walk: &mut Walk<'_>) -> Vec<Rung> {
+fn rungs(node: Option<&Node>, protocol: Protocol, can_cancel: bool, walk: &mut Walk<'_>) -> Vec<Rung> {
+    let possible = |rung: Rung| protocol == Protocol::Native || rung.costs_the_child();
     let Some(node) = node else {
-        return Rung::ALL.into_iter().filter(|rung| *rung != Rung::Cancel || can_cancel).collect();
+        let all = Rung::ALL.into_iter().filter(|rung| *rung != Rung::Cancel || can_cancel);
+        return all.filter(|rung| possible(*rung)).collect();
     };
     let mut rungs = Vec::new();
     for (at, text) in node.texts(walk) {
         match Rung::ALL.into_iter().find(|rung| rung.word() == text) {
+            Some(rung) if !possible(rung) => {
+                walk.add(
+                    at,
+                    format!(
+                        "the rung {text:?} is not possible with protocol = \"qube\": only those that end the child are"
+                    ),
+                );
+            }
             Some(Rung::Cancel) if !can_cancel => {
                 walk.add(at, "the rung \"cancel\" needs a cancel (a string of Python)");
             }
@@ -372,11 +384,37 @@ fn check(recipe: &Recipe, met: &Met<'_>, walk: &mut Walk<'_>) {
     }
     let has =
         |key: &str| met.words.iter().any(|((_, text), _)| arguments::placeholders(text).any(|(_, found)| found == key));
+    if recipe.protocol == Protocol::Qube {
+        check_qube(recipe, &has, walk);
+        return;
+    }
     if !has("bootstrapper") {
         walk.add(At::default(), "no argument has {bootstrapper} in it: the application would not run it");
     }
     if recipe.passing == Passing::Argv && !has("port") {
         let message = "no argument has {port} in it: add it, or choose passing = \"environment\" or \"file\"";
         walk.add(At::default(), message);
+    }
+}
+
+/// What Qube's bootstrapper is told, and what nobody can tell it.
+fn check_qube(recipe: &Recipe, has: &dyn Fn(&str) -> bool, walk: &mut Walk<'_>) {
+    let mut add = |message: &str| walk.add(At::default(), message);
+    if has("bootstrapper") && recipe.bootstrapper.is_none() {
+        add("{bootstrapper} is childminder's own, which does not speak Qube's protocol: give the path of Qube's");
+    }
+    if !has("port") {
+        add("no argument has {port} in it: Qube's bootstrapper needs it, as in \"--port\", \"{port}\"");
+    }
+    if recipe.passing != Passing::Argv {
+        add("with protocol = \"qube\" the port is an argument: leave passing out");
+    }
+    if recipe.stdin != StdinMode::Null {
+        add("with protocol = \"qube\" the child's stdin is for commands: leave stdin out");
+    }
+    if recipe.cancel.is_some() || recipe.side_eval || recipe.echo {
+        add(
+            "with protocol = \"qube\" there is no cancel and no side_eval, and the executor repeats commands by itself",
+        );
     }
 }

@@ -26,7 +26,7 @@ pub use guardian::{Guardian, guardian_main};
 pub use metrics::Sampler;
 pub use proc::ProcessId;
 pub use process::Process;
-pub use spawn::{SpawnError, SpawnSpec, Spawned, Spawner};
+pub use spawn::{SpawnError, SpawnSpec, Spawned, Spawner, Stdin};
 pub use tree::{
     become_subreaper, continue_everything, kill_everything, marked, reap_adopted, relative, signal_below,
     stop_everything,

@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,8 +35,21 @@ pub struct SpawnSpec {
     pub env: Vec<(OsString, OsString)>,
     /// The folder to start it in.
     pub cwd: PathBuf,
-    /// Whether it gets our standard input instead of `/dev/null`.
-    pub inherit_stdin: bool,
+    /// Its standard input.
+    pub stdin: Stdin,
+    /// Whether its standard error goes into its standard output, in the order of writing.
+    pub merge_stderr: bool,
+}
+
+/// What a child's standard input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// `/dev/null`.
+    Null,
+    /// Our own.
+    Inherit,
+    /// A pipe of ours.
+    Pipe,
 }
 
 /// Without the environment's values: one of them may be the session's secret.
@@ -48,7 +61,8 @@ impl fmt::Debug for SpawnSpec {
             .field("args", &self.args)
             .field("env", &names)
             .field("cwd", &self.cwd)
-            .field("inherit_stdin", &self.inherit_stdin)
+            .field("stdin", &self.stdin)
+            .field("merge_stderr", &self.merge_stderr)
             .finish()
     }
 }
@@ -58,6 +72,8 @@ impl fmt::Debug for SpawnSpec {
 pub struct Spawned {
     /// The process.
     pub process: Process,
+    /// Where its standard input can be written, if it is a pipe.
+    pub stdin: Option<OwnedFd>,
     /// Where its standard output can be read.
     pub stdout: OwnedFd,
     /// Where its standard error can be read.
@@ -204,18 +220,20 @@ impl Spawner {
 /// A child on its way from the spawning thread to whoever asked for it; killed if it does not arrive.
 struct Newborn {
     leader: Option<Leader>,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
+    stdin: Option<ChildStdin>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
 }
 
 impl Newborn {
     fn deliver(mut self) -> io::Result<Spawned> {
         let missing = || io::Error::other("it was started without a pipe for its output");
-        let stdout = self.stdout.take().ok_or_else(missing)?.into();
-        let stderr = self.stderr.take().ok_or_else(missing)?.into();
+        let stdin = self.stdin.take().map(OwnedFd::from);
+        let stdout = self.stdout.take().ok_or_else(missing)?;
+        let stderr = self.stderr.take().ok_or_else(missing)?;
         let leader = self.leader.take().ok_or_else(missing)?;
         match Process::new(leader) {
-            Ok(process) => Ok(Spawned { process, stdout, stderr }),
+            Ok(process) => Ok(Spawned { process, stdin, stdout, stderr }),
             Err((leader, error)) => {
                 self.leader = Some(leader);
                 Err(error)
@@ -242,12 +260,30 @@ fn start(spec: &SpawnSpec) -> Result<Newborn, SpawnError> {
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
         .envs(ProcessId::own().map(|own| (ENGINE, own.text())))
         .current_dir(&spec.cwd)
-        .stdin(if spec.inherit_stdin { Stdio::inherit() } else { Stdio::null() })
+        .stdin(match spec.stdin {
+            Stdin::Null => Stdio::null(),
+            Stdin::Inherit => Stdio::inherit(),
+            Stdin::Pipe => Stdio::piped(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    let merged =
+        if spec.merge_stderr { Some(merge(&mut command).map_err(|error| explain(spec, error))?) } else { None };
     sys::isolate(&mut command, Fate::DiesWithUs);
     let (leader, child) = Leader::spawn(&mut command, Role::Child).map_err(|error| explain(spec, error))?;
-    Ok(Newborn { leader: Some(leader), stdout: child.stdout, stderr: child.stderr })
+    let (stdout, stderr) = match merged {
+        Some((stdout, stderr)) => (Some(stdout), Some(stderr)),
+        None => (child.stdout.map(OwnedFd::from), child.stderr.map(OwnedFd::from)),
+    };
+    Ok(Newborn { leader: Some(leader), stdin: child.stdin, stdout, stderr })
+}
+
+/// Has both streams go into one pipe; its end, and that of another which has ended already.
+fn merge(command: &mut Command) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (both, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let (nothing, _) = io::pipe()?;
+    Ok((both.into(), nothing.into()))
 }
 
 fn explain(spec: &SpawnSpec, source: io::Error) -> SpawnError {
@@ -316,7 +352,8 @@ mod tests {
             args: Vec::new(),
             env: vec![("PATH".into(), "/usr/bin:/bin".into())],
             cwd: "/".into(),
-            inherit_stdin: false,
+            stdin: Stdin::Null,
+            merge_stderr: false,
         }
     }
 

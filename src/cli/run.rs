@@ -4,9 +4,9 @@ use super::exit::{Failure, REFUSED, USAGE};
 use super::host::{self, Hosted};
 use super::target::Way;
 use super::{attach, engine, headless, out};
-use crate::job::{self, Flags};
+use crate::job::{self, Flags, Overrides};
 use crate::model::job::Phases;
-use crate::model::{Breakpoint, Job};
+use crate::model::{Breakpoint, Job, PathRule};
 use crate::store::{Folder, Purpose, find};
 use std::path::PathBuf;
 
@@ -29,11 +29,11 @@ use std::path::PathBuf;
 With --headless, the first SIGINT stops after the item that runs; the second, or SIGTERM, stops now.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
-    /// A job file, TOML or JSON.
-    #[arg(conflicts_with_all = ["resume", "backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd"])]
+    /// A job file, TOML or JSON; or a job of Qube's as JSON.
+    #[arg(conflicts_with_all = ["resume", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd"])]
     job: Option<PathBuf>,
     /// Go on with a session whose engine died: its stored job, its finished items stay finished.
-    #[arg(long, value_name = "SESSION", conflicts_with_all = ["backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd", "set", "hold", "hold_on_failure", "breakpoints"])]
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["backend", "frames", "chunk", "init", "setup", "commands", "teardown", "name", "cwd", "set", "hold", "hold_on_failure", "breakpoints", "maps", "no_map"])]
     resume: Option<String>,
     /// No window: print what happens, and exit with the session's exit code.
     #[arg(long)]
@@ -57,7 +57,13 @@ pub(super) struct Args {
     /// A backend's key or a job's parameter; may be given many times.
     #[arg(long, value_name = "KEY=VALUE", value_parser = super::pair)]
     set: Vec<(String, String)>,
-    /// Which backend: python, blender, one of your own, or a path to a recipe.
+    /// What paths of other machines are called here: FROM is a prefix; may be given many times.
+    #[arg(long = "map", value_name = "FROM=TO", value_parser = rule)]
+    maps: Vec<PathRule>,
+    /// Map no paths, whatever the job and your own `path_map.toml` say.
+    #[arg(long)]
+    no_map: bool,
+    /// Which backend: python, blender, one of your own, or a path to a recipe; instead of the job file's, if there is one.
     #[arg(long)]
     backend: Option<String>,
     /// Frames to run, an item each: 1-100x2,200.
@@ -163,6 +169,7 @@ fn tell_watchers(folder: &Folder) {
 fn job(mut args: Args) -> Result<Job, Failure> {
     let (on_failure, breakpoints) = (args.hold_on_failure, std::mem::take(&mut args.breakpoints));
     let mut job = described(args)?;
+    job.warnings.iter().for_each(|warning| out::complain(&format!("warning: {warning}")));
     job.stops.on_failure |= on_failure;
     job::control::add(&mut job, &breakpoints).map_err(|why| Failure::new(USAGE, format!("--break: {why}")))?;
     Ok(job)
@@ -171,7 +178,8 @@ fn job(mut args: Args) -> Result<Job, Failure> {
 fn described(args: Args) -> Result<Job, Failure> {
     let wrong = |errors: job::JobErrors| Failure::new(USAGE, errors.to_string());
     if let Some(path) = &args.job {
-        let mut job = job::read(path, &args.set).map_err(wrong)?;
+        let Args { set: sets, backend, maps, no_map, .. } = args;
+        let mut job = job::read_with(path, &Overrides { sets, backend, maps, no_map }).map_err(wrong)?;
         job.hold |= args.hold;
         if job.agenda.is_empty() && job.phases == Phases::default() && !job.hold {
             let nothing = "nothing is to be done: give an [agenda], commands under [phases], or hold = true";
@@ -196,6 +204,8 @@ fn described(args: Args) -> Result<Job, Failure> {
         commands: args.commands,
         teardown: args.teardown,
         set: args.set,
+        maps: args.maps,
+        no_map: args.no_map,
         cwd: args.cwd,
         hold: args.hold,
     };
@@ -224,4 +234,10 @@ fn group(text: &str) -> Result<u32, String> {
         Ok(None) => Err("there is no such group".to_owned()),
         Err(error) => Err(format!("the groups cannot be looked up: {error}")),
     }
+}
+
+/// `FROM=TO`.
+fn rule(text: &str) -> Result<PathRule, String> {
+    let (from, to) = super::pair(text).map_err(|_| "it must be FROM=TO".to_owned())?;
+    PathRule::new(&from, &to)
 }

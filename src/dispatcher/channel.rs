@@ -40,6 +40,9 @@ pub enum ChannelError {
     /// A frame that is not what it says.
     #[error("a malformed frame: {0}")]
     Malformed(String),
+    /// It is something that only our own executor can do.
+    #[error("this is not possible with Qube's protocol")]
+    NotPossible,
     /// The child does not read.
     #[error("the child does not read from the back channel")]
     NotReading,

@@ -9,6 +9,7 @@
 use super::channel::{Channel, ChannelError};
 use super::frames::{FromChild, PROTOCOL, ToChild, Welcome};
 use super::proof::{self, Nonces, Prover, Secret};
+use super::qube;
 use crate::model::{Hello, RefusedPeer, StartStep};
 use std::collections::VecDeque;
 use std::io;
@@ -30,13 +31,48 @@ const TENURE: Duration = Duration::from_millis(50);
 /// Why others are refused once there is a child.
 const TAKEN: &str = "a child is already connected";
 /// How many refusals may wait to be recorded; further ones are counted in the next one's reason.
-const REFUSALS: usize = 32;
+pub(super) const REFUSALS: usize = 32;
+
+/// The way to a child, on either wire.
+#[derive(Debug)]
+pub enum BackChannel {
+    /// Ours.
+    Native(Channel),
+    /// Qube's.
+    Qube(qube::Channel),
+}
+
+impl BackChannel {
+    /// Queues a frame, or refuses what this wire cannot do.
+    pub fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
+        match self {
+            Self::Native(channel) => channel.send(frame),
+            Self::Qube(channel) => channel.send(frame),
+        }
+    }
+
+    /// The next word of the child. Can be dropped and called again.
+    pub async fn next(&mut self) -> Result<FromChild, ChannelError> {
+        match self {
+            Self::Native(channel) => channel.next().await,
+            Self::Qube(channel) => channel.next().await,
+        }
+    }
+
+    /// The next word that is already here, if there is one.
+    pub fn try_next(&mut self) -> Result<Option<FromChild>, ChannelError> {
+        match self {
+            Self::Native(channel) => channel.try_next(),
+            Self::Qube(channel) => channel.try_next(),
+        }
+    }
+}
 
 /// The child, believed.
 #[derive(Debug)]
 pub struct Arrival {
     /// The connection.
-    pub channel: Channel,
+    pub channel: BackChannel,
     /// What it said of itself.
     pub hello: Box<Hello>,
 }
@@ -79,7 +115,7 @@ impl Listener {
         let (refused, refusals) = mpsc::channel(REFUSALS);
         let (came, steps) = mpsc::channel(STEPS.len());
         let proof = Arc::new(Proof { secret, path: Progress { came, furthest: AtomicU8::new(0) } });
-        let gate = Gate { proof, welcome: Arc::new(welcome), refused, unsaid: 0 };
+        let gate = Gate { proof, welcome: Arc::new(welcome), refuser: Refuser::new(refused) };
         let task = tokio::spawn(gate.keep(socket, arrived));
         Ok((Self { port, task }, Awaited { arrival, refusals, steps }))
     }
@@ -120,9 +156,31 @@ impl Progress {
 struct Gate {
     proof: Arc<Proof>,
     welcome: Arc<Welcome>,
+    refuser: Refuser,
+}
+
+/// Tells who was turned away.
+pub(super) struct Refuser {
     refused: mpsc::Sender<RefusedPeer>,
     /// Refusals that nobody took in time.
     unsaid: u64,
+}
+
+impl Refuser {
+    pub(super) fn new(refused: mpsc::Sender<RefusedPeer>) -> Self {
+        Self { refused, unsaid: 0 }
+    }
+
+    pub(super) fn refuse(&mut self, peer: SocketAddr, why: &str) {
+        let reason = match self.unsaid {
+            0 => why.to_owned(),
+            unsaid => format!("{why} ({unsaid} more were refused before)"),
+        };
+        match self.refused.try_send(RefusedPeer { address: peer.to_string(), reason }) {
+            Ok(()) => self.unsaid = 0,
+            Err(_) => self.unsaid += 1,
+        }
+    }
 }
 
 impl Gate {
@@ -176,19 +234,12 @@ impl Gate {
     }
 
     fn refuse(&mut self, peer: SocketAddr, why: &str) {
-        let reason = match self.unsaid {
-            0 => why.to_owned(),
-            unsaid => format!("{why} ({unsaid} more were refused before)"),
-        };
-        match self.refused.try_send(RefusedPeer { address: peer.to_string(), reason }) {
-            Ok(()) => self.unsaid = 0,
-            Err(_) => self.unsaid += 1,
-        }
+        self.refuser.refuse(peer, why);
     }
 }
 
 /// The next connection, however long the system refuses to give one.
-async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(super) async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match socket.accept().await {
             Ok(accepted) => return accepted,
@@ -303,5 +354,5 @@ async fn prove(stream: TcpStream, proof: &Proof) -> Result<Channel, Untrusted> {
 async fn greet(mut channel: Channel, welcome: Arc<Welcome>) -> Result<Arrival, Untrusted> {
     channel.send(&ToChild::Welcome(&welcome))?;
     let FromChild::Hello(hello) = channel.next().await? else { return Err(Untrusted::OutOfTurn) };
-    Ok(Arrival { channel, hello })
+    Ok(Arrival { channel: BackChannel::Native(channel), hello })
 }

@@ -9,8 +9,9 @@ pub mod frames;
 mod incoming;
 pub mod listener;
 pub mod proof;
+pub mod qube;
 
 pub use channel::{Channel, ChannelError};
 pub use frames::{FromChild, ToChild, Welcome};
-pub use listener::{Arrival, Awaited, Listener, Refusals, Steps};
+pub use listener::{Arrival, Awaited, BackChannel, Listener, Refusals, Steps};
 pub use proof::Secret;

@@ -1,5 +1,6 @@
 //! The commands of a job, filled in: what the backend seam hands to the dispatcher.
 
+use super::qube;
 use super::template::{self, TemplateError, Values};
 use crate::model::Phase;
 use crate::model::job::{ItemSpec, Job};
@@ -24,13 +25,13 @@ pub fn of_phase(job: &Job, phase: Phase) -> Result<Vec<String>, CommandError> {
         Phase::Teardown => &job.phases.teardown,
         Phase::Item | Phase::Operator | Phase::Side => return Ok(Vec::new()),
     };
-    expand(templates, phase, &Values::of([&job.parameters]))
+    expand(job, templates, phase, &Values::of([&job.parameters]))
 }
 
 /// The commands of an item: its own, else the job's.
 pub fn of_item(job: &Job, item: &ItemSpec) -> Result<Vec<String>, CommandError> {
     let templates = item.commands.as_ref().unwrap_or(&job.phases.commands);
-    expand(templates, Phase::Item, &Values::of([&job.parameters]).with_item(item))
+    expand(job, templates, Phase::Item, &Values::of([&job.parameters]).with_item(item))
 }
 
 /// One template, filled in for an item or for none.
@@ -43,9 +44,13 @@ pub(super) fn expand_one(job: &Job, item: Option<&ItemSpec>, template: &str) -> 
     template::expand(template, &values)
 }
 
-fn expand(templates: &[String], phase: Phase, values: &Values<'_>) -> Result<Vec<String>, CommandError> {
+fn expand(job: &Job, templates: &[String], phase: Phase, values: &Values<'_>) -> Result<Vec<String>, CommandError> {
     let expand = |(place, template): (usize, &String)| {
-        template::expand(template, values).map_err(|error| CommandError { phase, number: place + 1, error })
+        let expanded = match job.qube {
+            Some(_) => qube::convert(template, &job.path_map),
+            None => template::expand(template, values),
+        };
+        expanded.map_err(|error| CommandError { phase, number: place + 1, error })
     };
     templates.iter().enumerate().map(expand).collect()
 }

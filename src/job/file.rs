@@ -4,14 +4,15 @@ use super::agenda;
 use super::check::{self, Commands};
 use super::control;
 use super::outputs;
+use super::paths;
 use super::patterns;
 use super::read_toml;
 use super::source::{At, quoted};
 use super::template::ITEM_KEYS;
 use super::tree::{Fields, Node, TimeLimit, Tree, Walk, suggestion};
 use crate::backend::{self, NoRecipe, Recipe};
-use crate::model::PatternOrigin;
 use crate::model::job::{Job, Phases, Retry, Timeouts};
+use crate::model::{PathRule, PatternOrigin};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,17 +28,34 @@ pub(crate) struct Set<'s> {
     pub(crate) value: &'s str,
 }
 
+/// What the command line says over a job.
+#[derive(Default)]
+pub(crate) struct Asked<'s> {
+    pub(crate) sets: Vec<Set<'s>>,
+    /// The backend instead of the job's, as seen from the job's folder.
+    pub(crate) backend: Option<(At, &'s str)>,
+    pub(crate) maps: Vec<PathRule>,
+    /// Whether paths are mapped at all.
+    pub(crate) mapped: bool,
+}
+
 /// The job that a tree describes; `None`, or a job that must not be run, when the walk was told of an error.
-pub(crate) fn job(root: &Node, sets: &[Set<'_>], base: &Path, name: &str, walk: &mut Walk<'_>) -> Option<Job> {
+pub(crate) fn job(root: &Node, asked: &Asked<'_>, base: &Path, name: &str, walk: &mut Walk<'_>) -> Option<Job> {
     let mut fields = Fields::of(root, "the job", walk);
     let mut job = Job { name: name.to_owned(), ..Job::default() };
     if let Some((at, text)) = fields.text("name", walk) {
         job.name = self::name(at, text, walk);
     }
-    let recipe = recipe(fields.text("backend", walk), base, &mut job, walk);
-    job.cwd = fields.text("cwd", walk).map(|(at, text)| folder(at, text, base, walk));
+    job.path_map = paths::read(&mut fields, asked, walk);
+    let backend = fields.text("backend", walk);
+    let recipe = recipe(asked.backend.or(backend), base, &mut job, walk);
+    let map = |text: &str| job.path_map.map(text).unwrap_or_else(|| text.to_owned());
+    job.cwd = fields.text("cwd", walk).map(|(at, text)| folder(at, &map(text), base, walk));
     if let Some(node) = fields.get("hold") {
         job.hold = node.boolean(walk).unwrap_or_default();
+    }
+    if let Some(node) = fields.get("stderr_to_stdout") {
+        job.stderr_to_stdout = node.boolean(walk).unwrap_or_default();
     }
     if let Some(node) = fields.get("restarts") {
         job.restarts = node.number(walk, 0, 1_000_000).unwrap_or_default();
@@ -48,7 +66,7 @@ pub(crate) fn job(root: &Node, sets: &[Set<'_>], base: &Path, name: &str, walk: 
     job.outputs = fields.get("outputs").map(|node| outputs::read(node, walk)).unwrap_or_default();
     job.env = fields.get("env").map(|node| environment(node, walk)).unwrap_or_default();
     let (settings, parameters) = (fields.get("settings"), fields.get("parameters"));
-    given(settings, parameters, sets, recipe.as_ref(), base, &mut job, walk);
+    given(settings, parameters, &asked.sets, recipe.as_ref(), base, &mut job, walk);
     job.timeouts = fields.get("timeouts").map_or_else(usual_timeouts, |node| timeouts(node, walk));
     if let Some(node) = fields.get("on_timeout") {
         job.timeouts.policies = control::policies(node, walk);
@@ -69,6 +87,7 @@ pub(crate) fn job(root: &Node, sets: &[Set<'_>], base: &Path, name: &str, walk: 
     job.stops = control::stops(&mut fields, &job.agenda, walk);
     fields.finish(walk);
     check::all(&job, &commands, agenda.map_or(root.at, |node| node.at), recipe.as_ref(), walk);
+    paths::apply(&mut job);
     recipe.is_some().then_some(job)
 }
 
@@ -107,24 +126,34 @@ fn environment(node: &Node, walk: &mut Walk<'_>) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     for entry in node.table(walk) {
         let key = &entry.key;
-        if key.is_empty() || key.contains(['=', '\0']) {
-            walk.add(entry.at, format!("{} cannot be the name of an environment variable", quoted(key)));
-        }
-        if key.starts_with("CHILDMINDER_") {
-            walk.add(entry.at, format!("{} is childminder's own: a job cannot set it", quoted(key)));
-        }
+        variable(entry.at, key, walk);
         if let Some(text) = entry.value.text(walk) {
-            if text.contains('\0') {
-                walk.add(entry.value.at, "an environment variable cannot hold a NUL");
-            }
+            variable_value(entry.value.at, text, walk);
             env.insert(key.clone(), text.to_owned());
         }
     }
     env
 }
 
+/// Whether this can be the name of a variable of the child's environment.
+pub(super) fn variable(at: At, key: &str, walk: &mut Walk<'_>) {
+    if key.is_empty() || key.contains(['=', '\0']) {
+        walk.add(at, format!("{} cannot be the name of an environment variable", quoted(key)));
+    }
+    if key.starts_with("CHILDMINDER_") {
+        walk.add(at, format!("{} is childminder's own: a job cannot set it", quoted(key)));
+    }
+}
+
+/// Whether this can be its value.
+pub(super) fn variable_value(at: At, text: &str, walk: &mut Walk<'_>) {
+    if text.contains('\0') {
+        walk.add(at, "an environment variable cannot hold a NUL");
+    }
+}
+
 /// The bounds of a job that sets none. Qube's users set `QB_WAITING_TIMEOUT`, in seconds, for a whole farm.
-fn usual_timeouts() -> Timeouts {
+pub(super) fn usual_timeouts() -> Timeouts {
     let waiting = std::env::var("QB_WAITING_TIMEOUT").ok().and_then(|text| waiting_timeout(&text));
     let usual = Timeouts::default();
     Timeouts { waiting: waiting.unwrap_or(usual.waiting), ..usual }
@@ -198,7 +227,7 @@ fn phases<'n>(node: &'n Node, commands: &mut Commands<'n>, walk: &mut Walk<'_>) 
 type Given = BTreeMap<String, (At, Value)>;
 
 /// Settings and parameters: the file's, then those of `--set` over them, then the recipe's own parameters for the rest.
-fn given(
+pub(super) fn given(
     settings: Option<&Node>,
     parameters: Option<&Node>,
     sets: &[Set<'_>],
@@ -284,7 +313,7 @@ fn fits(key: &str, at: At, value: &Value, declared: Option<&backend::Declared>, 
 }
 
 /// A path in a setting means what it would mean in a shell in the job's folder; a bare name is looked for on PATH.
-fn from_folder(value: Value, base: &Path) -> Value {
+pub(super) fn from_folder(value: Value, base: &Path) -> Value {
     match value.as_str() {
         Some(text) if text.contains('/') && !text.starts_with(['~', '$']) => {
             Value::from(base.join(text).to_string_lossy().into_owned())

@@ -1,7 +1,9 @@
 //! A job from the command line alone. Its flags become the same tree as a file, and are walked by the same code.
 
+use super::Overrides;
 use super::source::{At, Source};
 use super::tree::{Entry, Node, Tree};
+use crate::model::PathRule;
 use std::path::PathBuf;
 
 /// What `run` was given instead of a job file. The default is an empty job on plain python.
@@ -25,6 +27,10 @@ pub struct Flags {
     pub teardown: Vec<String>,
     /// Each `--set KEY=VALUE`, split at the first `=`.
     pub set: Vec<(String, String)>,
+    /// `--map`.
+    pub maps: Vec<PathRule>,
+    /// `--no-map`.
+    pub no_map: bool,
     /// `--cwd`, relative to the current folder.
     pub cwd: Option<PathBuf>,
     /// `--hold`.
@@ -32,6 +38,11 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// What of them is said over the tree.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides { sets: self.set.clone(), backend: None, maps: self.maps.clone(), no_map: self.no_map }
+    }
+
     /// The tree of a job file that says the same.
     pub(crate) fn tree(&self, source: &mut Source<'_>) -> Node {
         let mut job = Vec::new();

@@ -14,6 +14,7 @@
 //! breakpoints = [{ item = "200" }, { command = "render" }]   # and before these: a regex for commands
 //! restarts = 0                        # how often a dead child is started again
 //! outputs_required = false            # an item without an output path fails
+//! stderr_to_stdout = false            # one stream of both, in the order of writing
 //!
 //! [env]                               # for the child, over everything else
 //! KEY = "value"
@@ -63,6 +64,9 @@
 //! [agenda]
 //! frames = "1-100x2,200,300--10x-10"
 //! chunk = 1                           # frames an item
+//!
+//! [path_map]                          # what paths of other machines are called here; or [[path_map]] with from and to
+//! 'Z:\show' = "/mnt/show"
 //! ```
 //! or, instead of frames, named items, with commands of their own if they like:
 //! ```toml
@@ -73,7 +77,7 @@
 //! ```
 //! In the commands of items `{frame}`, `{start}`, `{end}`, `{step}` and `{frames}` (a list) stand for frames, `{name}` for
 //! the item's name, `{item.KEY}` for its data; parameters are known everywhere. JSON files say the same with the same
-//! keys.
+//! keys. A JSON file that has a `package` and an `agenda` that is a list is a job of Qube's ([`qube`]).
 
 mod agenda;
 mod check;
@@ -85,8 +89,10 @@ mod file;
 mod flags;
 mod literal;
 mod outputs;
+pub mod paths;
 pub mod patterns;
 mod python;
+mod qube;
 pub mod ranges;
 mod read_json;
 mod read_toml;
@@ -100,8 +106,8 @@ pub use source::{JobError, JobErrors, Position};
 
 pub(crate) use file::is_identifier;
 
-use crate::model::Job;
-use file::Set;
+use crate::model::{Job, PathRule};
+use file::{Asked, Set};
 use source::{At, Format, Sink, Source};
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -112,21 +118,38 @@ use tree::{Node, Walk};
 /// The largest job file, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Reads and checks a job file. `sets` are `--set KEY=VALUE`, which win over the file: backend settings if the backend
-/// has one of that name, else parameters.
+/// What is said over a job file, on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--set KEY=VALUE`: backend settings if the backend has one of that name, else parameters.
+    pub sets: Vec<(String, String)>,
+    /// `--backend`, instead of the file's.
+    pub backend: Option<String>,
+    /// `--map FROM=TO`.
+    pub maps: Vec<PathRule>,
+    /// `--no-map`: no path is mapped, whoever says so.
+    pub no_map: bool,
+}
+
+/// Reads and checks a job file. `sets` are `--set KEY=VALUE`, which win over the file.
 pub fn read(path: &Path, sets: &[(String, String)]) -> Result<Job, JobErrors> {
-    read_text(path, &text_of(path, MOST_BYTES)?, sets)
+    read_with(path, &Overrides { sets: sets.to_vec(), ..Overrides::default() })
+}
+
+/// Reads and checks a job file, with what wins over it.
+pub fn read_with(path: &Path, overrides: &Overrides) -> Result<Job, JobErrors> {
+    read_text(path, &text_of(path, MOST_BYTES)?, overrides)
 }
 
 /// Reads and checks what a file at this path says, or would say.
-pub(crate) fn read_text(path: &Path, text: &str, sets: &[(String, String)]) -> Result<Job, JobErrors> {
+pub(crate) fn read_text(path: &Path, text: &str, overrides: &Overrides) -> Result<Job, JobErrors> {
     let shown = path.display().to_string();
     let whole = |what: String| JobErrors::whole(shown.clone(), what);
     let path = std::path::absolute(path).map_err(|error| whole(format!("cannot be found: {error}")))?;
     let base = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let source = Source::file(shown, text, format_of(&path, text));
-    walk(source, sets, base, &name, parse)
+    walk(source, overrides, base, &name, parse)
 }
 
 /// Makes and checks a job from flags alone.
@@ -136,21 +159,27 @@ pub fn from_flags(flags: &Flags) -> Result<Job, JobErrors> {
     let name = flags.backend.as_deref().unwrap_or("python");
     let mut source = Source::flags_alone();
     let tree = flags.tree(&mut source);
-    walk(source, &flags.set, &base, name, |_| Some(tree))
+    walk(source, &flags.overrides(), &base, name, |_| Some(tree))
 }
 
 fn walk(
     mut source: Source<'_>,
-    sets: &[(String, String)],
+    overrides: &Overrides,
     base: &Path,
     name: &str,
     tree: impl FnOnce(&mut Walk<'_>) -> Option<Node>,
 ) -> Result<Job, JobErrors> {
-    let sets: Vec<Set<'_>> =
-        sets.iter().map(|(key, value)| Set { at: source.flag(format!("--set {key}")), key, value }).collect();
+    let sets = overrides.sets.iter();
+    let sets = sets.map(|(key, value)| Set { at: source.flag(format!("--set {key}")), key, value }).collect();
+    let backend = overrides.backend.as_deref().map(|backend| (source.flag("--backend"), backend));
+    let asked = Asked { sets, backend, maps: overrides.maps.clone(), mapped: !overrides.no_map };
     let mut walk = Walk { source: &source, sink: Sink::default() };
-    let job = tree(&mut walk).and_then(|root| file::job(&root, &sets, base, name, &mut walk));
-    walk.sink.finish(|| job)
+    let job = tree(&mut walk).and_then(|root| {
+        let read = if qube::is_package(&root) { qube::job } else { file::job };
+        read(&root, &asked, base, name, &mut walk)
+    });
+    let warnings = walk.sink.take_warnings();
+    walk.sink.finish(|| job.map(|job| Job { warnings, ..job }))
 }
 
 /// The tree of a document; `None` when its syntax is wrong.

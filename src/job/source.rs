@@ -167,6 +167,8 @@ impl<'t> Source<'t> {
 pub(crate) struct Sink {
     errors: Vec<(At, usize, JobError)>,
     untold: usize,
+    warnings: Vec<(At, JobError)>,
+    unwarned: usize,
 }
 
 impl Sink {
@@ -185,6 +187,27 @@ impl Sink {
         message: impl Into<String>,
     ) {
         self.push(at, inner, || source.error(at, Some((text, inner)), message.into()));
+    }
+
+    /// Something about the value at a place is worth knowing, and keeps nothing from being run.
+    pub(crate) fn warn(&mut self, source: &Source<'_>, at: At, message: impl Into<String>) {
+        if self.warnings.len() < TOLD {
+            self.warnings.push((at, source.error(at, None, message.into())));
+        } else {
+            self.unwarned += 1;
+        }
+    }
+
+    /// What was worth knowing, in the order of the document.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.sort_by_key(|(at, _)| *at);
+        let mut told: Vec<String> = warnings.into_iter().map(|(_, warning)| warning.to_string()).collect();
+        match std::mem::take(&mut self.unwarned) {
+            0 => {}
+            more => told.push(format!("… and {more} more warnings")),
+        }
+        told
     }
 
     /// Takes in what another document said.

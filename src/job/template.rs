@@ -228,7 +228,7 @@ pub(in crate::job) mod tests {
     fn an_item_brings_its_keys() {
         let run = crate::model::job::FrameRun { first: 10, count: 3, step: -2 };
         let data = values(&[("k-1", json!([1]))]);
-        let item = ItemSpec { name: "x".into(), data, frames: Some(run), commands: None };
+        let item = ItemSpec { name: "x".into(), data, frames: Some(run), ..ItemSpec::default() };
         let parameters = BTreeMap::new();
         let values = Values::of([&parameters]).with_item(&item);
         let text = expand("{frame}, {start}, {end}, {step}, {name}, {frames}, {item.k-1}, {item.z}", &values).unwrap();

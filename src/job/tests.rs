@@ -24,6 +24,7 @@ cwd = "."
 hold = true
 restarts = 2
 outputs_required = true
+stderr_to_stdout = true
 hold_on_failure = true
 breakpoints = [{ item = "3" }, { command = "r\\(" }]
 [on_timeout]
@@ -68,7 +69,7 @@ fn every_key_of_the_file_is_read() {
     let job = read_text("shots.toml", FULL, &[]).unwrap();
     assert_eq!((job.name.as_str(), job.backend.as_str()), ("shots", "blender"));
     assert!(job.cwd.as_ref().is_some_and(|cwd| cwd.is_absolute()));
-    assert!(job.hold && job.outputs_required);
+    assert!(job.hold && job.outputs_required && job.stderr_to_stdout);
     assert_eq!(job.restarts, 2);
     let breakpoints = vec![Breakpoint::Item("3".into()), Breakpoint::Command("r\\(".into())];
     assert_eq!(job.stops, Stops { on_failure: true, breakpoints });
@@ -348,4 +349,37 @@ proptest! {
         let _ = read_text("j.toml", &text, &[]);
         let _ = read_text("j.json", &text, &[]);
     }
+}
+
+#[test]
+fn paths_of_other_machines_are_mapped_in_values_and_not_in_commands() {
+    let text = r#"
+        [parameters]
+        scene = "Z:\\show\\a.blend"
+        list = ["/old/x", { deep = "/old/y/z" }, "see /old/x", 3]
+        [env]
+        OUT = "/old"
+        PATHS = "/bin:/old"
+        [phases]
+        commands = ["open({scene}, '/old/x', {item.file})"]
+        [[agenda.items]]
+        name = "a"
+        data = { file = "/old/b" }
+        [[path_map]]
+        from = "/old"
+        to = "/new"
+        [[path_map]]
+        from = 'Z:\show'
+        to = "/mnt/show"
+    "#;
+    let job = read_text("j.toml", text, &[]).unwrap();
+    assert_eq!(job.parameters["scene"], json!("/mnt/show/a.blend"));
+    assert_eq!(job.parameters["list"], json!(["/new/x", { "deep": "/new/y/z" }, "see /old/x", 3]));
+    assert_eq!((job.env["OUT"].as_str(), job.env["PATHS"].as_str()), ("/new", "/bin:/old"));
+    let item = job.agenda.item(crate::model::ItemIndex(0)).unwrap();
+    assert_eq!(commands::of_item(&job, &item).unwrap(), ["open('/mnt/show/a.blend', '/old/x', '/new/b')"]);
+    let table = "cwd = '/old'\nhold = true\n[path_map]\n'/old' = '/'\n";
+    assert_eq!(read_text("j.toml", table, &[]).unwrap().cwd.as_deref(), Some(Path::new("/")));
+    let wrong = errors("hold = true\npath_map = [{ from = '' , to = 'x' }, { from = '/a' }, 3]");
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
 }

@@ -54,6 +54,10 @@ impl Walk<'_> {
         self.sink.add(self.source, at, message);
     }
 
+    pub(crate) fn warn(&mut self, at: At, message: impl Into<String>) {
+        self.sink.warn(self.source, at, message);
+    }
+
     fn expected(&mut self, node: &Node, what: &str) {
         self.add(node.at, format!("expected {what}, found {}", node.kind()));
     }
@@ -193,6 +197,21 @@ impl<'n> Fields<'n> {
     pub(crate) fn text(&mut self, key: &'static str, walk: &mut Walk<'_>) -> Option<(At, &'n str)> {
         let node = self.get(key)?;
         Some((node.at, node.text(walk)?))
+    }
+
+    /// A key was read by somebody else.
+    pub(crate) fn took(&mut self, key: &str) {
+        self.entries.remove(key);
+    }
+
+    /// What was not asked for yet.
+    pub(crate) fn rest(&mut self) -> impl Iterator<Item = &'n Entry> + use<'n> {
+        std::mem::take(&mut self.entries).into_values()
+    }
+
+    /// The keys that were asked for.
+    pub(crate) fn known(&self) -> &[&'static str] {
+        &self.known
     }
 
     /// Whatever was not asked for is unknown.

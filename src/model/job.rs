@@ -1,6 +1,6 @@
 //! A job as it is run and stored: already read, checked and complete, so that a resumed session needs no file.
 
-use super::{ItemIndex, OutputChecks, OutputPattern, Policies, Stops};
+use super::{ItemIndex, ItemStatus, OutputChecks, OutputPattern, PathMap, Policies, Stops};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -50,6 +50,16 @@ pub struct Job {
     /// a flag. Those of the recipe are not in it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<String, String>,
+    /// Whether the child's stderr goes into its stdout.
+    pub stderr_to_stdout: bool,
+    /// What paths of other machines are called here. The job's own are mapped already, but for those in commands.
+    pub path_map: PathMap,
+    /// The job as Qube has it, when it came from there: its commands are Python as they stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qube: Option<Value>,
+    /// What was odd about it when it was read, and did not keep it from being run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Default for Job {
@@ -73,6 +83,10 @@ impl Default for Job {
             hold: false,
             stops: Stops::default(),
             origins: BTreeMap::new(),
+            stderr_to_stdout: false,
+            path_map: PathMap::default(),
+            qube: None,
+            warnings: Vec::new(),
         }
     }
 }
@@ -144,6 +158,9 @@ pub struct ItemSpec {
     pub data: BTreeMap<String, Value>,
     /// The frames of a frames agenda: what `{frame}`, `{start}`, `{end}` and `{step}` stand for.
     pub frames: Option<FrameRun>,
+    /// Where it stands from the beginning, if it is not to be run as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ItemStatus>,
 }
 
 impl Agenda {

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod item;
 pub mod job;
 pub mod output_pattern;
+pub mod path_map;
 pub mod pattern;
 pub mod proto;
 pub mod rows;
@@ -41,6 +42,7 @@ pub use job::{ItemSpec, Job};
 pub use output_pattern::{
     Finding, Finds, Found, Measure, OutputChecks, OutputFile, OutputPattern, PatternOrigin, ProgressReads, Severity,
 };
+pub use path_map::{PathMap, PathRule};
 pub use pattern::{BadPattern, Pattern};
 pub use search::{Case, Filter, Grep, SearchQuery, Searched, Wanted};
 pub use state::State;

@@ -14,9 +14,10 @@ use super::timeouts::Overdue;
 use super::world::{Now, World};
 use crate::agenda::AgendaSource;
 use crate::dispatcher::FromChild;
+use crate::model::job::Agenda;
 use crate::model::{
-    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemStatus, Job, Marks, Micros, OutputPattern,
-    Phase, Rung, SessionPhase, StartStep, State, StopMode, Stream,
+    ChildState, CommandId, CommandOutcome, EventKind, Exit, Hello, ItemIndex, ItemStatus, Job, Marks, Micros,
+    OutputPattern, Phase, Rung, SessionPhase, StartStep, State, StopMode, Stream,
 };
 use crate::patterns::Progress;
 use crate::store::Recorded;
@@ -240,9 +241,23 @@ impl<W: World> Actor<W> {
         if resumed {
             self.clocks.retries = Retries::left_over(&self.state, self.job.retry.delay, self.world.now());
             self.settle();
+        } else {
+            self.begin_as_the_job_says();
         }
         self.take_up_stops();
         self.advance();
+    }
+
+    /// What was odd about the job when it was read, and the items that are not to be run as they are.
+    fn begin_as_the_job_says(&mut self) {
+        let job = Arc::clone(&self.job);
+        let mut facts: Vec<EventKind> =
+            job.warnings.iter().map(|text| EventKind::Note { text: text.clone() }).collect();
+        if let Agenda::Items(items) = &job.agenda {
+            let said = (0..).map(ItemIndex).zip(items).filter_map(|(item, spec)| Some((item, spec.status?)));
+            facts.extend(said.map(|(item, status)| EventKind::ItemChanged { item, status, by: None }));
+        }
+        self.record(facts);
     }
 
     /// What a dead engine left open: commands that ran or were an operator's are lost, the item in flight is given back

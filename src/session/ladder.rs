@@ -8,7 +8,7 @@ use super::Actor;
 use super::clocks::after;
 use super::requests::{Reply, invalid, not_now};
 use super::world::{Now, World};
-use crate::dispatcher::ToChild;
+use crate::dispatcher::{ChannelError, ToChild, qube};
 use crate::model::proto::Response;
 use crate::model::{
     ChildState, CommandId, EventKind, Exit, Hello, LadderView, Micros, Origin, Rung, RungOutcome, RungView, Scene,
@@ -533,6 +533,10 @@ impl<W: World> Actor<W> {
     pub(super) fn why_skipped(&self, rung: Rung) -> Option<String> {
         if !self.alive {
             return Some("no child runs".into());
+        }
+        let knows = |feature: &str| self.hello().is_some_and(|hello| hello.features.iter().any(|has| has == feature));
+        if !rung.costs_the_child() && knows(qube::FEATURE) {
+            return Some(ChannelError::NotPossible.to_string());
         }
         if rung != Rung::Kill && !self.label.manners.rungs.contains(&rung) {
             return Some(format!("the backend {} does not call {} safe", self.job.backend, rung.word()));

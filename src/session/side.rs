@@ -8,7 +8,7 @@ use super::queue::Waiting;
 use super::requests::{Reply, disk_full, invalid, not_now};
 use super::sending::{fits, queued};
 use super::world::{Now, World};
-use crate::dispatcher::ToChild;
+use crate::dispatcher::{ChannelError, ToChild, qube};
 use crate::model::proto::{Refusal, RefusalKind};
 use crate::model::{CommandId, CommandOutcome, EventKind, Marks, Micros, Origin, Phase};
 
@@ -56,6 +56,9 @@ impl<W: World> Actor<W> {
     fn refuse_side(&self, source: &str, confirmed: bool) -> Result<(), Refusal> {
         self.refuse_if_over()?;
         let Some(hello) = self.hello() else { return Err(not_now("no child is connected")) };
+        if hello.features.iter().any(|has| has == qube::FEATURE) {
+            return Err(not_now(&ChannelError::NotPossible.to_string()));
+        }
         if !hello.features.iter().any(|has| has == "side") {
             return Err(not_now("this child cannot run anything beside its main thread"));
         }

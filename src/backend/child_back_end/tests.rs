@@ -1,6 +1,7 @@
 use super::*;
 use crate::backend::{self, NoRecipe};
 use crate::job::{Flags, from_flags};
+use crate::model::Rung;
 use serde_json::json;
 use std::process::Command;
 
@@ -280,5 +281,33 @@ fn the_bootstrapper_understands_every_way_of_passing() {
         let said = String::from_utf8_lossy(&run.stderr);
         assert!(said.contains("cannot reach the engine"), "{passing}: {said}");
         assert_eq!(boot.exists(), left, "{passing}");
+    }
+}
+
+#[test]
+fn on_qubes_wire_the_recipe_names_qubes_bootstrapper_and_gets_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |more: &str| {
+        format!(
+            "name = 'x'\nprotocol = 'qube'\nexecutables = ['sh']\narguments = ['/qube/boot.py', '-p', '{{port}}']\n{more}"
+        )
+    };
+    let recipe = Recipe::parse("x.toml", &text("")).unwrap();
+    assert_eq!(recipe.rungs, [Rung::Terminate, Rung::Kill]);
+    let back_end = back_end_of(recipe, &[], folder.path());
+    let (args, _) = back_end.get_subprocess_args(5).unwrap();
+    assert_eq!(words(&args), ["/qube/boot.py", "-p", "5"]);
+    assert_eq!((args.stdin, value(&args, "CHILDMINDER_SECRET")), (StdinMode::Commands, None));
+    let carrier = back_end.generate_child_bootstrapper(5).unwrap();
+    assert!(std::fs::read_to_string(carrier).unwrap().contains("builtins._childminder = Carrier()"));
+    for (more, wanted) in [
+        ("rungs = ['interrupt', 'kill']", "the rung \"interrupt\" is not possible"),
+        ("passing = 'file'", "leave passing out"),
+        ("stdin = 'inherit'", "leave stdin out"),
+        ("echo = true", "repeats commands by itself"),
+        ("environment.set = { A = '{bootstrapper}' }", "does not speak Qube's protocol"),
+    ] {
+        let said = Recipe::parse("x.toml", &text(more)).unwrap_err().to_string();
+        assert!(said.contains(wanted), "{wanted}: {said}");
     }
 }

@@ -11,7 +11,7 @@ mod toml;
 pub use file::Target;
 
 use super::source::Format;
-use super::{JobErrors, commands, template};
+use super::{JobErrors, Overrides, commands, template};
 use crate::model::job::{Agenda, FrameRun, ItemSpec, Job, Phases};
 use crate::model::{CommandId, ItemIndex, Micros};
 use jiff::Timestamp;
@@ -112,6 +112,10 @@ pub fn job(path: &Path, before: &str, slot: Slot, new: &[Command]) -> Result<Str
     // The braces of what is added depend on the keys that the job knows, and a job may lack nothing but commands.
     let nothing = vec!["pass".to_owned(); new.len()];
     let old = read(path, &add(path, before, slot, &nothing)?)?;
+    if old.qube.is_some() {
+        let why = "a job of Qube's cannot be added to: record into a Python file, or into a job file of childminder's";
+        return Err(RecordError::File(why.to_owned()));
+    }
     let known = Known::of(&old, slot);
     let templates: Vec<String> = new.iter().map(|command| known.escape(&command.source)).collect();
     let text = add(path, before, slot, &templates)?;
@@ -127,7 +131,7 @@ fn add(path: &Path, text: &str, slot: Slot, templates: &[String]) -> Result<Stri
 }
 
 fn read(path: &Path, text: &str) -> Result<Job, RecordError> {
-    super::read_text(path, text, &[]).map_err(RecordError::Job)
+    super::read_text(path, text, &Overrides::default()).map_err(RecordError::Job)
 }
 
 /// The keys that are placeholders in a list of commands.

@@ -91,6 +91,9 @@ fn what_is_written_into_json_leaves_all_else_as_it_was() {
 
 #[test]
 fn what_cannot_be_added_to_says_why() {
+    let qube = r#"{"prototype": "python", "package": {}, "agenda": []}"#;
+    let said = recorded("j.json", qube, Slot::Setup, &["a"]).unwrap_err();
+    assert!(said.starts_with("a job of Qube's cannot be added to"), "{said}");
     let said = |before, slot, source| recorded("j.toml", before, slot, &[source]).expect_err(before);
     assert!(said("name = 3\n", Slot::Init, "a").contains("j.toml:1:8"));
     assert!(said("phases = 3\n", Slot::Init, "a").contains("no table"));

@@ -1,10 +1,10 @@
 //! From "a child is wanted" to "it runs": secret, port, bootstrapper, arguments, spawn, capture.
 
 use super::super::actor::Actor;
-use super::outside::Outside;
-use crate::backend::{ChildArgs, DispatcherSettings, PythonChildBackEnd, RecipeBackEnd, StdinMode};
-use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned};
-use crate::dispatcher::{Awaited, Listener, Secret, Welcome};
+use super::outside::{Door, Outside};
+use crate::backend::{ChildArgs, DispatcherSettings, Protocol, PythonChildBackEnd, RecipeBackEnd, StdinMode};
+use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned, Stdin};
+use crate::dispatcher::{Awaited, Listener, Secret, Welcome, qube};
 use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,19 @@ const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 pub(super) struct Prepared {
     args: ChildArgs,
     init: Vec<String>,
-    listener: Listener,
-    awaited: Awaited,
+    door: Door,
+    /// Of a child on our own wire.
+    awaited: Option<Awaited>,
 }
 
 /// Begins to make everything ready for a child; the loop takes delivery.
 pub(super) fn launch(world: &mut Outside, generation: Generation) {
     let secret = Secret::new().map_err(|error| format!("no random numbers for the session's secret: {error}"));
     let made = secret.map(|secret| (world.back_end(&secret.to_hex()), secret));
-    let stack_file = world.stack_file();
+    let (stack_file, protocol) = (world.stack_file(), world.protocol());
     world.preparing = Some(Box::pin(async move {
         let prepared = match made {
-            Ok((back_end, secret)) => prepare(back_end, secret, stack_file).await,
+            Ok((back_end, secret)) => prepare(back_end, protocol, secret, stack_file).await,
             Err(reason) => Err(reason),
         };
         (generation, prepared)
@@ -37,14 +38,14 @@ pub(super) fn launch(world: &mut Outside, generation: Generation) {
 
 /// All is ready, or something went wrong, which is told to the actor.
 pub(super) fn prepared(actor: &mut Actor<Outside>, generation: Generation, prepared: Result<Prepared, String>) {
-    let Prepared { args, init, listener, awaited } = match prepared {
+    let Prepared { args, init, door, awaited } = match prepared {
         Ok(prepared) => prepared,
         Err(reason) => {
             actor.world().forget_child();
             return actor.launch_failed(reason);
         }
     };
-    actor.world().listen(listener, awaited);
+    actor.world().listen(door, awaited);
     let argv = std::iter::once(args.program.as_os_str()).chain(args.args.iter().map(AsRef::as_ref));
     let argv = argv.map(|word| word.to_string_lossy().into_owned()).collect();
     if !actor.child_starting(argv, args.cwd.display().to_string(), init) {
@@ -69,28 +70,46 @@ pub(super) fn spawned(actor: &mut Actor<Outside>, spawned: Result<Spawned, Spawn
 
 /// Everything that the child needs before it runs. The file systems on which its executable is looked for may be slow, and
 /// it may have to be asked for its version.
-async fn prepare(back_end: RecipeBackEnd, secret: Secret, stack_file: PathBuf) -> Result<Prepared, String> {
-    let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
-    let welcome =
-        Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
-    let (listener, awaited) =
-        Listener::bind(secret, welcome).await.map_err(|error| format!("no port for the back channel: {error}"))?;
-    let port = listener.port();
+async fn prepare(
+    back_end: RecipeBackEnd,
+    protocol: Protocol,
+    secret: Secret,
+    stack_file: PathBuf,
+) -> Result<Prepared, String> {
+    let bound = match protocol {
+        Protocol::Native => listen(&back_end, secret).await,
+        Protocol::Qube => qube::Port::bind().await.map(|port| (port.number(), Door::Port(Box::new(port)), None)),
+    };
+    let (port, door, awaited) = bound.map_err(|error| format!("no port for the back channel: {error}"))?;
     let files = tokio::task::spawn_blocking(move || {
         back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
         empty_stack_file(&stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
         back_end.get_subprocess_args(port).map_err(|error| error.to_string())
     });
     let (args, init) = files.await.map_err(|error| format!("the child could not be prepared: {error}"))??;
-    Ok(Prepared { args, init, listener, awaited })
+    Ok(Prepared { args, init, door, awaited })
+}
+
+/// Waits for a child on our own wire: the port, and what it will tell.
+async fn listen(back_end: &RecipeBackEnd, secret: Secret) -> io::Result<(u16, Door, Option<Awaited>)> {
+    let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
+    let welcome =
+        Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
+    let (listener, awaited) = Listener::bind(secret, welcome).await?;
+    Ok((listener.port(), Door::Native { _listener: listener }, Some(awaited)))
 }
 
 fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
     let mut env = args.env;
     env.push((MARKER.into(), world.marker().into()));
     env.push((STACK_FILE.into(), world.stack_file().into()));
-    let inherit_stdin = matches!(args.stdin, StdinMode::Inherit);
-    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, inherit_stdin }
+    let stdin = match args.stdin {
+        StdinMode::Null => Stdin::Null,
+        StdinMode::Inherit => Stdin::Inherit,
+        StdinMode::Commands => Stdin::Pipe,
+    };
+    let merge_stderr = world.merges_stderr();
+    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, stdin, merge_stderr }
 }
 
 /// A new file for each child: what another one wrote is not its own. Its folder is private, and goes with the session.
@@ -109,5 +128,9 @@ fn take(world: &mut Outside, spawned: Spawned) -> Result<(u32, u64), String> {
     world.look_at_another(pid);
     let captured = world.capture(spawned.stdout, spawned.stderr);
     world.process = Some(spawned.process);
-    captured.map_err(|error| format!("the child's output cannot be read: {error}")).map(|()| (pid, start_time))
+    captured.map_err(|error| format!("the child's output cannot be read: {error}"))?;
+    if let Some(stdin) = spawned.stdin {
+        world.talk(stdin).map_err(|error| format!("the child cannot be talked to: {error}"))?;
+    }
+    Ok((pid, start_time))
 }

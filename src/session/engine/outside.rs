@@ -6,12 +6,12 @@ use super::Options;
 use super::launch::Prepared;
 use super::looking_in::{self, Interpreter};
 use super::outputs::Inspector;
-use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
+use crate::backend::{Protocol, PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{
     self, Capture, Guardian, Process, ProcessId, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture,
 };
 use crate::diagnose::{Diagnoser, HotSampler, MemoryMark};
-use crate::dispatcher::{Arrival, Awaited, Channel, ChannelError, Listener, Refusals, Steps, ToChild};
+use crate::dispatcher::{Arrival, Awaited, BackChannel, ChannelError, Listener, Refusals, Steps, ToChild, qube};
 use crate::model::{
     CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, OutputFile, Phase, State,
     Stream, UsagePoint,
@@ -65,6 +65,22 @@ struct Captures {
     stderr: Capture,
 }
 
+/// Where the child comes in. Dropping it closes it.
+pub(super) enum Door {
+    /// On our own wire.
+    Native {
+        /// Kept, never looked at.
+        _listener: Listener,
+    },
+    /// On Qube's wire, before there is a child.
+    Port(Box<qube::Port>),
+    /// On Qube's wire, with a child.
+    Talk {
+        /// Kept, never looked at.
+        _talk: qube::Talk,
+    },
+}
+
 /// What the actor works on.
 pub(super) struct Outside {
     pub(super) spawner: Arc<Spawner>,
@@ -91,8 +107,8 @@ pub(super) struct Outside {
     pub(super) unguarded: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     guardian_command: (PathBuf, Vec<String>),
     pub(super) process: Option<Process>,
-    pub(super) channel: Option<Channel>,
-    pub(super) listener: Option<Listener>,
+    pub(super) channel: Option<BackChannel>,
+    pub(super) door: Option<Door>,
     pub(super) arrival: Option<oneshot::Receiver<Arrival>>,
     pub(super) refusals: Option<Refusals>,
     pub(super) steps: Option<Steps>,
@@ -182,7 +198,7 @@ impl Outside {
             guardian_command: options.guardian,
             process: None,
             channel: None,
-            listener: None,
+            door: None,
             arrival: None,
             refusals: None,
             steps: None,
@@ -221,9 +237,9 @@ impl Outside {
     }
 
     /// Awaits a child there.
-    pub(super) fn listen(&mut self, listener: Listener, awaited: Awaited) {
-        let Awaited { arrival, refusals, steps } = awaited;
-        self.listener = Some(listener);
+    pub(super) fn listen(&mut self, door: Door, awaited: Option<Awaited>) {
+        self.door = Some(door);
+        let Some(Awaited { arrival, refusals, steps }) = awaited else { return };
         self.arrival = Some(arrival);
         self.refusals = Some(refusals);
         self.steps = Some(steps);
@@ -250,6 +266,30 @@ impl Outside {
             Some(process) => self.guardian.watch(process.pid(), process.start_time()),
             None => Ok(()),
         }
+    }
+
+    /// Begins to talk on Qube's wire to a child behind this pipe.
+    pub(super) fn talk(&mut self, stdin: OwnedFd) -> io::Result<()> {
+        let Some(Door::Port(port)) = self.door.take() else {
+            return Err(io::Error::other("there is no port for the replies"));
+        };
+        let (folder, application) = (self.runtime.clone(), self.recipe.application.clone());
+        let file = self.script.bootstrapper();
+        let (talk, arrival, refusals) = port.talk(stdin, qube::Carrier { folder, file, application })?;
+        self.door = Some(Door::Talk { _talk: talk });
+        self.arrival = Some(arrival);
+        self.refusals = Some(refusals);
+        Ok(())
+    }
+
+    /// Whether the child's stderr goes into its stdout.
+    pub(super) fn merges_stderr(&self) -> bool {
+        self.job.stderr_to_stdout
+    }
+
+    /// What is spoken with the child.
+    pub(super) fn protocol(&self) -> Protocol {
+        self.recipe.protocol
     }
 
     /// The session's id, by which its processes are known.
@@ -594,7 +634,7 @@ impl World for Outside {
 
     fn hang_up(&mut self) {
         self.channel = None;
-        self.listener = None;
+        self.door = None;
         self.arrival = None;
         self.refusals = None;
         self.steps = None;

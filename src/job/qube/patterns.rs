@@ -1,0 +1,123 @@
+//! `regex_*` keys: one pattern a line, each an alternative.
+
+use super::lenient;
+use crate::job::source::{At, quoted};
+use crate::job::tree::{Fields, Node, Tree, Walk};
+use crate::model::{Case, Finds, Grep, OutputPattern, Pattern, PatternOrigin, ProgressReads, Severity};
+
+const PREFIX: &str = "regex";
+
+/// The patterns of a package; checked, but not looked for, when the job is in development, as in Qube.
+pub(super) fn read<'n>(
+    package: &'n Node,
+    fields: &mut Fields<'n>,
+    dev: bool,
+    walk: &mut Walk<'_>,
+) -> Vec<OutputPattern> {
+    let parser = fields.get("logParser").and_then(|node| parser(node, walk));
+    let Tree::Table(entries) = &package.tree else { return Vec::new() };
+    let mut patterns = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.key.starts_with(PREFIX)) {
+        fields.took(&entry.key);
+        let node = &entry.value;
+        let Tree::Text(text) = &node.tree else {
+            if !lenient::is_empty(node) {
+                walk.warn(entry.at, format!("{} is no string: Qube takes no notice of it", quoted(&entry.key)));
+            }
+            continue;
+        };
+        let name = entry.key.strip_prefix("regex_").unwrap_or(&entry.key);
+        let regexes = alternatives(node.at, text, name, walk);
+        let finds = match name {
+            "errors" => Finds::Error { severity: Severity::FailItem },
+            "highlights" => Finds::Highlight,
+            "outputPaths" => Finds::Output,
+            "progress" => match parser.unwrap_or(Parser::Plain) {
+                Parser::Reads(reads) => Finds::Progress { reads },
+                Parser::Plain if regexes.is_empty() => continue,
+                Parser::Plain => {
+                    let parser = "the parser \"LogParser\" makes no progress of what it finds";
+                    walk.warn(entry.at, format!("{parser}: name \"ProgressPercentageLogParser\" under \"logParser\""));
+                    continue;
+                }
+            },
+            _ => Finds::Value,
+        };
+        if !regexes.is_empty() {
+            let name = name.to_owned();
+            patterns.push(OutputPattern { name, regexes, finds, stream: None, qube: true, origin: PatternOrigin::Job });
+        }
+    }
+    if dev && !patterns.is_empty() {
+        let what = "nothing is made of the output while it is set, as in Qube: patterns are not looked for";
+        walk.warn(package.at, format!("the package has \"dev\": {what}"));
+        patterns.clear();
+    }
+    patterns
+}
+
+#[derive(Clone, Copy)]
+enum Parser {
+    /// Makes nothing of progress.
+    Plain,
+    Reads(ProgressReads),
+}
+
+fn parser(node: &Node, walk: &mut Walk<'_>) -> Option<Parser> {
+    if lenient::is_empty(node) {
+        return None;
+    }
+    let mut fields = Fields::of(node, "\"logParser\"", walk);
+    let class = fields.text("className", walk);
+    fields.get("modulePath");
+    fields.get("libPath");
+    for entry in fields.rest() {
+        walk.warn(entry.at, format!("unknown key {} in \"logParser\", without effect", quoted(&entry.key)));
+    }
+    let (at, class) = class?;
+    match class {
+        "" | "LogParser" => Some(Parser::Plain),
+        "ProgressPercentageLogParser" => Some(Parser::Reads(ProgressReads::Percent)),
+        "CmdRangeChunkLogParser" => Some(Parser::Reads(ProgressReads::Frame)),
+        _ => {
+            let what = "is a class of Python's, which is not run: patterns are looked for as \"LogParser\" does";
+            walk.warn(at, format!("the parser {} {what}", quoted(class)));
+            Some(Parser::Plain)
+        }
+    }
+}
+
+/// The lines of a key's text as patterns; what cannot be used is an error with its place.
+fn alternatives(at: At, text: &str, name: &str, walk: &mut Walk<'_>) -> Vec<String> {
+    let mut regexes = Vec::new();
+    let mut offset = 0;
+    for (nth, line) in text.split('\n').enumerate() {
+        let start = offset + line.len() - line.trim_start().len();
+        offset += line.len() + 1;
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        let pattern = line.replace(r"\Z", r"\z");
+        let grep = Grep { pattern: pattern.clone(), case: Case::Insensitive, invert: false };
+        if let Err(bad) = Pattern::new(&grep) {
+            let message = format!("alternative {} of \"regex_{name}\" is no pattern that can be used: {bad}", nth + 1);
+            walk.sink.add_inside(walk.source, at, text, start, message);
+            continue;
+        }
+        let whole = matches!(name, "errors" | "highlights");
+        if !whole && captures(&pattern) == 0 {
+            let message =
+                format!("alternative {} of \"regex_{name}\" has no group, so that nothing is kept of it", nth + 1);
+            walk.warn(at, message);
+        }
+        // Qube puts all of these two into a group, so that any match counts.
+        regexes.push(if whole { format!("({pattern})") } else { pattern });
+    }
+    regexes
+}
+
+fn captures(pattern: &str) -> usize {
+    let parsed = regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern);
+    parsed.map_or(0, |hir| hir.properties().explicit_captures_len())
+}
