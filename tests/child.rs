@@ -42,6 +42,8 @@ fn python(script: &str, args: &[&str], marker: &str) -> SpawnSpec {
         env: vec![("PATH".into(), "/usr/bin:/bin".into()), (MARKER.into(), marker.into())],
         cwd: "/".into(),
         inherit_stdin: false,
+        merge_stderr: false,
+        helper: None,
     }
 }
 

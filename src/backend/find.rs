@@ -1,10 +1,13 @@
 //! Where recipes come from: a path, the user's own folder, the ones in this binary; in that order.
 
+use super::class;
 use super::recipe::Recipe;
 use crate::job::JobErrors;
 use crate::job::source::quoted;
 use crate::job::{text_of, tree::suggestion};
+use crate::model::Job;
 use etcetera::BaseStrategy;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +15,9 @@ use std::path::{Path, PathBuf};
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The recipes in this binary.
-const EMBEDDED: [(&str, &str); 2] = [
+const EMBEDDED: [(&str, &str); 3] = [
     ("blender", include_str!("../../assets/backends/blender.toml")),
+    ("class", include_str!("../../assets/backends/class.toml")),
     ("python", include_str!("../../assets/backends/python.toml")),
 ];
 
@@ -26,6 +30,16 @@ pub enum NoRecipe {
     /// It is there, and wrong.
     #[error(transparent)]
     Wrong(#[from] JobErrors),
+}
+
+/// The recipe of a job. A class says itself how its child is started; how it is to be treated the recipe says that its
+/// job names.
+pub fn of_job(job: &Job) -> Result<Recipe, NoRecipe> {
+    let named = || job.backend_settings.get("recipe").and_then(Value::as_str);
+    match &job.driven {
+        Some(_) => find(named().unwrap_or(class::RECIPE)),
+        None => find(&job.backend),
+    }
 }
 
 /// Reads a recipe by its name, or by a path (whatever has a `/` in it or ends in `.toml`).

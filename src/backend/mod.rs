@@ -18,6 +18,7 @@
 mod arguments;
 mod bootstrapper;
 pub mod child_back_end;
+pub mod class;
 pub mod environment;
 pub mod executable;
 mod find;
@@ -25,7 +26,7 @@ pub mod recipe;
 mod recipe_file;
 
 pub use child_back_end::{BackendError, ChildArgs, DispatcherSettings, PythonChildBackEnd, RecipeBackEnd};
-pub use find::{NoRecipe, find, names};
+pub use find::{NoRecipe, find, names, of_job};
 pub use recipe::{Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Pump, Recipe, StdinMode, ValueKind};
 
 pub(crate) use find::absolute;

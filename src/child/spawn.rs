@@ -7,17 +7,18 @@ use super::ENGINE;
 use super::own::Role;
 use super::proc::ProcessId;
 use super::process::{Leader, Process};
-use super::sys::{self, Fate};
+use super::sys::{self, Fate, Files};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,6 +38,11 @@ pub struct SpawnSpec {
     pub cwd: PathBuf,
     /// Whether it gets our standard input instead of `/dev/null`.
     pub inherit_stdin: bool,
+    /// Whether what it says to standard error goes where its standard output goes.
+    pub merge_stderr: bool,
+    /// A helper is not the session's child, and gets this file beside the standard ones, under the number that it has
+    /// here.
+    pub helper: Option<Arc<OwnedFd>>,
 }
 
 /// Without the environment's values: one of them may be the session's secret.
@@ -49,6 +55,8 @@ impl fmt::Debug for SpawnSpec {
             .field("env", &names)
             .field("cwd", &self.cwd)
             .field("inherit_stdin", &self.inherit_stdin)
+            .field("merge_stderr", &self.merge_stderr)
+            .field("helper", &self.helper)
             .finish()
     }
 }
@@ -245,8 +253,10 @@ fn start(spec: &SpawnSpec) -> Result<Newborn, SpawnError> {
         .stdin(if spec.inherit_stdin { Stdio::inherit() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    sys::isolate(&mut command, Fate::DiesWithUs);
-    let (leader, child) = Leader::spawn(&mut command, Role::Child).map_err(|error| explain(spec, error))?;
+    let keep = spec.helper.as_ref().map(|file| file.as_raw_fd());
+    sys::isolate(&mut command, Fate::DiesWithUs, &Files { keep, merge_stderr: spec.merge_stderr });
+    let role = if keep.is_some() { Role::Helper } else { Role::Child };
+    let (leader, child) = Leader::spawn(&mut command, role).map_err(|error| explain(spec, error))?;
     Ok(Newborn { leader: Some(leader), stdout: child.stdout, stderr: child.stderr })
 }
 
@@ -317,6 +327,8 @@ mod tests {
             env: vec![("PATH".into(), "/usr/bin:/bin".into())],
             cwd: "/".into(),
             inherit_stdin: false,
+            merge_stderr: false,
+            helper: None,
         }
     }
 

@@ -115,19 +115,28 @@ pub(super) enum Fate {
     OutlivesUs,
 }
 
+/// What it has open beside its standard streams, and where these go.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Files {
+    /// Stays open, under the same number.
+    pub(super) keep: Option<RawFd>,
+    /// Whether standard error is standard output.
+    pub(super) merge_stderr: bool,
+}
+
 /// What such a process ignores; inherited over exec, so that it is never without.
 const DEAF_TO: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
-/// Has the command begin in a session of its own, with none of our files, no signal blocked, and all
-/// of them at their defaults (save for what one that outlives us ignores).
-pub(super) fn isolate(command: &mut Command, fate: Fate) {
-    let parent = std::process::id();
+/// Has the command begin in a session of its own, with none of our files but what it is given, no signal blocked, and
+/// all of them at their defaults (save for what one that outlives us ignores).
+pub(super) fn isolate(command: &mut Command, fate: Fate, files: &Files) {
+    let (parent, files) = (std::process::id(), *files);
     // SAFETY: the closure allocates nothing, takes no lock and calls only what is async-signal-safe.
-    unsafe { command.pre_exec(move || prepare(parent, fate)) };
+    unsafe { command.pre_exec(move || prepare(parent, fate, files)) };
 }
 
 /// Runs in the forked child, before exec.
-fn prepare(parent: u32, fate: Fate) -> io::Result<()> {
+fn prepare(parent: u32, fate: Fate, files: Files) -> io::Result<()> {
     nix::unistd::setsid()?;
     default_signals()?;
     match fate {
@@ -149,6 +158,21 @@ fn prepare(parent: u32, fate: Fate) -> io::Result<()> {
     // SAFETY: takes three integers; the descriptors stay open until exec, so nobody's is closed under him.
     let result =
         unsafe { libc::syscall(libc::SYS_close_range, FIRST_OTHER_FD, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if let Some(file) = files.keep {
+        // SAFETY: takes three integers; whoever spawns holds the file open meanwhile.
+        check(unsafe { libc::fcntl(file, libc::F_SETFD, 0) })?;
+    }
+    if files.merge_stderr {
+        // SAFETY: takes two integers, and both are standard streams of this process.
+        check(unsafe { libc::dup2(libc::STDOUT_FILENO, libc::STDERR_FILENO) })?;
+    }
+    Ok(())
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

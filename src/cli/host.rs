@@ -162,7 +162,7 @@ fn recipe(session: &SessionFile) -> Result<Recipe, Failure> {
     let wrong = |error: String| Failure::new(super::exit::USAGE, error);
     match &session.recipe_text {
         Some(text) => Recipe::parse("(the session's backend)", text).map_err(|error| wrong(error.to_string())),
-        None => backend::find(&session.job.backend).map_err(|error| wrong(error.to_string())),
+        None => backend::of_job(&session.job).map_err(|error| wrong(error.to_string())),
     }
 }
 
@@ -259,7 +259,7 @@ fn log_to(path: &Path) -> Result<(), Failure> {
 
 /// A new session's folder for a job.
 pub(super) fn create(job: Job) -> Result<Folder, Failure> {
-    let recipe = backend::find(&job.backend).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
+    let recipe = backend::of_job(&job).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
     let session = SessionFile::new(job, Some(recipe.text));
     // Nothing is wrong with what was asked for; there is no place to do it.
     let no_place = |error: crate::store::StoreError| Failure::new(NOT_STARTED, error.to_string());

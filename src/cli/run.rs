@@ -173,7 +173,8 @@ fn described(args: Args) -> Result<Job, Failure> {
     if let Some(path) = &args.job {
         let mut job = job::read(path, &args.set).map_err(wrong)?;
         job.hold |= args.hold;
-        if job.agenda.is_empty() && job.phases == Phases::default() && !job.hold {
+        let has_nothing = job.agenda.is_empty() && job.phases == Phases::default() && job.driven.is_none();
+        if has_nothing && !job.hold {
             let nothing = "nothing is to be done: give an [agenda], commands under [phases], or hold = true";
             return Err(Failure::new(USAGE, format!("{}:1:1: {nothing}", path.display())));
         }

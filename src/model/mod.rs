@@ -4,6 +4,8 @@
 //! room of this crate. State changes only by [`State::apply`], so that the live view, a late attach, crash recovery and
 //! replay cannot disagree: they are the same fold over the same events.
 
+pub mod added;
+pub mod back_end;
 pub mod child;
 pub mod command;
 pub mod control;
@@ -23,6 +25,7 @@ pub mod size;
 pub mod state;
 pub mod usage;
 
+pub use back_end::{BackEnd, Override};
 pub use child::{ChildState, Exit, Hello, SignalName};
 pub use command::{CommandOutcome, CommandRow, CommandState, Marks, Origin, Phase};
 pub use control::{
@@ -35,7 +38,7 @@ pub use exception::{Exception, Frame};
 pub use hot::HotTree;
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
 pub use item::{ItemRow, ItemStatus, ResultPackage};
-pub use job::{ItemSpec, Job};
+pub use job::{Driven, ItemSpec, Job};
 pub use pattern::{BadPattern, Pattern};
 pub use search::{Case, Filter, Grep, SearchQuery, Searched, Wanted};
 pub use state::State;

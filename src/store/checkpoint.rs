@@ -71,6 +71,8 @@ impl Changed {
             | EventKind::CommandEnded { id, .. } => self.command(*id),
             EventKind::ItemStarted { item, .. }
             | EventKind::ItemProgress { item, .. }
+            | EventKind::ItemAdded { item, .. }
+            | EventKind::ItemReported { item, .. }
             | EventKind::ItemEnded { item, .. }
             | EventKind::ItemChanged { item, .. } => self.item(*item),
             _ => {}
@@ -249,6 +251,8 @@ fn without_rows(state: &State) -> State {
         stops: state.stops.clone(),
         edits: state.edits.clone(),
         diagnoses: state.diagnoses.clone(),
+        added: state.added.clone(),
+        back_end: state.back_end.clone(),
     }
 }
 

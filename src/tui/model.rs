@@ -423,7 +423,7 @@ pub(super) enum Kind {
 fn is_worth_a_word(wait: &Wait, waited: Micros) -> bool {
     match (wait.what, wait.until) {
         (WaitFor::Release, _) | (WaitFor::Command | WaitFor::Item | WaitFor::Silence, None) => false,
-        (WaitFor::Answer, _) => waited.0 >= 2_000_000,
+        (WaitFor::Answer | WaitFor::BackEnd, _) => waited.0 >= 2_000_000,
         (WaitFor::Command | WaitFor::Item | WaitFor::Silence, Some(until)) => {
             waited.0 >= until.since(wait.since).0 / 10 && waited.0 >= 5_000_000
         }
@@ -443,6 +443,7 @@ fn waiting_for(what: WaitFor) -> &'static str {
         WaitFor::Release => "held",
         WaitFor::Journal => "the journal cannot be written",
         WaitFor::Answer => "waiting for the child to answer",
+        WaitFor::BackEnd => "waiting for the back-end class",
         WaitFor::Diagnosis => "finding out what the child does",
         WaitFor::Rung(Rung::Interrupt) => "interrupted, waiting for the command to end",
         WaitFor::Rung(Rung::Async) => "asynchronous exception, waiting for the command to end",

@@ -220,7 +220,7 @@ impl Sound {
 fn prompt(file: &SessionFile) -> String {
     let recipe = match &file.recipe_text {
         Some(text) => Recipe::parse("(the session's backend)", text).ok(),
-        None => crate::backend::find(&file.job.backend).ok(),
+        None => crate::backend::of_job(&file.job).ok(),
     };
     recipe.map(|recipe| recipe.prompt).unwrap_or_default()
 }

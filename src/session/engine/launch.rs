@@ -7,7 +7,7 @@ use crate::child::{MARKER, SpawnError, SpawnSpec, Spawned};
 use crate::dispatcher::{Listener, Secret, Welcome};
 use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Tells the bootstrapper where stacks are to be written when it gets SIGUSR1.
@@ -15,7 +15,18 @@ const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 
 /// Launches a child; what goes wrong is told to the actor.
 pub(super) async fn launch(actor: &mut Actor<Outside>, generation: Generation) {
-    let (args, init) = match prepare(actor.world()).await {
+    let prepared = prepare(actor.world()).await;
+    start(actor, generation, prepared, false);
+}
+
+/// Has it spawned.
+pub(super) fn start(
+    actor: &mut Actor<Outside>,
+    generation: Generation,
+    prepared: Result<(ChildArgs, Vec<String>), String>,
+    merge_stderr: bool,
+) {
+    let (args, init) = match prepared {
         Ok(prepared) => prepared,
         Err(reason) => {
             actor.world().forget_child();
@@ -28,7 +39,7 @@ pub(super) async fn launch(actor: &mut Actor<Outside>, generation: Generation) {
         return actor.world().forget_child();
     }
     tracing::info!(%generation, program = %args.program.display(), "starting the child");
-    let spec = spec(args, actor.world());
+    let spec = SpawnSpec { merge_stderr, ..spec(args, actor.world()) };
     actor.world().spawn(spec);
 }
 
@@ -46,8 +57,15 @@ pub(super) fn spawned(actor: &mut Actor<Outside>, spawned: Result<Spawned, Spawn
 
 /// Everything that the child needs before it runs.
 async fn prepare(world: &mut Outside) -> Result<(ChildArgs, Vec<String>), String> {
+    let (port, secret, _) = open(world).await?;
+    world.back_end(&secret).get_subprocess_args(port).map_err(|error| error.to_string())
+}
+
+/// The back channel, and the file that runs in the child: the port, the secret in hex, and where the file is.
+pub(super) async fn open(world: &mut Outside) -> Result<(u16, String, PathBuf), String> {
     let secret = Secret::new().map_err(|error| format!("no random numbers for the session's secret: {error}"))?;
-    let back_end = world.back_end(&secret.to_hex());
+    let hex = secret.to_hex();
+    let back_end = world.back_end(&hex);
     let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
     let welcome =
         Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
@@ -57,9 +75,9 @@ async fn prepare(world: &mut Outside) -> Result<(ChildArgs, Vec<String>), String
     world.listener = Some(listener);
     world.arrival = Some(arrival);
     world.refusals = Some(refusals);
-    back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
+    let path = back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
     empty_stack_file(&world.stack_file()).map_err(|error| format!("no file for the child's stacks: {error}"))?;
-    back_end.get_subprocess_args(port).map_err(|error| error.to_string())
+    Ok((port, hex, path))
 }
 
 fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
@@ -67,7 +85,15 @@ fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
     env.push((MARKER.into(), world.marker().into()));
     env.push((STACK_FILE.into(), world.stack_file().into()));
     let inherit_stdin = matches!(args.stdin, StdinMode::Inherit);
-    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, inherit_stdin }
+    SpawnSpec {
+        program: args.program,
+        args: args.args,
+        env,
+        cwd: args.cwd,
+        inherit_stdin,
+        merge_stderr: false,
+        helper: None,
+    }
 }
 
 /// A new file for each child: what another one wrote is not its own. Its folder is private, and goes with the session.

@@ -4,6 +4,7 @@
 //! deadline); with nothing to do it sleeps until one of them comes. It needs no client: what serves clients runs on
 //! other threads and reaches it through the [`Handle`].
 
+mod driving;
 mod last_words;
 mod launch;
 mod looking_in;
@@ -166,6 +167,7 @@ enum Input {
     Message(Message),
     Due,
     Sample,
+    Driver(driving::FromDriver),
     Losing,
     Orphaned,
     Unguarded,
@@ -178,9 +180,13 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             launch::launch(&mut actor, generation).await;
             continue;
         }
+        if let Some(wanted) = actor.world().driving.take() {
+            driving::carry_out(&mut actor, wanted).await;
+            continue;
+        }
         actor.world().turn_ended();
-        let deadline = actor.next_deadline();
-        match next_input(actor.world(), &mut inbox, deadline).await {
+        let (deadline, heard) = (actor.next_deadline(), actor.hears_driver());
+        match next_input(actor.world(), &mut inbox, deadline, heard).await {
             Input::Word(word) => words(&mut actor, word),
             Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
             Input::LookedFor(missing) => actor.outputs_looked_for(&missing),
@@ -192,6 +198,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             }
             Input::Refused(peer) => actor.peer_refused(peer),
             Input::Message(message) => message_came(&mut actor, message),
+            Input::Driver(word) => driving::came(&mut actor, word).await,
             Input::Due => due(&mut actor),
             Input::Sample => actor.world().sample(),
             Input::Losing => actor.world().loss_came(),
@@ -209,7 +216,12 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
 }
 
 /// Waits for whatever comes first. Losing the race costs nothing: every branch can be dropped and awaited again.
-async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, deadline: Option<Micros>) -> Input {
+async fn next_input(
+    world: &mut Outside,
+    inbox: &mut mpsc::Receiver<Message>,
+    deadline: Option<Micros>,
+    heard: bool,
+) -> Input {
     let due = [deadline, world.sync_due(), world.loss_due()].into_iter().flatten().min().map(|at| world.until(at));
     let sample = world.sample_due().map(|at| world.until(at));
     // A child may be quicker than whoever tells that it was spawned; it is taken in that order all the same.
@@ -242,6 +254,7 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
             Input::Refused(peer)
         }
         Some(message) = inbox.recv() => Input::Message(message),
+        word = world.driving.next(heard) => Input::Driver(word),
         () = sleep(due) => Input::Due,
         () = sleep(sample) => Input::Sample,
         () = world.losing.notified() => Input::Losing,

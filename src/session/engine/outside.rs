@@ -3,8 +3,11 @@
 use super::super::feed::Feed;
 use super::super::world::{Inquiry, Now, Telemetry, World};
 use super::Options;
+use super::driving::{Driving, Wanted};
 use super::looking_in::{self, Interpreter};
-use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
+use crate::backend::class::bridge::Word;
+use crate::backend::class::{self, ChildLaunch};
+use crate::backend::{ChildArgs, PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{
     self, Capture, Guardian, Process, ProcessId, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture,
 };
@@ -15,6 +18,7 @@ use crate::model::{
     UsagePoint,
 };
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, UsageWriter, clock};
+use serde_json::{Map, Value, json};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -85,6 +89,8 @@ pub(super) struct Outside {
     pub(super) refusals: Option<Refusals>,
     /// SIGCHLD: somebody ended, perhaps an orphan whom we adopted and must reap.
     pub(super) orphans: Signal,
+    /// Who decides what comes next, in a session that has one.
+    pub(super) driving: Driving,
     /// Told when output cannot be kept.
     pub(super) losing: Arc<Notify>,
     job: Arc<Job>,
@@ -159,6 +165,7 @@ impl Outside {
             arrival: None,
             refusals: None,
             orphans: signal(SignalKind::child())?,
+            driving: Driving::default(),
             losing: Arc::default(),
             job,
             recipe,
@@ -197,6 +204,22 @@ impl Outside {
         if let Err(error) = self.guardian.watch(pid, start_time) {
             tracing::warn!(%error, "the guardian is gone; another one will be started");
         }
+    }
+
+    /// A guardian of the helper's own, whose processes are not the child's.
+    pub(super) fn guard_helper(&mut self, helper: &Process) -> Option<Guardian> {
+        let guardian = start_guardian(&self.guardian_command, &class::marker(self.folder.id()));
+        let watched = guardian.and_then(|mut guardian| {
+            guardian.watch(helper.pid(), helper.start_time())?;
+            Ok(guardian)
+        });
+        watched.inspect_err(|error| tracing::warn!(%error, "the back end is without a guardian")).ok()
+    }
+
+    /// How the helper is started.
+    pub(super) fn helper(&self, bridge: i32) -> Result<ChildArgs, String> {
+        let driven = self.job.driven.clone().unwrap_or_default();
+        class::helper(&self.job, &driven, &self.runtime, bridge).map_err(|error| error.to_string())
     }
 
     /// The guardian has ended: starts another one.
@@ -451,6 +474,32 @@ impl World for Outside {
 
     fn launch(&mut self, generation: Generation) {
         self.wanted = Some(generation);
+    }
+
+    fn launch_driver(&mut self) {
+        self.driving.want(Wanted::Driver);
+    }
+
+    fn open_channel(&mut self) {
+        self.driving.want(Wanted::Channel);
+    }
+
+    fn launch_driven(&mut self, generation: Generation, launch: ChildLaunch) {
+        self.driving.want(Wanted::Child(generation, Box::new(launch)));
+    }
+
+    fn greeting(&self) -> Map<String, Value> {
+        let log = |stream| Value::from(self.folder.output(stream).to_string_lossy().into_owned());
+        let logs = json!({ "stdout": log(Stream::Stdout), "stderr": log(Stream::Stderr) });
+        [("logs".to_owned(), logs)].into_iter().collect()
+    }
+
+    fn tell_driver(&mut self, word: Word) {
+        self.driving.say(word);
+    }
+
+    fn kill_driver(&mut self) {
+        self.driving.kill(self.folder.id());
     }
 
     fn give_up_launch(&mut self) {
