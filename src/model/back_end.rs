@@ -21,6 +21,18 @@ pub struct BackEnd {
     pub overrides: Vec<Override>,
     /// The class's constants, such as `DEFAULT_PYTHON`.
     pub constants: BTreeMap<String, serde_json::Value>,
+    /// The supervisor's job, if the work is its to give.
+    pub job: Option<FarmJob>,
+}
+
+/// A job as its supervisor calls it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FarmJob {
+    /// Its number.
+    pub id: serde_json::Value,
+    /// Its name.
+    pub name: serde_json::Value,
 }
 
 /// A method that a class has put in the place of the base class's.

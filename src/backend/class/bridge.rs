@@ -87,6 +87,12 @@ pub enum Ask {
     Report {
         /// Its name, status and result package.
         work: Map<String, Value>,
+        /// Its files, where they are known one by one: a path may have a comma in it.
+        #[serde(default)]
+        output_paths: Option<Vec<String>>,
+        /// Why it has failed, where only the class knows.
+        #[serde(default)]
+        reason: Option<String>,
     },
     /// How the job as a whole stands.
     Job {

@@ -6,7 +6,7 @@ use super::super::sending::{fits, queued};
 use super::super::stopwatch::Stopwatch;
 use super::super::world::World;
 use super::{Closing, Executing, Stand, fields};
-use crate::backend::class::ChildLaunch;
+use crate::backend::class::{ChildLaunch, result_package};
 use crate::backend::class::bridge::{Ask, ChildStart, Execute, Request};
 use crate::backend::class::job::dictionary;
 use crate::model::{BackEnd, ChildState, EventKind, Phase, SessionPhase, StopMode};
@@ -32,7 +32,11 @@ impl<W: World> Actor<W> {
             }
             Ask::Take => return self.driver_takes(id),
             Ask::Begin { work } => return self.driver_begins(id, work),
-            Ask::Report { work } => return self.driver_reports(id, work),
+            Ask::Report { work, output_paths, reason } => {
+                let mut result = work.get("resultpackage").and_then(Value::as_object).map(result_package).unwrap_or_default();
+                result.output_paths = output_paths.clone().unwrap_or(result.output_paths);
+                return self.driver_reports(id, work, result, reason.as_deref());
+            }
             Ask::Job { status, reason } => return self.driver_reports_job(id, status, reason.as_deref().unwrap_or_default()),
             Ask::Close { code } => self.driver_closes(id, *code),
             Ask::Unknown => self.refuse(id, "the engine does not know this request: its back-end package is of another version"),

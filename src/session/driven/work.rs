@@ -4,7 +4,7 @@ use super::super::Actor;
 use super::super::world::World;
 use super::{Reported, Said, Wants, fields};
 use crate::backend::class::job::{Given, work};
-use crate::backend::class::{named, result_package};
+use crate::backend::class::named;
 use crate::model::{ChildState, EventKind, ItemIndex, ItemStatus, Phase, ResultPackage, SessionPhase};
 use serde_json::{Map, Value};
 
@@ -119,9 +119,14 @@ impl<W: World> Actor<W> {
 
     // ---- reported -----------------------------------------------------------------------------------------------
 
-    pub(super) fn driver_reports(&mut self, id: u64, given: &Map<String, Value>) -> bool {
+    pub(super) fn driver_reports(
+        &mut self,
+        id: u64,
+        given: &Map<String, Value>,
+        result: ResultPackage,
+        reason: Option<&str>,
+    ) -> bool {
         let (name, status) = (named(given, "name").unwrap_or_default(), named(given, "status").unwrap_or_default());
-        let result = given.get("resultpackage").and_then(Value::as_object).map(result_package).unwrap_or_default();
         let running = self.state.running_item.as_ref().map(|running| running.item);
         let Some(item) = running.filter(|item| self.state.added.find(&self.job, &name) == Some(*item)) else {
             return self.driver_reports_other(id, &name, &status, given);
@@ -138,6 +143,9 @@ impl<W: World> Actor<W> {
         };
         if !result.is_empty() && !self.intend(vec![EventKind::ItemReported { item, result }]) {
             return false;
+        }
+        if let (Some(Said::Failed), Some(reason), Some(driver)) = (verdict, reason, &mut self.driver) {
+            driver.raised.get_or_insert_with(|| reason.chars().take(4096).collect());
         }
         match (verdict, &mut self.driver) {
             (Some(verdict), Some(driver)) if driver.report.is_none() => driver.report = Some(Reported { request: id, verdict }),

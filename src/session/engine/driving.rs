@@ -11,6 +11,7 @@ use crate::backend::class::{self, ChildLaunch};
 use crate::child::{self, ENGINE, Guardian, MARKER, Process, SpawnError, SpawnSpec, Spawned};
 use crate::model::{Exit, Generation};
 use crate::store::plain_safe;
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -23,8 +24,10 @@ use tokio::task::JoinHandle;
 
 /// How long lines are gathered before they are told together.
 const GATHER: Duration = Duration::from_millis(200);
-/// The most bytes that are told at once; the rest is counted.
-const TOLD: usize = 16 << 10;
+/// The most bytes of the first lines that are told at once, and of the last; those between are counted.
+const TOLD: usize = 8 << 10;
+/// What stands before each line.
+const MARK: &str = "back end| ";
 /// The longest line that is told whole, in bytes.
 const LINE: usize = 4096;
 /// How long what a dead helper has printed is waited for: a process of its own may hold the pipes.
@@ -262,7 +265,7 @@ async fn read(mut stdout: Receiver, mut stderr: Receiver, tell: mpsc::Sender<Str
             break;
         }
     }
-    if !gathered.text.is_empty() {
+    if gathered.due.is_some() {
         // Whoever listened may have gone.
         let _ = tell.send(gathered.take()).await;
     }
@@ -307,10 +310,13 @@ impl Lines {
     }
 }
 
-/// Lines that are to be told together.
+/// Lines that are to be told together: the first and the last of them, if they are many.
 #[derive(Default)]
 struct Gathered {
-    text: String,
+    first: String,
+    last: VecDeque<String>,
+    /// How many bytes `last` has.
+    bytes: usize,
     left_out: usize,
     due: Option<tokio::time::Instant>,
 }
@@ -318,22 +324,29 @@ struct Gathered {
 impl Gathered {
     fn add(&mut self, line: &str) {
         self.due.get_or_insert_with(|| tokio::time::Instant::now() + GATHER);
-        if self.text.len() + line.len() > TOLD {
-            self.left_out += 1;
+        if self.last.is_empty() && self.first.len() + line.len() <= TOLD {
+            self.first.push_str(&format!("{MARK}{line}\n"));
             return;
         }
-        if !self.text.is_empty() {
-            self.text.push('\n');
+        self.bytes += line.len();
+        self.last.push_back(line.to_owned());
+        while self.bytes > TOLD {
+            let Some(oldest) = self.last.pop_front() else { return };
+            self.bytes -= oldest.len();
+            self.left_out += 1;
         }
-        self.text.push_str("back end| ");
-        self.text.push_str(line);
     }
 
     fn take(&mut self) -> String {
-        let mut all = std::mem::take(self);
+        let all = std::mem::take(self);
+        let mut text = all.first;
         if all.left_out > 0 {
-            all.text.push_str(&format!("\nback end| … and {} more lines", all.left_out));
+            text.push_str(&format!("{MARK}(… {} more lines)\n", all.left_out));
         }
-        all.text
+        for line in all.last {
+            text.push_str(&format!("{MARK}{line}\n"));
+        }
+        text.truncate(text.trim_end_matches('\n').len());
+        text
     }
 }
