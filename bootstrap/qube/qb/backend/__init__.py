@@ -1,0 +1,1 @@
+"""Base classes for back ends under Qube's module names, in childminder's own words."""

@@ -1,0 +1,2 @@
+"""A module of Qube's that childminder has none for."""
+HERE = True
