@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
+#[path = "common/hosts.rs"]
+mod hosts;
 #[path = "common/session.rs"]
 mod session;
 #[path = "common/supervised.rs"]
@@ -13,6 +15,9 @@ use childminder::model::{
     SignalName, StopMode, Stream, WaitFor,
 };
 use session::{Ended, PATIENCE, aftermath, child_file, job, quoted};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 use supervised::{Place, Supervised};
 
@@ -461,4 +466,192 @@ fn clients_see_added_items_by_their_names() {
     assert!(listed.contains("never") && listed.contains('b'), "{listed}");
     let log = place.command(&["log", place.folder().id(), "--item", "a"]).output().expect("a log");
     assert!(String::from_utf8_lossy(&log.stdout).contains('A'), "{log:?}");
+}
+
+// ---- classes on the real package -----------------------------------------------------------------------------------
+
+/// A job of a class in `back_ends.py`, which this interpreter runs.
+fn of_class(class: &str, python: &Path, rest: &str) -> Job {
+    let backend = quoted(format!("{}:{class}", child_file("back_ends.py").display()));
+    job(&format!("backend = {backend}\n{rest}\n[settings]\nback_end_python = {}\n", quoted(python)))
+}
+
+/// The oldest and the newest interpreter that may run a class: Python 2 is what many studios have.
+fn interpreters() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = hosts::pythons().into_iter().filter(|python| python.family == "python").map(|python| python.path).collect();
+    assert!(!found.is_empty(), "there is no python3");
+    found.drain(1..found.len().max(2) - 1);
+    found
+}
+
+const RENDER: &str = r#"
+[parameters]
+regex_outputPaths = "Saved: (.*)"
+regex_highlights = "took long"
+[phases]
+setup = ["print(ready)"]
+commands = ["print('Saved: /out/%d.png' % {frame})", "print('took long') if {frame} == 2 else None"]
+teardown = ["print('torn down')"]
+[agenda]
+frames = "1-3"
+"#;
+
+#[test]
+fn a_studios_class_runs_its_job_in_either_python() {
+    for python in interpreters() {
+        let ended = Supervised::of(of_class("Shell", &python, RENDER)).wait();
+        assert_eq!((ended.code, statuses(&ended)), (0, vec![ItemStatus::Complete; 3]), "{}", ended.tail());
+        let printed = String::from_utf8(ended.output(Stream::Stdout)).expect("text");
+        let major = ended.state().back_end.expect("a back end").python.remove(0);
+        assert!(printed.starts_with(&format!("set up by {major}\n")) && printed.ends_with("torn down\n"), "{printed}");
+        let results = results(&ended);
+        assert_eq!(results[1].output_paths, ["/out/2.png"], "{}", ended.tail());
+        assert_eq!(results[1].highlights, ["took long"]);
+    }
+}
+
+#[test]
+fn what_a_class_overrides_has_its_effect() {
+    let job = of_class("Own", Path::new("/usr/bin/python3"), &RENDER.replace("print(ready)", "print('ready')"));
+    let ended = Supervised::of(job).wait();
+    assert_eq!((ended.code, statuses(&ended)), (0, vec![ItemStatus::Complete; 3]), "{}", ended.tail());
+    let printed = String::from_utf8(ended.output(Stream::Stdout)).expect("text");
+    assert!(printed.starts_with("ready\nbefore all\nSaved: /out/1.png\n"), "{printed}");
+    assert_said(&ended, "teardown of my own");
+    let overrides: Vec<String> = ended.state().back_end.expect("a back end").overrides.into_iter().map(|one| one.name).collect();
+    for name in ["executeWork", "generateChildBootstrapper", "getSubprocessArgs", "jobTeardown"] {
+        assert!(overrides.iter().any(|one| one == name), "{overrides:?}");
+    }
+}
+
+#[test]
+fn a_class_whose_child_dies_fails_its_instance() {
+    let dies = RENDER.replace("print('took long') if {frame} == 2 else None", "import os; {frame} != 2 or os._exit(0)");
+    let ended = Supervised::of(of_class("Shell", Path::new("/usr/bin/python3"), &dies)).wait();
+    let expected = [ItemStatus::Complete, ItemStatus::Failed, ItemStatus::Pending];
+    assert_eq!((ended.code, statuses(&ended).as_slice()), (70, expected.as_slice()), "{}", ended.tail());
+    assert_eq!(results(&ended)[1].output_paths, ["/out/2.png"], "what it had said before it died\n{}", ended.tail());
+}
+
+#[test]
+fn a_class_that_raises_or_is_not_there_fails_with_words() {
+    let python = Path::new("/usr/bin/python3");
+    let ended = Supervised::of(of_class("Raises", python, RENDER)).wait();
+    assert_eq!(ended.code, 1, "{}", ended.tail());
+    assert!(reason(&ended).contains("no licence today"), "{}", reason(&ended));
+    let ended = Supervised::of(of_class("Missing", python, RENDER)).wait();
+    assert_eq!(ended.code, 2, "{}", ended.tail());
+    assert!(reason(&ended).contains("Missing"), "{}", reason(&ended));
+}
+
+#[test]
+fn a_class_that_is_stopped_gives_its_instance_back() {
+    let engine = Supervised::of(of_class("Shell", Path::new("/usr/bin/python3"), &format!("hold = true\n{RENDER}")));
+    engine.until_agenda();
+    let ended = engine.stop();
+    assert_eq!((ended.code, statuses(&ended)), (130, vec![ItemStatus::Pending; 3]), "{}", ended.tail());
+    assert!(ended.output(Stream::Stdout).ends_with(b"torn down\n"), "{}", ended.tail());
+}
+
+// ---- qube-worker ---------------------------------------------------------------------------------------------------
+
+/// A worker's environment, with a `qb` of ours that stands in for the installed one.
+struct Worker {
+    place: Place,
+}
+
+impl Worker {
+    fn new(script: &serde_json::Value) -> Self {
+        let worker = Self { place: Place::new(Job::default()) };
+        std::fs::write(worker.file("script"), script.to_string()).expect("written");
+        worker
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.place.home().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.place.command(&[&["qube-worker"], arguments].concat());
+        command.env("QBJOBID", "4711").env("QBSUBID", "3").env("QBDIR", child_file("qb_standin"));
+        command.env("QB_STANDIN_SCRIPT", self.file("script")).env("QB_STANDIN_REPORTS", self.file("reports"));
+        command
+    }
+
+    /// What the supervisor heard: the call, and a status.
+    fn reports(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(self.file("reports")).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let told = lines.filter(|line| line["call"] != "requestwork").map(|line| {
+            let told = &line["told"];
+            let status = told.get("status").unwrap_or(told).as_str().unwrap_or_default();
+            let name = told.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+            let call = line["call"].as_str().unwrap_or_default();
+            (format!("{call} {name}").trim_end().to_owned(), status.to_owned())
+        });
+        told.collect()
+    }
+}
+
+fn script(commands: &[&str]) -> serde_json::Value {
+    let work: Vec<_> = commands
+        .iter()
+        .enumerate()
+        .map(|(place, command)| {
+            serde_json::json!({ "name": format!("f{place}"), "status": "running", "package": { "commands": [command] } })
+        })
+        .collect();
+    let package = serde_json::json!({ "jobSetupCmds": ["scene = 'loaded'"], "jobTeardownCmds": ["print('torn down')"] });
+    serde_json::json!({ "job": { "id": 4711, "name": "a farm's job", "status": "running", "package": package }, "work": work })
+}
+
+fn told(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(call, status)| ((*call).to_owned(), (*status).to_owned())).collect()
+}
+
+#[test]
+fn a_worker_runs_the_supervisors_work_and_reports_it_there() {
+    let worker = Worker::new(&script(&["print(scene)", "1 / 0", "print('on')"]));
+    let output = worker.command(&["--backend", "python"]).output().expect("ran");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let expected = [("reportwork f0", "complete"), ("reportwork f1", "failed"), ("reportwork f2", "complete"), ("reportjob", "complete")];
+    assert_eq!(worker.reports(), told(&expected), "{said}");
+    for line in ["out| loaded", "item f1 failed", "item f2 complete", "out| torn down", "2 of 3 items complete, 1 failed"] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn a_worker_whose_child_dies_has_its_instance_fail() {
+    let worker = Worker::new(&script(&["import os; os._exit(0)", "print('never')"]));
+    let backend = format!("{}:Shell", child_file("back_ends.py").display());
+    let output = worker.command(&["--backend", &backend]).output().expect("ran");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    assert_eq!(worker.reports(), told(&[("reportwork f0", "failed"), ("reportjob", "failed")]), "{said}");
+    assert!(!said.contains("out| never"), "{said}");
+}
+
+#[test]
+fn a_worker_that_is_killed_gives_its_work_back_and_leaves_nobody() {
+    let worker = Worker::new(&script(&["print('here'); import time; time.sleep(1000)"]));
+    let mut run = worker.command(&[]).stdout(Stdio::piped()).spawn().expect("started");
+    let mut lines = std::io::BufReader::new(run.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("out| here")), "the work did not begin");
+    let begun = Instant::now();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(run.id().cast_signed()), nix::sys::signal::Signal::SIGTERM).expect("sent");
+    let rest: Vec<String> = lines.collect();
+    let status = run.wait().expect("an end");
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    assert_eq!(status.code(), Some(143), "{rest:#?}");
+    assert_eq!(worker.reports()[0], ("reportwork f0".to_owned(), "pending".to_owned()), "{rest:#?}");
+}
+
+#[test]
+fn outside_of_a_worker_there_is_nothing_to_run() {
+    let worker = Worker::new(&script(&[]));
+    let output = worker.command(&[]).env_remove("QBJOBID").output().expect("ran");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("QBJOBID is not set"), "{output:?}");
 }

@@ -210,6 +210,10 @@ fn left_over(session: &str) -> Result<Folder, Failure> {
         let message = format!("{id} is running; `childminder attach {id}` opens a window on it", id = folder.id());
         return Err(Failure::new(REFUSED, message));
     }
+    if folder.read_session()?.job.driven.is_some_and(|driven| driven.under_qube) {
+        let message = format!("the work of {} is a Qube supervisor's to give: retry the instance in Qube", folder.id());
+        return Err(Failure::new(REFUSED, message));
+    }
     Ok(folder)
 }
 
@@ -227,7 +231,7 @@ fn group(text: &str) -> Result<u32, String> {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE")?;
     if key.is_empty() {
         return Err("the key is missing before the =".to_owned());

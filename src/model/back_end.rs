@@ -48,3 +48,10 @@ pub struct Override {
     /// In which line.
     pub line: u32,
 }
+
+impl BackEnd {
+    /// The supervisor's name for its job.
+    pub fn job_name(&self) -> Option<&str> {
+        self.job.as_ref()?.name.as_str().filter(|name| !name.is_empty())
+    }
+}

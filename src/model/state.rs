@@ -241,7 +241,10 @@ impl State {
             | EventKind::CommandStarted { .. }
             | EventKind::CommandEnded { .. } => self.command_changed(&event.kind, wall, at),
             EventKind::ThreadException { exception, .. } => self.count_exception(exception, None, wall, at),
-            EventKind::BackEndLoaded { back_end } => self.back_end = Some(back_end.clone()),
+            EventKind::BackEndLoaded { back_end } => {
+                self.name = back_end.job_name().unwrap_or(&self.name).to_owned();
+                self.back_end = Some(back_end.clone());
+            }
             EventKind::ItemAdded { item, name, commands } => self.item_added(*item, name, commands),
             EventKind::ItemStarted { .. }
             | EventKind::ItemReported { .. }

@@ -9,9 +9,13 @@ use super::{Closing, Executing, Stand, fields};
 use crate::backend::class::{ChildLaunch, result_package};
 use crate::backend::class::bridge::{Ask, ChildStart, Execute, Request};
 use crate::backend::class::job::dictionary;
+use crate::model::state::ITEM_NOTES;
 use crate::model::{BackEnd, ChildState, EventKind, Phase, SessionPhase, StopMode};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+
+/// The longest hello, in bytes.
+const HELLO: usize = 1 << 20;
 
 impl<W: World> Actor<W> {
     /// Does what is asked, or puts it down to be answered later; `false` when it could not be journalled.
@@ -34,7 +38,9 @@ impl<W: World> Actor<W> {
             Ask::Begin { work } => return self.driver_begins(id, work),
             Ask::Report { work, output_paths, reason } => {
                 let mut result = work.get("resultpackage").and_then(Value::as_object).map(result_package).unwrap_or_default();
-                result.output_paths = output_paths.clone().unwrap_or(result.output_paths);
+                if let Some(paths) = output_paths {
+                    result.output_paths = paths.iter().take(ITEM_NOTES).map(|path| path.chars().take(4096).collect()).collect();
+                }
                 return self.driver_reports(id, work, result, reason.as_deref());
             }
             Ask::Job { status, reason } => return self.driver_reports_job(id, status, reason.as_deref().unwrap_or_default()),
@@ -45,6 +51,10 @@ impl<W: World> Actor<W> {
     }
 
     fn driver_said_hello(&mut self, id: u64, back_end: &BackEnd) -> bool {
+        if serde_json::to_vec(back_end).is_ok_and(|text| text.len() > HELLO) {
+            self.driver_broke_protocol("its hello is too long");
+            return true;
+        }
         if !self.intend(vec![EventKind::BackEndLoaded { back_end: Box::new(back_end.clone()) }]) {
             return false;
         }
