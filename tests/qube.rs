@@ -11,8 +11,8 @@ mod supervised;
 
 use childminder::model::proto::{ItemVerb, Request, Response};
 use childminder::model::{
-    Event, EventKind, Exit, ItemIndex, ItemStatus, Job, Phase, ResultPackage, SessionPhase,
-    SignalName, StopMode, Stream, WaitFor,
+    Event, EventKind, Exit, ItemIndex, ItemStatus, Job, Phase, ResultPackage, SessionPhase, SignalName, StopMode,
+    Stream, WaitFor,
 };
 use session::{Ended, PATIENCE, aftermath, child_file, job, quoted};
 use std::io::BufRead;
@@ -105,8 +105,12 @@ fn the_driver_goes_through_the_job_and_the_engine_does_and_records_it() {
     assert_eq!(entered, [Init, Setup, Agenda, Teardown]);
     let place = |wanted: &dyn Fn(&EventKind) -> bool| kinds.iter().position(wanted).expect("an event");
     let order = [
-        place(&|kind| matches!(kind, EventKind::BackEndStarting { argv, class } if argv.len() == 3 && class.ends_with(":Plain"))),
-        place(&|kind| matches!(kind, EventKind::BackEndLoaded { back_end } if back_end.overrides[0].name == "executeWork")),
+        place(
+            &|kind| matches!(kind, EventKind::BackEndStarting { argv, class } if argv.len() == 3 && class.ends_with(":Plain")),
+        ),
+        place(
+            &|kind| matches!(kind, EventKind::BackEndLoaded { back_end } if back_end.overrides[0].name == "executeWork"),
+        ),
         place(&|kind| matches!(kind, EventKind::ChildStarting { argv, .. } if argv[0] == "/bin/sh")),
         place(&|kind| matches!(kind, EventKind::ChildExited { exit: Exit::Code(0), asked: true })),
         place(&|kind| matches!(kind, EventKind::BackEndReported { status, .. } if status == "complete")),
@@ -160,7 +164,10 @@ fn a_failed_setup_is_the_sessions_end_with_the_drivers_code() {
 
 #[test]
 fn failed_items_are_tried_again_as_the_job_says() {
-    let once = PHASES.replace("print('begin', {frame})", "tries = scene.setdefault({frame}, []); tries.append(1); {frame} != 2 or tries[1]");
+    let once = PHASES.replace(
+        "print('begin', {frame})",
+        "tries = scene.setdefault({frame}, []); tries.append(1); {frame} != 2 or tries[1]",
+    );
     let ended = ended("Plain", &format!("[retry]\ntimes = 1\n{once}"));
     assert_eq!((ended.code, statuses(&ended)), (0, vec![ItemStatus::Complete; 3]), "{}", ended.tail());
     assert_eq!(ended.state().item(ItemIndex(1)).expect("an item").attempt, 2);
@@ -188,7 +195,8 @@ fn reports_in_the_middle_are_merged_while_a_command_runs() {
 
 #[test]
 fn standard_error_is_merged_where_the_class_wants_it() {
-    let ended = ended("Merged", "[phases]\nsetup = ['import sys; _ = sys.stderr.write(\"to one\\n\"); print(\"place\")']\n");
+    let ended =
+        ended("Merged", "[phases]\nsetup = ['import sys; _ = sys.stderr.write(\"to one\\n\"); print(\"place\")']\n");
     assert_eq!(ended.output(Stream::Stdout), b"to one\nplace\n", "{}", ended.tail());
     assert_eq!(ended.output(Stream::Stderr), b"");
     assert_eq!(ended.code, 0);
@@ -239,7 +247,10 @@ fn a_dead_child_is_started_again_with_a_new_driver_if_the_job_says_so() {
     let once = format!(
         "[parameters]\nmark = {}\n{}",
         quoted(&mark),
-        PHASES.replace("print('begin', {frame})", "import os; os.path.exists({mark}) or [open({mark}, 'w').close(), os._exit(1)]")
+        PHASES.replace(
+            "print('begin', {frame})",
+            "import os; os.path.exists({mark}) or [open({mark}, 'w').close(), os._exit(1)]"
+        )
     );
     let job = Job { restarts: 1, ..driven("Plain", &format!("[retry]\ntimes = 1\n{once}")) };
     let ended = Supervised::of(job).wait();
@@ -371,7 +382,9 @@ fn an_item_that_an_operator_kills_is_killed_and_the_driver_goes_on() {
 fn a_stop_now_ends_the_command_the_child_and_a_driver_that_hears_nothing() {
     let slow = PHASES.replace("print('begin', {frame})", "import time; time.sleep(1000)");
     let session = Supervised::of(driven("Plain", &slow));
-    session.until("a slow command", |state| state.commands.len() == 7 && state.running.is_some_and(|running| running.started));
+    session.until("a slow command", |state| {
+        state.commands.len() == 7 && state.running.is_some_and(|running| running.started)
+    });
     session.ask(Request::Stop { mode: StopMode::Now }).expect("stopped");
     let ended = session.wait();
     assert_eq!((ended.code, statuses(&ended)[0]), (130, ItemStatus::Pending), "{}", ended.tail());
@@ -478,7 +491,8 @@ fn of_class(class: &str, python: &Path, rest: &str) -> Job {
 
 /// The oldest and the newest interpreter that may run a class: Python 2 is what many studios have.
 fn interpreters() -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = hosts::pythons().into_iter().filter(|python| python.family == "python").map(|python| python.path).collect();
+    let mut found: Vec<PathBuf> =
+        hosts::pythons().into_iter().filter(|python| python.family == "python").map(|python| python.path).collect();
     assert!(!found.is_empty(), "there is no python3");
     found.drain(1..found.len().max(2) - 1);
     found
@@ -518,7 +532,8 @@ fn what_a_class_overrides_has_its_effect() {
     let printed = String::from_utf8(ended.output(Stream::Stdout)).expect("text");
     assert!(printed.starts_with("ready\nbefore all\nSaved: /out/1.png\n"), "{printed}");
     assert_said(&ended, "teardown of my own");
-    let overrides: Vec<String> = ended.state().back_end.expect("a back end").overrides.into_iter().map(|one| one.name).collect();
+    let overrides: Vec<String> =
+        ended.state().back_end.expect("a back end").overrides.into_iter().map(|one| one.name).collect();
     for name in ["executeWork", "generateChildBootstrapper", "getSubprocessArgs", "jobTeardown"] {
         assert!(overrides.iter().any(|one| one == name), "{overrides:?}");
     }
@@ -601,7 +616,8 @@ fn script(commands: &[&str]) -> serde_json::Value {
             serde_json::json!({ "name": format!("f{place}"), "status": "running", "package": { "commands": [command] } })
         })
         .collect();
-    let package = serde_json::json!({ "jobSetupCmds": ["scene = 'loaded'"], "jobTeardownCmds": ["print('torn down')"] });
+    let package =
+        serde_json::json!({ "jobSetupCmds": ["scene = 'loaded'"], "jobTeardownCmds": ["print('torn down')"] });
     serde_json::json!({ "job": { "id": 4711, "name": "a farm's job", "status": "running", "package": package }, "work": work })
 }
 
@@ -615,9 +631,16 @@ fn a_worker_runs_the_supervisors_work_and_reports_it_there() {
     let output = worker.command(&["--backend", "python"]).output().expect("ran");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    let expected = [("reportwork f0", "complete"), ("reportwork f1", "failed"), ("reportwork f2", "complete"), ("reportjob", "complete")];
+    let expected = [
+        ("reportwork f0", "complete"),
+        ("reportwork f1", "failed"),
+        ("reportwork f2", "complete"),
+        ("reportjob", "complete"),
+    ];
     assert_eq!(worker.reports(), told(&expected), "{said}");
-    for line in ["out| loaded", "item f1 failed", "item f2 complete", "out| torn down", "2 of 3 items complete, 1 failed"] {
+    for line in
+        ["out| loaded", "item f1 failed", "item f2 complete", "out| torn down", "2 of 3 items complete, 1 failed"]
+    {
         assert!(said.contains(line), "{line}\n{said}");
     }
 }
@@ -640,7 +663,8 @@ fn a_worker_that_is_killed_gives_its_work_back_and_leaves_nobody() {
     let mut lines = std::io::BufReader::new(run.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("out| here")), "the work did not begin");
     let begun = Instant::now();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(run.id().cast_signed()), nix::sys::signal::Signal::SIGTERM).expect("sent");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(run.id().cast_signed()), nix::sys::signal::Signal::SIGTERM)
+        .expect("sent");
     let rest: Vec<String> = lines.collect();
     let status = run.wait().expect("an end");
     assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());

@@ -105,7 +105,9 @@ pub enum BackendError {
         looked: Vec<Looked>,
     },
     /// The class wants a child, and says nothing that could be started.
-    #[error("the back-end class gave an empty list of arguments for its child: getSubprocessArgs is to return a program first")]
+    #[error(
+        "the back-end class gave an empty list of arguments for its child: getSubprocessArgs is to return a program first"
+    )]
     NoArguments,
     /// The bootstrapper could not be written.
     #[error("the bootstrapper cannot be written into {}: {error}", folder.display())]

@@ -47,18 +47,16 @@ pub(super) fn run(args: Args) -> Result<u8, Failure> {
 }
 
 fn job(args: Args) -> Result<Job, Failure> {
-    let number = |name: &str| std::env::var(name).ok().filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let number =
+        |name: &str| std::env::var(name).ok().filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     let Some(id) = number("QBJOBID").filter(|id| !id.is_empty()) else {
-        let message = "QBJOBID is not set: a Qube worker sets it where it starts this; `childminder run` runs jobs elsewhere";
+        let message =
+            "QBJOBID is not set: a Qube worker sets it where it starts this; `childminder run` runs jobs elsewhere";
         return Err(Failure::new(USAGE, message));
     };
     let instance = number("QBSUBID").filter(|id| !id.is_empty()).unwrap_or_else(|| "0".to_owned());
-    let flags = Flags {
-        name: Some(format!("qube-{id}.{instance}")),
-        backend: args.backend,
-        set: args.set,
-        ..Flags::default()
-    };
+    let flags =
+        Flags { name: Some(format!("qube-{id}.{instance}")), backend: args.backend, set: args.set, ..Flags::default() };
     let job = job::from_flags(&flags).map_err(|errors| Failure::new(USAGE, errors.to_string()))?;
     Ok(under_qube(job, args.python))
 }

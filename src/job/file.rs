@@ -100,7 +100,10 @@ fn recipe(
 fn back_end_class(at: At, file: &Path, class: &str, base: &Path, walk: &mut Walk<'_>) -> Driven {
     let path = base.join(file);
     if !path.is_file() {
-        walk.add(at, format!("there is no file {}, in which the back-end class is to be", quoted(&path.to_string_lossy())));
+        walk.add(
+            at,
+            format!("there is no file {}, in which the back-end class is to be", quoted(&path.to_string_lossy())),
+        );
     }
     if !class::is_class_name(class) {
         walk.add(at, format!("{} cannot be the name of a class: write FILE.py:CLASS", quoted(class)));

@@ -2,8 +2,8 @@
 
 use super::job::Timeouts;
 use super::{
-    BackEnd, CommandId, CommandOutcome, Diagnosis, Exception, Exit, Generation, Hello, HoldReason, ItemIndex, ItemStatus, Marks,
-    Micros, Origin, Phase, ResultPackage, Rung, RungOutcome, Scene, Seq, Step, Stops,
+    BackEnd, CommandId, CommandOutcome, Diagnosis, Exception, Exit, Generation, Hello, HoldReason, ItemIndex,
+    ItemStatus, Marks, Micros, Origin, Phase, ResultPackage, Rung, RungOutcome, Scene, Seq, Step, Stops,
 };
 use serde::{Deserialize, Serialize};
 

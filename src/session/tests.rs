@@ -76,6 +76,7 @@ impl World for Script {
         serde_json::Map::default()
     }
     fn tell_driver(&mut self, _: crate::backend::class::bridge::Word) {}
+    fn tell_driver_after(&mut self, _: Marks, _: crate::backend::class::bridge::Word) {}
     fn kill_driver(&mut self) {}
     fn give_up_launch(&mut self) {}
     fn look_for_outputs(&mut self, paths: Vec<String>) {

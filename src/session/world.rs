@@ -85,6 +85,10 @@ pub trait World {
     /// Says something to the driver.
     fn tell_driver(&mut self, word: Word);
 
+    /// The same, once all output up to there can be read from its files: the driver looks for words in it. In bounded time,
+    /// and one word after the other.
+    fn tell_driver_after(&mut self, output: Marks, word: Word);
+
     /// Kills the driver and all that it has started.
     fn kill_driver(&mut self);
 

@@ -2,8 +2,8 @@
 
 use super::super::pages::{Pages, failed, not_found};
 use super::{Session, off_thread, place, rows};
-use crate::model::proto::{CommandDetail, CommandView, Page, Refusal, Response, Window};
 use crate::model::added::Added;
+use crate::model::proto::{CommandDetail, CommandView, Page, Refusal, Response, Window};
 use crate::model::{CommandId, CommandOutcome, CommandRow, EventKind, Job, Origin};
 use crate::session::head;
 

@@ -3,8 +3,8 @@
 //! Reading and writing never wait for each other, as on the child's channel. What waits to be written is bounded because
 //! a request is taken only after the ones before it were answered or put down, and the actor puts down few.
 
-use bytes::{Buf, BufMut, BytesMut};
 use crate::model::{BackEnd, Phase, StopMode};
+use bytes::{Buf, BufMut, BytesMut};
 use serde::Deserialize;
 use serde::ser::Serialize;
 use serde_json::ser::Formatter;
@@ -179,8 +179,7 @@ impl Bridge {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let stream = UnixStream::from_std(ours)?;
-        let bridge =
-            Self { stream, incoming: BytesMut::new(), looked_at: 0, outgoing: BytesMut::new(), deaf: false };
+        let bridge = Self { stream, incoming: BytesMut::new(), looked_at: 0, outgoing: BytesMut::new(), deaf: false };
         Ok((bridge, theirs.into()))
     }
 
@@ -247,7 +246,13 @@ impl Bridge {
             self.incoming = BytesMut::new();
         }
         serde_json::from_slice(&line).map(Some).map_err(|error| BridgeError::Malformed {
-            line: String::from_utf8_lossy(&line).trim_end().chars().take(SHOWN).collect::<String>().escape_debug().to_string(),
+            line: String::from_utf8_lossy(&line)
+                .trim_end()
+                .chars()
+                .take(SHOWN)
+                .collect::<String>()
+                .escape_debug()
+                .to_string(),
             why: error.to_string(),
         })
     }

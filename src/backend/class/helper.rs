@@ -31,8 +31,8 @@ pub fn marker(session: &str) -> String {
 
 /// Writes the package, finds the interpreter, and says how it is started; `bridge` is the number of its end.
 pub fn helper(job: &Job, driven: &Driven, runtime: &Path, bridge: i32) -> Result<ChildArgs, BackendError> {
-    let driver = package::write(runtime)
-        .map_err(|error| BackendError::Bootstrapper { folder: runtime.to_owned(), error })?;
+    let driver =
+        package::write(runtime).map_err(|error| BackendError::Bootstrapper { folder: runtime.to_owned(), error })?;
     let engine: Environment = std::env::vars_os().collect();
     let chosen = job.backend_settings.get("back_end_python").and_then(Value::as_str);
     let candidates = chosen.map_or_else(|| PYTHON.map(str::to_owned).to_vec(), |path| vec![path.to_owned()]);

@@ -47,7 +47,8 @@ fn agenda(job: &Job, raw: Option<&Value>, state: &State) -> Value {
     for (item, row) in (0..).map(ItemIndex).zip(state.items.iter()) {
         let Some(spec) = state.item_spec(job, item) else { break };
         let commands = expanded(job, state, item, &spec);
-        let one = Value::Object(work(job, raw, item, &spec, &Given { commands, status: row.status, attempt: row.attempt }));
+        let one =
+            Value::Object(work(job, raw, item, &spec, &Given { commands, status: row.status, attempt: row.attempt }));
         let Some(rest) = left.checked_sub(one.to_string().len()) else { break };
         left = rest;
         all.push(one);

@@ -13,7 +13,7 @@ use super::Actor;
 use super::ladder::Then;
 use super::world::{Now, World};
 use crate::backend::class::bridge::{Request, Word};
-use crate::model::{ChildState, CommandId, CommandOutcome, Exit, ItemIndex, Phase, StopMode};
+use crate::model::{ChildState, CommandId, CommandOutcome, CommandState, Exit, ItemIndex, Marks, Phase, StopMode};
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
@@ -257,16 +257,24 @@ impl<W: World> Actor<W> {
     fn execute_is_over(&mut self) -> bool {
         let Some(execute) = self.driver.as_ref().and_then(|driver| driver.execute.as_ref()) else { return false };
         let is_final = |id| self.state.command(id).is_none_or(|row| row.state.is_final());
-        if !is_final(execute.last) || self.current.is_some_and(|running| (execute.first..=execute.last).contains(&running.id)) {
+        if !is_final(execute.last)
+            || self.current.is_some_and(|running| (execute.first..=execute.last).contains(&running.id))
+        {
             return false;
         }
         let rows = || self.state.commands_from(execute.first).take((execute.last.0 - execute.first.0 + 1) as usize);
         let all = rows().count();
-        let ran = rows().filter(|row| row.state != crate::model::CommandState::Skipped).count();
-        let well = rows().filter(|row| row.state == crate::model::CommandState::Finished).count() == all;
+        let ran = rows().filter(|row| row.state != CommandState::Skipped).count();
+        let well = rows().filter(|row| row.state == CommandState::Finished).count() == all;
+        let output = rows().fold(Marks::default(), |far, row| Marks {
+            stdout: far.stdout.max(row.to.stdout),
+            stderr: far.stderr.max(row.to.stderr),
+        });
         let (request, mut error) = (execute.request, execute.error.clone());
         let exit = self.exit_for_driver();
-        if error.is_empty() && let ChildState::Exited { exit, .. } = self.state.child {
+        if error.is_empty()
+            && let ChildState::Exited { exit, .. } = self.state.child
+        {
             error = format!("the child ended: {exit}");
         }
         // A command that ended well in a child that is gone since is no success, whatever the exit code.
@@ -274,7 +282,12 @@ impl<W: World> Actor<W> {
         if let Some(driver) = &mut self.driver {
             driver.execute = None;
         }
-        self.done(request, fields([("code", code.into()), ("exit", exit), ("error", error.into()), ("ran", ran.into())]));
+        let answer = fields([("code", code.into()), ("exit", exit), ("error", error.into()), ("ran", ran.into())]);
+        let now = self.world.now();
+        if let Some(driver) = &mut self.driver {
+            driver.since = now;
+        }
+        self.world.tell_driver_after(output, Word::Done(request, answer));
         true
     }
 }

@@ -6,9 +6,9 @@ use super::super::sending::{fits, queued};
 use super::super::stopwatch::Stopwatch;
 use super::super::world::World;
 use super::{Closing, Executing, Stand, fields};
-use crate::backend::class::{ChildLaunch, result_package};
 use crate::backend::class::bridge::{Ask, ChildStart, Execute, Request};
 use crate::backend::class::job::dictionary;
+use crate::backend::class::{ChildLaunch, result_package};
 use crate::model::state::ITEM_NOTES;
 use crate::model::{BackEnd, ChildState, EventKind, Phase, SessionPhase, StopMode};
 use serde_json::{Map, Value};
@@ -37,15 +37,21 @@ impl<W: World> Actor<W> {
             Ask::Take => return self.driver_takes(id),
             Ask::Begin { work } => return self.driver_begins(id, work),
             Ask::Report { work, output_paths, reason } => {
-                let mut result = work.get("resultpackage").and_then(Value::as_object).map(result_package).unwrap_or_default();
+                let mut result =
+                    work.get("resultpackage").and_then(Value::as_object).map(result_package).unwrap_or_default();
                 if let Some(paths) = output_paths {
-                    result.output_paths = paths.iter().take(ITEM_NOTES).map(|path| path.chars().take(4096).collect()).collect();
+                    result.output_paths =
+                        paths.iter().take(ITEM_NOTES).map(|path| path.chars().take(4096).collect()).collect();
                 }
                 return self.driver_reports(id, work, result, reason.as_deref());
             }
-            Ask::Job { status, reason } => return self.driver_reports_job(id, status, reason.as_deref().unwrap_or_default()),
+            Ask::Job { status, reason } => {
+                return self.driver_reports_job(id, status, reason.as_deref().unwrap_or_default());
+            }
             Ask::Close { code } => self.driver_closes(id, *code),
-            Ask::Unknown => self.refuse(id, "the engine does not know this request: its back-end package is of another version"),
+            Ask::Unknown => {
+                self.refuse(id, "the engine does not know this request: its back-end package is of another version")
+            }
         }
         true
     }
@@ -85,7 +91,8 @@ impl<W: World> Actor<W> {
             return false;
         }
         if let Some(driver) = &mut self.driver {
-            let why = if reason.is_empty() { "the back end reported the job as failed".to_owned() } else { cut(reason) };
+            let why =
+                if reason.is_empty() { "the back end reported the job as failed".to_owned() } else { cut(reason) };
             driver.job_failed = (status == "failed").then_some(why);
         }
         self.done(id, Map::new());
@@ -243,7 +250,9 @@ impl<W: World> Actor<W> {
         let to = match (phase, self.state.phase) {
             (Phase::Setup, SessionPhase::Init) => SessionPhase::Setup,
             (Phase::Item, SessionPhase::Init | SessionPhase::Setup) => SessionPhase::Agenda,
-            (Phase::Teardown, SessionPhase::Init | SessionPhase::Setup | SessionPhase::Agenda) => SessionPhase::Teardown,
+            (Phase::Teardown, SessionPhase::Init | SessionPhase::Setup | SessionPhase::Agenda) => {
+                SessionPhase::Teardown
+            }
             _ => return None,
         };
         Some(EventKind::Phase { to })

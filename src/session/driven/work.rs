@@ -94,7 +94,8 @@ impl<W: World> Actor<W> {
         match wants.item {
             Some(_) => self.refuse(wants.request, "no work is begun now: no child is there, or the session is to end"),
             None => {
-                let none = fields([("name", "".into()), ("status", status.into()), ("package", Value::Object(Map::new()))]);
+                let none =
+                    fields([("name", "".into()), ("status", status.into()), ("package", Value::Object(Map::new()))]);
                 self.done(wants.request, fields([("work", Value::Object(none))]));
             }
         }
@@ -148,7 +149,9 @@ impl<W: World> Actor<W> {
             driver.raised.get_or_insert_with(|| reason.chars().take(4096).collect());
         }
         match (verdict, &mut self.driver) {
-            (Some(verdict), Some(driver)) if driver.report.is_none() => driver.report = Some(Reported { request: id, verdict }),
+            (Some(verdict), Some(driver)) if driver.report.is_none() => {
+                driver.report = Some(Reported { request: id, verdict })
+            }
             _ => self.done(id, Map::new()),
         }
         true

@@ -14,6 +14,7 @@ use crate::store::plain_safe;
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,7 +181,9 @@ fn start(actor: &mut Actor<Outside>) -> Result<(), String> {
 pub(super) async fn came(actor: &mut Actor<Outside>, word: FromDriver) {
     match word {
         FromDriver::Spawned(spawned) => {
-            if let Err(reason) = spawned.map_err(|error| error.to_string()).and_then(|spawned| take(actor.world(), spawned)) {
+            if let Err(reason) =
+                spawned.map_err(|error| error.to_string()).and_then(|spawned| take(actor.world(), spawned))
+            {
                 actor.world().driving = Driving::default();
                 actor.driver_launch_failed(reason);
             }
@@ -258,8 +261,8 @@ async fn read(mut stdout: Receiver, mut stderr: Receiver, tell: mpsc::Sender<Str
             }
             else => {}
         }
-        for (lines, open) in [(&mut out, open[0]), (&mut err, open[1])] {
-            lines.hand_over(!open, &mut gathered);
+        for (pipe, lines) in [&mut out, &mut err].into_iter().enumerate() {
+            lines.hand_over(!open[pipe], |line| gathered.add(pipe, line));
         }
         if open == [false, false] {
             break;
@@ -287,25 +290,25 @@ impl Lines {
     }
 
     /// Hands over whole lines, and the beginning of one that is too long.
-    fn hand_over(&mut self, ended: bool, gathered: &mut Gathered) {
+    fn hand_over(&mut self, ended: bool, mut add: impl FnMut(&str)) {
         let mut from = 0;
         while let Some(end) = memchr::memchr(b'\n', &self.bytes[from..]) {
-            self.line(from..from + end, gathered);
+            self.line(from..from + end, &mut add);
             self.cut = false;
             from += end + 1;
         }
         self.bytes.drain(..from);
         if self.bytes.len() > LINE || (ended && !self.bytes.is_empty()) {
-            self.line(0..self.bytes.len(), gathered);
+            self.line(0..self.bytes.len(), &mut add);
             self.cut = true;
             self.bytes.clear();
         }
     }
 
-    fn line(&self, range: std::ops::Range<usize>, gathered: &mut Gathered) {
+    fn line(&self, range: Range<usize>, add: &mut impl FnMut(&str)) {
         if !self.cut {
             let line = &self.bytes[range];
-            gathered.add(&plain_safe(&line[..line.len().min(LINE)]));
+            add(&plain_safe(&line[..line.len().min(LINE)]));
         }
     }
 }
@@ -314,25 +317,26 @@ impl Lines {
 #[derive(Default)]
 struct Gathered {
     first: String,
-    last: VecDeque<String>,
-    /// How many bytes `last` has.
-    bytes: usize,
+    last: VecDeque<(usize, String)>,
+    /// How many bytes of each pipe `last` has: one must not push out what the other says.
+    bytes: [usize; 2],
     left_out: usize,
     due: Option<tokio::time::Instant>,
 }
 
 impl Gathered {
-    fn add(&mut self, line: &str) {
+    fn add(&mut self, pipe: usize, line: &str) {
         self.due.get_or_insert_with(|| tokio::time::Instant::now() + GATHER);
         if self.last.is_empty() && self.first.len() + line.len() <= TOLD {
             self.first.push_str(&format!("{MARK}{line}\n"));
             return;
         }
-        self.bytes += line.len();
-        self.last.push_back(line.to_owned());
-        while self.bytes > TOLD {
-            let Some(oldest) = self.last.pop_front() else { return };
-            self.bytes -= oldest.len();
+        self.bytes[pipe] += line.len();
+        self.last.push_back((pipe, line.to_owned()));
+        while self.bytes[pipe] > TOLD {
+            let oldest = self.last.iter().position(|(of, _)| *of == pipe).and_then(|place| self.last.remove(place));
+            let Some((_, oldest)) = oldest else { return };
+            self.bytes[pipe] -= oldest.len();
             self.left_out += 1;
         }
     }
@@ -343,7 +347,7 @@ impl Gathered {
         if all.left_out > 0 {
             text.push_str(&format!("{MARK}(… {} more lines)\n", all.left_out));
         }
-        for line in all.last {
+        for (_, line) in all.last {
             text.push_str(&format!("{MARK}{line}\n"));
         }
         text.truncate(text.trim_end_matches('\n').len());

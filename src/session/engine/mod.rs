@@ -168,6 +168,7 @@ enum Input {
     Due,
     Sample,
     Driver(driving::FromDriver),
+    Stored,
     Losing,
     Orphaned,
     Unguarded,
@@ -199,6 +200,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             Input::Refused(peer) => actor.peer_refused(peer),
             Input::Message(message) => message_came(&mut actor, message),
             Input::Driver(word) => driving::came(&mut actor, word).await,
+            Input::Stored => actor.world().say_late(),
             Input::Due => due(&mut actor),
             Input::Sample => actor.world().sample(),
             Input::Losing => actor.world().loss_came(),
@@ -254,6 +256,9 @@ async fn next_input(
             Input::Refused(peer)
         }
         Some(message) = inbox.recv() => Input::Message(message),
+        () = async { match &world.late { Some(late) => late.stored(world.captures.as_ref()).await, None => pending().await } } => {
+            Input::Stored
+        }
         word = world.driving.next(heard) => Input::Driver(word),
         () = sleep(due) => Input::Due,
         () = sleep(sample) => Input::Sample,

@@ -57,9 +57,30 @@ struct LastOutput {
 }
 
 /// The two pipes while they are read.
-struct Captures {
+pub(super) struct Captures {
     stdout: Capture,
     stderr: Capture,
+}
+
+/// A word for the driver that waits for output to be stored.
+pub(super) struct Late {
+    output: Marks,
+    until: tokio::time::Instant,
+    word: Word,
+}
+
+impl Late {
+    /// Waits until it is, or for a moment.
+    pub(super) async fn stored(&self, captures: Option<&Captures>) {
+        let Some(captures) = captures else { return };
+        let stored = async {
+            captures.stdout.drained(self.output.stdout).await;
+            captures.stderr.drained(self.output.stderr).await;
+        };
+        if tokio::time::timeout_at(self.until, stored).await.is_err() {
+            tracing::warn!("the disk is slow: the back end is answered before the output has reached its files");
+        }
+    }
 }
 
 /// What the actor works on.
@@ -105,7 +126,9 @@ pub(super) struct Outside {
     checkpointer: Option<Checkpointer>,
     feed: Feed,
     wanted: Option<Generation>,
-    captures: Option<Captures>,
+    pub(super) captures: Option<Captures>,
+    /// What the driver is told once the output is in its files.
+    pub(super) late: Option<Late>,
     /// Where the streams stand while nobody reads them.
     marks: Marks,
     /// Where the streams stood when this child was spawned.
@@ -178,6 +201,7 @@ impl Outside {
             feed,
             wanted: None,
             captures: None,
+            late: None,
             marks,
             born: marks,
             last_output: Arc::default(),
@@ -220,6 +244,13 @@ impl Outside {
     pub(super) fn helper(&self, bridge: i32) -> Result<ChildArgs, String> {
         let driven = self.job.driven.clone().unwrap_or_default();
         class::helper(&self.job, &driven, &self.runtime, bridge).map_err(|error| error.to_string())
+    }
+
+    /// Says what has waited for output.
+    pub(super) fn say_late(&mut self) {
+        if let Some(late) = self.late.take() {
+            self.driving.say(late.word);
+        }
     }
 
     /// The guardian has ended: starts another one.
@@ -496,6 +527,10 @@ impl World for Outside {
 
     fn tell_driver(&mut self, word: Word) {
         self.driving.say(word);
+    }
+
+    fn tell_driver_after(&mut self, output: Marks, word: Word) {
+        self.late = Some(Late { output, until: tokio::time::Instant::now() + MOMENT, word });
     }
 
     fn kill_driver(&mut self) {
