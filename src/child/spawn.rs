@@ -253,7 +253,7 @@ fn start(spec: &SpawnSpec) -> Result<Newborn, SpawnError> {
         .stdin(if spec.inherit_stdin { Stdio::inherit() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let keep = spec.helper.as_ref().map(|file| file.as_raw_fd());
+    let keep = spec.helper.as_ref().map(AsRawFd::as_raw_fd);
     sys::isolate(&mut command, Fate::DiesWithUs, &Files { keep, merge_stderr: spec.merge_stderr });
     let role = if keep.is_some() { Role::Helper } else { Role::Child };
     let (leader, child) = Leader::spawn(&mut command, role).map_err(|error| explain(spec, error))?;

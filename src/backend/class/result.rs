@@ -68,13 +68,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn of(value: Value) -> ResultPackage {
+    fn of(value: &Value) -> ResultPackage {
         result_package(value.as_object().expect("an object"))
     }
 
     #[test]
     fn qubes_keys_become_ours() {
-        let result = of(json!({
+        let result = of(&json!({
             "outputPaths": "/a.png,/b.png", "progress": "0.30", "errors": ["no light"], "highlights": "Saved", "fps": 24,
         }));
         assert_eq!(result.output_paths, ["/a.png", "/b.png"]);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_odd_or_too_long_is_no_trouble() {
-        let result = of(json!({
+        let result = of(&json!({
             "outputPaths": ["/a.png", 7, ""], "progress": "soon", "errors": vec!["x"; 5000], "big": "y".repeat(100_000),
         }));
         assert_eq!((result.output_paths.len(), result.progress, result.errors.len()), (1, None, ENTRIES));

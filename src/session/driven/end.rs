@@ -16,7 +16,7 @@ const KILLS: u8 = 3;
 impl<W: World> Actor<W> {
     /// Whether a driver is there whose end must come before the session's.
     pub(in crate::session) fn driver_lives(&self) -> bool {
-        self.driver.as_ref().is_some_and(|driver| driver.lives())
+        self.driver.as_deref().is_some_and(Driver::lives)
     }
 
     // ---- the beginning ------------------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ impl<W: World> Actor<W> {
 
     /// The driver is about to be spawned; `false` when it must not be, since that could not be recorded.
     pub fn driver_starting(&mut self, argv: Vec<String>) -> bool {
-        let class = self.job.driven.as_ref().map(|driven| driven.text()).unwrap_or_default();
+        let class = self.job.driven.as_ref().map(crate::model::Driven::text).unwrap_or_default();
         let recorded = self.intend(vec![EventKind::BackEndStarting { argv, class }]);
         if !recorded {
             if let Some(driver) = &mut self.driver {

@@ -13,7 +13,9 @@ use super::Actor;
 use super::ladder::Then;
 use super::world::{Now, World};
 use crate::backend::class::bridge::{Request, Word};
-use crate::model::{ChildState, CommandId, CommandOutcome, CommandState, Exit, ItemIndex, Marks, Phase, StopMode};
+use crate::model::{
+    ChildState, CommandId, CommandOutcome, CommandRow, CommandState, Exit, ItemIndex, Marks, Phase, StopMode,
+};
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
@@ -262,20 +264,22 @@ impl<W: World> Actor<W> {
         {
             return false;
         }
-        let rows = || self.state.commands_from(execute.first).take((execute.last.0 - execute.first.0 + 1) as usize);
-        let all = rows().count();
-        let ran = rows().filter(|row| row.state != CommandState::Skipped).count();
-        let well = rows().filter(|row| row.state == CommandState::Finished).count() == all;
-        let output = rows().fold(Marks::default(), |far, row| Marks {
+        let commands = (execute.first.0..=execute.last.0).filter_map(|id| self.state.command(CommandId(id)));
+        let rows: Vec<CommandRow> = commands.collect();
+        let count = |wanted: CommandState| rows.iter().filter(|row| row.state == wanted).count();
+        let (ran, well) = (rows.len() - count(CommandState::Skipped), count(CommandState::Finished) == rows.len());
+        let output = rows.iter().fold(Marks::default(), |far, row| Marks {
             stdout: far.stdout.max(row.to.stdout),
             stderr: far.stderr.max(row.to.stderr),
         });
         let (request, mut error) = (execute.request, execute.error.clone());
         let exit = self.exit_for_driver();
-        if error.is_empty()
-            && let ChildState::Exited { exit, .. } = self.state.child
-        {
-            error = format!("the child ended: {exit}");
+        if error.is_empty() {
+            error = match self.state.child {
+                ChildState::Exited { exit, .. } => format!("the child ended: {exit}"),
+                _ if well => String::new(),
+                _ => self.fault.clone().unwrap_or_else(|| "its commands were not run to their end".to_owned()),
+            };
         }
         // A command that ended well in a child that is gone since is no success, whatever the exit code.
         let code = i32::from(!well || !error.is_empty());

@@ -50,7 +50,7 @@ impl<W: World> Actor<W> {
             }
             Ask::Close { code } => self.driver_closes(id, *code),
             Ask::Unknown => {
-                self.refuse(id, "the engine does not know this request: its back-end package is of another version")
+                self.refuse(id, "the engine does not know this request: its back-end package is of another version");
             }
         }
         true

@@ -91,14 +91,12 @@ impl<W: World> Actor<W> {
 
     fn give_no_work(&mut self, status: &str) -> bool {
         let Some(wants) = self.driver.as_mut().and_then(|driver| driver.wants.take()) else { return false };
-        match wants.item {
-            Some(_) => self.refuse(wants.request, "no work is begun now: no child is there, or the session is to end"),
-            None => {
-                let none =
-                    fields([("name", "".into()), ("status", status.into()), ("package", Value::Object(Map::new()))]);
-                self.done(wants.request, fields([("work", Value::Object(none))]));
-            }
+        if wants.item.is_some() {
+            self.refuse(wants.request, "no work is begun now: no child is there, or the session is to end");
+            return true;
         }
+        let none = [("name", "".into()), ("status", status.into()), ("package", Value::Object(Map::new()))];
+        self.done(wants.request, fields([("work", Value::Object(fields(none)))]));
         true
     }
 
@@ -150,7 +148,7 @@ impl<W: World> Actor<W> {
         }
         match (verdict, &mut self.driver) {
             (Some(verdict), Some(driver)) if driver.report.is_none() => {
-                driver.report = Some(Reported { request: id, verdict })
+                driver.report = Some(Reported { request: id, verdict });
             }
             _ => self.done(id, Map::new()),
         }

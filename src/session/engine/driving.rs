@@ -5,11 +5,12 @@
 
 use super::super::actor::Actor;
 use super::launch;
-use super::outside::{Outside, Spawning};
-use crate::backend::class::bridge::{Bridge, BridgeError, Request};
+use super::outside::{Captures, MOMENT, Outside, Spawning, start_guardian};
+use crate::backend::ChildArgs;
+use crate::backend::class::bridge::{Bridge, BridgeError, Request, Word};
 use crate::backend::class::{self, ChildLaunch};
 use crate::child::{self, ENGINE, Guardian, MARKER, Process, SpawnError, SpawnSpec, Spawned};
-use crate::model::{Exit, Generation};
+use crate::model::{Exit, Generation, Marks};
 use crate::store::plain_safe;
 use std::collections::VecDeque;
 use std::future::pending;
@@ -78,7 +79,7 @@ impl Driving {
         self.wanted.take()
     }
 
-    pub(super) fn say(&mut self, word: class::bridge::Word) {
+    pub(super) fn say(&mut self, word: Word) {
         if let Some(bridge) = &mut self.bridge {
             bridge.say(word);
         }
@@ -116,6 +117,56 @@ impl Driving {
         let Some(process) = &self.process else { return };
         for left in child::kill_everything(process, &class::marker(session)) {
             tracing::warn!(pid = left.pid, "a process of the back end could not be ended");
+        }
+    }
+}
+
+/// A word for the driver that waits for output to be stored.
+pub(super) struct Late {
+    output: Marks,
+    until: tokio::time::Instant,
+    word: Word,
+}
+
+impl Late {
+    pub(super) fn new(output: Marks, word: Word) -> Self {
+        Self { output, until: tokio::time::Instant::now() + MOMENT, word }
+    }
+
+    /// Waits until it is, or for a moment.
+    pub(super) async fn stored(&self, captures: Option<&Captures>) {
+        let Some(captures) = captures else { return };
+        let stored = async {
+            captures.stdout.drained(self.output.stdout).await;
+            captures.stderr.drained(self.output.stderr).await;
+        };
+        if tokio::time::timeout_at(self.until, stored).await.is_err() {
+            tracing::warn!("the disk is slow: the back end is answered before the output has reached its files");
+        }
+    }
+}
+
+impl Outside {
+    /// A guardian of the helper's own, whose processes are not the child's.
+    pub(super) fn guard_helper(&mut self, helper: &Process) -> Option<Guardian> {
+        let guardian = start_guardian(&self.guardian_command, &class::marker(self.folder.id()));
+        let watched = guardian.and_then(|mut guardian| {
+            guardian.watch(helper.pid(), helper.start_time())?;
+            Ok(guardian)
+        });
+        watched.inspect_err(|error| tracing::warn!(%error, "the back end is without a guardian")).ok()
+    }
+
+    /// How the helper is started.
+    pub(super) fn helper(&self, bridge: i32) -> Result<ChildArgs, String> {
+        let driven = self.job.driven.clone().unwrap_or_default();
+        class::helper(&self.job, &driven, &self.runtime, bridge).map_err(|error| error.to_string())
+    }
+
+    /// Says what has waited for output.
+    pub(super) fn say_late(&mut self) {
+        if let Some(late) = self.late.take() {
+            self.driving.say(late.word);
         }
     }
 }
@@ -328,7 +379,9 @@ impl Gathered {
     fn add(&mut self, pipe: usize, line: &str) {
         self.due.get_or_insert_with(|| tokio::time::Instant::now() + GATHER);
         if self.last.is_empty() && self.first.len() + line.len() <= TOLD {
-            self.first.push_str(&format!("{MARK}{line}\n"));
+            for piece in [MARK, line, "\n"] {
+                self.first.push_str(piece);
+            }
             return;
         }
         self.bytes[pipe] += line.len();
@@ -343,13 +396,9 @@ impl Gathered {
 
     fn take(&mut self) -> String {
         let all = std::mem::take(self);
-        let mut text = all.first;
-        if all.left_out > 0 {
-            text.push_str(&format!("{MARK}(… {} more lines)\n", all.left_out));
-        }
-        for (_, line) in all.last {
-            text.push_str(&format!("{MARK}{line}\n"));
-        }
+        let left_out = (all.left_out > 0).then(|| format!("(… {} more lines)", all.left_out));
+        let last = left_out.into_iter().chain(all.last.into_iter().map(|(_, line)| line));
+        let mut text = last.fold(all.first, |text, line| text + MARK + &line + "\n");
         text.truncate(text.trim_end_matches('\n').len());
         text
     }

@@ -3,11 +3,11 @@
 use super::super::feed::Feed;
 use super::super::world::{Inquiry, Now, Telemetry, World};
 use super::Options;
-use super::driving::{Driving, Wanted};
+use super::driving::{Driving, Late, Wanted};
 use super::looking_in::{self, Interpreter};
+use crate::backend::class::ChildLaunch;
 use crate::backend::class::bridge::Word;
-use crate::backend::class::{self, ChildLaunch};
-use crate::backend::{ChildArgs, PythonChildBackEnd, Recipe, RecipeBackEnd};
+use crate::backend::{PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{
     self, Capture, Guardian, Process, ProcessId, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture,
 };
@@ -38,7 +38,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long the end of a child waits for its last output to reach its file, before anybody looks there; and the end of a
 /// session for the last of the usage.
-const MOMENT: Duration = Duration::from_secs(1);
+pub(super) const MOMENT: Duration = Duration::from_secs(1);
 /// How long the look for an item's files may take.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -58,29 +58,8 @@ struct LastOutput {
 
 /// The two pipes while they are read.
 pub(super) struct Captures {
-    stdout: Capture,
-    stderr: Capture,
-}
-
-/// A word for the driver that waits for output to be stored.
-pub(super) struct Late {
-    output: Marks,
-    until: tokio::time::Instant,
-    word: Word,
-}
-
-impl Late {
-    /// Waits until it is, or for a moment.
-    pub(super) async fn stored(&self, captures: Option<&Captures>) {
-        let Some(captures) = captures else { return };
-        let stored = async {
-            captures.stdout.drained(self.output.stdout).await;
-            captures.stderr.drained(self.output.stderr).await;
-        };
-        if tokio::time::timeout_at(self.until, stored).await.is_err() {
-            tracing::warn!("the disk is slow: the back end is answered before the output has reached its files");
-        }
-    }
+    pub(super) stdout: Capture,
+    pub(super) stderr: Capture,
 }
 
 /// What the actor works on.
@@ -102,7 +81,7 @@ pub(super) struct Outside {
     guardian: Guardian,
     /// Done when the guardian has ended, which it never should before us.
     pub(super) unguarded: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    guardian_command: (PathBuf, Vec<String>),
+    pub(super) guardian_command: (PathBuf, Vec<String>),
     pub(super) process: Option<Process>,
     pub(super) channel: Option<Channel>,
     pub(super) listener: Option<Listener>,
@@ -114,13 +93,13 @@ pub(super) struct Outside {
     pub(super) driving: Driving,
     /// Told when output cannot be kept.
     pub(super) losing: Arc<Notify>,
-    job: Arc<Job>,
+    pub(super) job: Arc<Job>,
     recipe: Arc<Recipe>,
-    runtime: PathBuf,
+    pub(super) runtime: PathBuf,
     minimum_free: u64,
     /// The phases' commands; each child gets one of its own, with its own secret.
     script: RecipeBackEnd,
-    folder: Folder,
+    pub(super) folder: Folder,
     journal: Journal,
     /// Until the session's end.
     checkpointer: Option<Checkpointer>,
@@ -227,29 +206,6 @@ impl Outside {
     pub(super) fn guard(&mut self, pid: u32, start_time: u64) {
         if let Err(error) = self.guardian.watch(pid, start_time) {
             tracing::warn!(%error, "the guardian is gone; another one will be started");
-        }
-    }
-
-    /// A guardian of the helper's own, whose processes are not the child's.
-    pub(super) fn guard_helper(&mut self, helper: &Process) -> Option<Guardian> {
-        let guardian = start_guardian(&self.guardian_command, &class::marker(self.folder.id()));
-        let watched = guardian.and_then(|mut guardian| {
-            guardian.watch(helper.pid(), helper.start_time())?;
-            Ok(guardian)
-        });
-        watched.inspect_err(|error| tracing::warn!(%error, "the back end is without a guardian")).ok()
-    }
-
-    /// How the helper is started.
-    pub(super) fn helper(&self, bridge: i32) -> Result<ChildArgs, String> {
-        let driven = self.job.driven.clone().unwrap_or_default();
-        class::helper(&self.job, &driven, &self.runtime, bridge).map_err(|error| error.to_string())
-    }
-
-    /// Says what has waited for output.
-    pub(super) fn say_late(&mut self) {
-        if let Some(late) = self.late.take() {
-            self.driving.say(late.word);
         }
     }
 
@@ -459,7 +415,7 @@ impl Outside {
     }
 }
 
-fn start_guardian((program, args): &(PathBuf, Vec<String>), marker: &str) -> io::Result<Guardian> {
+pub(super) fn start_guardian((program, args): &(PathBuf, Vec<String>), marker: &str) -> io::Result<Guardian> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     Guardian::start(program, &args, marker)
 }
@@ -530,7 +486,7 @@ impl World for Outside {
     }
 
     fn tell_driver_after(&mut self, output: Marks, word: Word) {
-        self.late = Some(Late { output, until: tokio::time::Instant::now() + MOMENT, word });
+        self.late = Some(Late::new(output, word));
     }
 
     fn kill_driver(&mut self) {
