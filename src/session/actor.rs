@@ -461,7 +461,11 @@ impl<W: World> Actor<W> {
 
     /// Whether another child takes the place of one that has ended.
     pub(super) fn starts_again(&self, then: Then) -> bool {
-        let over = self.verdict.is_some() || self.stopping().is_some() || (self.asked && then != Then::Another);
+        // An instance of a supervisor's is the supervisor's to start again.
+        let over = self.verdict.is_some()
+            || self.stopping().is_some()
+            || (self.asked && then != Then::Another)
+            || self.is_supervised();
         !over && (then == Then::Another || (then == Then::AsJobSays && self.restarts < self.job.restarts))
     }
 

@@ -341,7 +341,7 @@ impl<W: World> Actor<W> {
             let code = if self.signal == Some(libc::SIGTERM) { 143 } else { 130 };
             return Verdict { code, reason: format!("stopped with {open} of {total} items open") };
         }
-        if self.job.driven.as_ref().is_some_and(|driven| driven.under_qube) {
+        if self.is_supervised() {
             // What becomes of its items is the supervisor's to judge.
             return Verdict { code: 0, reason: format!("{complete} of {total} items complete, {failed} failed") };
         }

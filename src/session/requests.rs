@@ -353,12 +353,10 @@ impl<W: World> Actor<W> {
 
     /// What is tried again under a supervisor is the supervisor's to say.
     fn refuse_if_supervised(&self) -> Result<(), Refusal> {
-        match &self.job.driven {
-            Some(driven) if driven.under_qube => {
-                Err(not_now("the supervisor hands out this job's work: retry or unblock the work in Qube instead"))
-            }
-            _ => Ok(()),
+        if self.is_supervised() {
+            return Err(not_now("the supervisor hands out this job's work: retry or unblock the work in Qube instead"));
         }
+        Ok(())
     }
 
     pub(super) fn item_named(&self, name: &str) -> Result<ItemIndex, Refusal> {

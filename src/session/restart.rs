@@ -11,7 +11,7 @@ impl<W: World> Actor<W> {
     /// Ends the child and starts another one. What is held stays held.
     pub(super) fn restart(&mut self, by: Origin, now: bool) -> Answer {
         self.refuse_if_over()?;
-        if self.job.driven.as_ref().is_some_and(|driven| driven.under_qube) {
+        if self.is_supervised() {
             return Err(not_now("the supervisor starts this job's instances: retry the instance in Qube instead"));
         }
         let again = self.ladder.as_ref().is_some_and(|ladder| ladder.then() == Then::Another);

@@ -262,6 +262,18 @@ def Supervised(bridge):
     bridge.tear_down()
 
 
+def Careless(bridge):
+    """Begins work again that it has not reported."""
+    bridge.set_up()
+    work = {"name": "a", "status": "running", "package": {"commands": ["1"]}}
+    for _ in range(2):
+        print("begun", bridge.ask("begin", work=work)["ok"])
+    bridge.ask("report", work={"name": "a", "status": "complete"})
+    print("nameless:", bridge.ask("begin", work={"status": "running"})["error"])
+    bridge.tear_down()
+    print("late:", bridge.ask("begin", work=work)["error"])
+
+
 def main():
     bridge = Bridge()
     _, _, name = os.environ["CHILDMINDER_BACK_END"].rpartition(":")

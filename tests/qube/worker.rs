@@ -33,6 +33,21 @@ fn work_of_a_supervisor_is_added_begun_again_and_judged_by_it() {
 }
 
 #[test]
+fn work_that_is_begun_again_before_it_was_reported_has_failed_once() {
+    let ended = Supervised::of(supervised("Careless")).wait();
+    assert_eq!((ended.code, statuses(&ended)), (0, vec![ItemStatus::Complete]), "{}", ended.tail());
+    assert_eq!(ended.state().item(ItemIndex(0)).expect("an item").attempt, 2);
+    let ends = ended.events().into_iter().filter_map(|event| match event.kind {
+        EventKind::ItemEnded { status, .. } => Some(status),
+        _ => None,
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), [ItemStatus::Failed, ItemStatus::Complete]);
+    for line in ["nameless: work needs a name", "late: the work is not begun: no child is there"] {
+        assert_said(&ended, line);
+    }
+}
+
+#[test]
 fn clients_see_added_items_by_their_names() {
     let engine = Supervised::of(supervised("Supervised"));
     engine.until("its work", |state| state.count(ItemStatus::Complete) == 2);

@@ -10,9 +10,12 @@ use serde_json::{Map, Value};
 
 /// The longest name of an item, in characters.
 const NAME: usize = 200;
+/// What is wrong with an item that was never reported.
+const OTHER_WORK: &str = "the back end asked for other work before it had reported the item";
 
 impl<W: World> Actor<W> {
-    fn is_under_qube(&self) -> bool {
+    /// Whether a supervisor gives the work, and decides what is tried again.
+    pub(in crate::session) fn is_supervised(&self) -> bool {
         self.job.driven.as_ref().is_some_and(|driven| driven.under_qube)
     }
 
@@ -20,7 +23,7 @@ impl<W: World> Actor<W> {
 
     /// The next item of the session's own agenda.
     pub(super) fn driver_takes(&mut self, id: u64) -> bool {
-        if self.is_under_qube() {
+        if self.is_supervised() {
             self.refuse(id, "the work is the supervisor's to give: ask for it there, and have it begun here");
             return true;
         }
@@ -33,10 +36,11 @@ impl<W: World> Actor<W> {
             self.refuse(id, &format!("work needs a name of at most {NAME} characters"));
             return true;
         };
+        self.forsake_item(OTHER_WORK);
         let Some(item) = self.item_of_work(&name, given) else { return false };
         let status = self.state.item(item).map(|row| row.status).unwrap_or_default();
         // The supervisor wants it again.
-        if !matches!(status, ItemStatus::Pending | ItemStatus::Waiting | ItemStatus::Running)
+        if !matches!(status, ItemStatus::Pending | ItemStatus::Waiting)
             && !self.intend(vec![EventKind::ItemChanged { item, status: ItemStatus::Pending, by: None }])
         {
             return false;
@@ -60,7 +64,7 @@ impl<W: World> Actor<W> {
             self.refuse(wants.request, "work was asked for already");
             return true;
         }
-        self.forsake_item("the back end asked for other work before it had reported the item");
+        self.forsake_item(OTHER_WORK);
         if matches!(self.state.child, ChildState::Connected { .. })
             && let Some(entered) = self.phase_entered(Phase::Item)
             && !self.intend(vec![entered])
@@ -81,7 +85,12 @@ impl<W: World> Actor<W> {
     pub(super) fn wants_nothing_more(&mut self) -> bool {
         let gone = !matches!(self.state.child, ChildState::Connected { .. }) || self.asked;
         let torn_down = self.state.phase == SessionPhase::Teardown;
-        (gone || torn_down || self.stopping().is_some()) && self.give_no_work("pending")
+        let wanted = self.driver.as_ref().and_then(|driver| driver.wants.as_ref()?.item);
+        // An operator may have blocked or ended it while it waited for its turn.
+        let taken = wanted
+            .and_then(|item| self.state.item(item))
+            .is_some_and(|row| !matches!(row.status, ItemStatus::Pending | ItemStatus::Waiting));
+        (gone || torn_down || taken || self.stopping().is_some()) && self.give_no_work("pending")
     }
 
     /// The agenda has nothing left; `true`, since something was done.
@@ -92,7 +101,9 @@ impl<W: World> Actor<W> {
     fn give_no_work(&mut self, status: &str) -> bool {
         let Some(wants) = self.driver.as_mut().and_then(|driver| driver.wants.take()) else { return false };
         if wants.item.is_some() {
-            self.refuse(wants.request, "no work is begun now: no child is there, or the session is to end");
+            let why =
+                "the work is not begun: no child is there, an operator has kept it back, or the session is to end";
+            self.refuse(wants.request, why);
             return true;
         }
         let none = [("name", "".into()), ("status", status.into()), ("package", Value::Object(Map::new()))];
@@ -165,7 +176,7 @@ impl<W: World> Actor<W> {
                 return true;
             }
         };
-        if name.is_empty() || name.chars().count() > NAME || !self.is_under_qube() {
+        if name.is_empty() || name.chars().count() > NAME || !self.is_supervised() {
             self.refuse(id, &format!("the item {name:?} is not running"));
             return true;
         }
@@ -216,6 +227,9 @@ impl<W: World> Actor<W> {
         if let Some(item) = self.state.running_item.as_ref().map(|running| running.item) {
             self.fault.get_or_insert_with(|| why.to_owned());
             self.finish_item(item);
+            if let Some(report) = self.driver.as_mut().and_then(|driver| driver.report.take()) {
+                self.refuse(report.request, why);
+            }
         }
     }
 }
