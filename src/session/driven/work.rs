@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 /// The longest name of an item, in characters.
 const NAME: usize = 200;
+/// Why work is not begun.
+const NOT_BEGUN: &str =
+    "the work is not begun: no child is there, an operator has kept it back, or the session is to end";
 /// What is wrong with an item that was never reported.
 const OTHER_WORK: &str = "the back end asked for other work before it had reported the item";
 
@@ -36,6 +39,11 @@ impl<W: World> Actor<W> {
             self.refuse(id, &format!("work needs a name of at most {NAME} characters"));
             return true;
         };
+        if self.begins_nothing() {
+            // What is done stays done, whoever wants it again too late.
+            self.refuse(id, NOT_BEGUN);
+            return true;
+        }
         self.forsake_item(OTHER_WORK);
         let Some(item) = self.item_of_work(&name, given) else { return false };
         let status = self.state.item(item).map(|row| row.status).unwrap_or_default();
@@ -83,14 +91,18 @@ impl<W: World> Actor<W> {
 
     /// Nothing is begun any more: the driver, which waits for work, is told so.
     pub(super) fn wants_nothing_more(&mut self) -> bool {
-        let gone = !matches!(self.state.child, ChildState::Connected { .. }) || self.asked;
-        let torn_down = self.state.phase == SessionPhase::Teardown;
         let wanted = self.driver.as_ref().and_then(|driver| driver.wants.as_ref()?.item);
         // An operator may have blocked or ended it while it waited for its turn.
         let taken = wanted
             .and_then(|item| self.state.item(item))
             .is_some_and(|row| !matches!(row.status, ItemStatus::Pending | ItemStatus::Waiting));
-        (gone || torn_down || taken || self.stopping().is_some()) && self.give_no_work("pending")
+        (taken || self.begins_nothing()) && self.give_no_work("pending")
+    }
+
+    /// Whether no item can be begun any more, or none yet.
+    fn begins_nothing(&self) -> bool {
+        let gone = !matches!(self.state.child, ChildState::Connected { .. }) || self.asked;
+        gone || self.state.phase == SessionPhase::Teardown || self.stopping().is_some()
     }
 
     /// The agenda has nothing left; `true`, since something was done.
@@ -101,9 +113,7 @@ impl<W: World> Actor<W> {
     fn give_no_work(&mut self, status: &str) -> bool {
         let Some(wants) = self.driver.as_mut().and_then(|driver| driver.wants.take()) else { return false };
         if wants.item.is_some() {
-            let why =
-                "the work is not begun: no child is there, an operator has kept it back, or the session is to end";
-            self.refuse(wants.request, why);
+            self.refuse(wants.request, NOT_BEGUN);
             return true;
         }
         let none = [("name", "".into()), ("status", status.into()), ("package", Value::Object(Map::new()))];
