@@ -2,7 +2,7 @@
 //!
 //! - A fenced block of `toml job FILE`, `toml recipe FILE` or `toml wrong FILE` is read (the last must fail when run), and
 //!   the shell examples find it as FILE.
-//! - A block of `python file FILE` is found there as FILE, too.
+//! - A block of `python back_end FILE` is found there as FILE, too.
 //! - In a block of `console …` every line that begins with `$ ` is run by `sh`, and what it prints must be what stands
 //!   below it, less what differs from run to run. A line with `…` alone stands for any lines. Further words name programs
 //!   without which the block is left out; the blocks of `console tour` go on from where the tour's keys have led.
@@ -104,7 +104,7 @@ impl Home {
     fn new() -> Self {
         let home = Self(tempfile::tempdir().expect("a folder"));
         std::fs::create_dir(home.path().join("run")).expect("a folder");
-        let is_file = |block: &&Block| block.is(&["toml"]) || block.is(&["python", "file"]);
+        let is_file = |block: &&Block| block.is(&["toml"]) || block.is(&["python", "back_end"]);
         for block in blocks().iter().filter(is_file) {
             std::fs::write(home.path().join(&block.words[2]), block.text()).expect("written");
         }

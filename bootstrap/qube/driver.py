@@ -154,13 +154,14 @@ def exit_code_of(code):
 
 
 def tell(session, sentence, trace=""):
-    """An error, to the engine and to whoever reads the log."""
+    """An error, to the engine, and where it came from to whoever reads the log."""
     sentence = u" ".join(objects.as_text(sentence).split())
-    sessions.complain(u"%s\nERROR: %s" % (objects.as_text(trace).rstrip(), sentence) if trace else u"ERROR: %s" % sentence)
+    if trace:
+        sessions.complain(objects.as_text(trace).rstrip())
     try:
         session.send("failed", error=sentence)  # which is never answered
     except EngineError:
-        pass  # it has been said above as well
+        sessions.complain(u"ERROR: %s" % sentence)
 
 
 def drive(session, back_end):

@@ -1,7 +1,8 @@
 """The engine's end of the bridge, for tests of the base classes: it records what is asked, and has a child of sorts.
 
 The child's commands run in this process. They may use ``out(text)`` and ``err(text)``, which print into the session's
-logs, ``leave(code)``, which ends the child, and ``until(op, count)``, which waits for the helper to ask for something.
+logs, ``put(name, text)``, which writes a file, ``leave(code)``, which ends the child, and ``until(op, count)``, which
+waits for the helper to ask for something.
 """
 import json
 import os
@@ -17,9 +18,10 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bootstrap"))
-from test_child_bootstrapper import LIMIT, clean_environment, find_hosts  # noqa: E402
+from test_child_bootstrapper import BOOT, Child, Host, LIMIT, clean_environment, find_hosts  # noqa: E402, F401
 
-DRIVER = os.path.join(ROOT, "bootstrap", "qube", "driver.py")
+PACKAGE = os.path.join(ROOT, "bootstrap", "qube")
+DRIVER = os.path.join(PACKAGE, "driver.py")
 FOUND = {}  # interpreters by name, looked for once
 HEAD = """\
 # -*- coding: utf-8 -*-
@@ -61,7 +63,7 @@ class Engine(object):
             with open(self.file, "w", encoding="utf-8") as file:
                 file.write(head + source)
         self.names = {"out": lambda text: self.append("stdout", text), "err": lambda text: self.append("stderr", text),
-                      "leave": self.leave, "until": self.until, "folder": self.folder}
+                      "put": self.put, "leave": self.leave, "until": self.until, "folder": self.folder}
         self.back_end = "%s:%s" % (self.file, name) if name else ""
         self.env = self.environment(env or {}, installed, farm or {})
 
@@ -85,7 +87,8 @@ class Engine(object):
         self.process = subprocess.Popen([self.python, "-u", DRIVER], pass_fds=[theirs.fileno()], env=self.env,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         theirs.close()
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.server = threading.Thread(target=self.serve, daemon=True)
+        self.server.start()
         return self
 
     def finish(self):
@@ -96,6 +99,7 @@ class Engine(object):
             out, err = self.process.communicate()
             raise AssertionError("the helper did not end; it asked %r and said %s%s" % (self.asked[-20:], out, err))
         finally:
+            self.server.join(LIMIT)  # what was asked last may be in the socket still
             self.sock.close()
             self.farm = self.read_farm()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -184,6 +188,10 @@ class Engine(object):
     def append(self, stream, text):
         with open(self.logs[stream], "ab") as log:
             log.write(text if isinstance(text, bytes) else text.encode("utf-8"))
+
+    def put(self, name, text):
+        with open(os.path.join(self.folder, name), "w") as file:
+            file.write(text)
 
     def leave(self, code):
         self.exit = code

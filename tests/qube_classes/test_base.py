@@ -323,6 +323,28 @@ class MyBackEnd(Base):
                 self.assertIn("an output file is not as it should be", self.engine.all("report")[-1]["reason"])
                 self.assertRegex(self.engine.err, "it has 9 bytes, at least 10 are wanted|No such file")
 
+    def test_a_file_that_is_told_of_before_it_is_there(self):
+        source = "class MyBackEnd(Base):\n    LOGREAD_TIME_THRESHOLD = 0.02\n"
+        command = """out("Saved: '" + folder + "/x'\\n"); until('report'); put('x', %r)"""
+        for text, status in (("x" * 10, "complete"), ("x", "failed")):
+            engine = Engine(self.python, source, dict(PATTERNS, validate_fileMinSize=10), [item("a", command % text)]).run()
+            self.assertEqual(engine.reported()[-1], ("a", status))
+
+    def test_a_character_that_is_read_in_two_parts(self):
+        source = r"""
+class MyBackEnd(Base):
+    def executeWork(self):
+        path, whole, offset, offsets = self.jobLogs["stdout"], "", 0, []
+        for part in (r"note \xf0\x9f", r"\x98\x80\n", r"\xff\xfe"):
+            self.pyCmdDispatcher.execute("out(b'%s')" % part)
+            text, offset = self.getLogData(path, "stdout", offset)
+            whole += text
+            offsets.append(offset)
+        seen(whole=whole if sys.version_info[0] > 2 else whole.decode("utf-8", "replace"), ends=offsets[1:])
+"""
+        engine = Engine(self.python, source).run()
+        self.assertEqual(engine.seen(), {"whole": u"note \U0001f600\n\ufffd\ufffd", "ends": [10, 12]})
+
     def test_overriding_validateOutputFileSize(self):
         source = """
 class MyBackEnd(Base):

@@ -2,7 +2,7 @@
 import os
 import time
 
-from fake_engine import Engine, LIMIT, for_each_python, item
+from fake_engine import Engine, LIMIT, ROOT, for_each_python, item
 
 PLAIN = "class MyBackEnd(Base): pass\n"
 
@@ -118,7 +118,7 @@ class MyBackEnd(Base):
         self.assertIn("ZeroDivisionError", engine.err)
 
     def test_a_child_that_cannot_be_started(self):
-        engine = Engine(self.python, PLAIN, answers={"start": lambda _, message: {"ok": False, "error": "no such shell"}}).run()
+        engine = Engine(self.python, PLAIN, answers={"start": lambda _, message: {"ok": False, "error": "the child could not be started: no such shell"}}).run()
         self.assertEqual((engine.code, engine.jobs(), engine.all("execute")), (1, ["failed"], []))
         self.assertIn("ERROR: the child could not be started: no such shell", engine.err)
 
@@ -154,6 +154,34 @@ class MyBackEnd(Base):
         self.pyCmdDispatcher.execute("mine = 1")
 """
         self.assertEqual(Engine(self.python, source).run().ran("setup"), [(None, "mine = 1")])
+
+
+class Page(object):
+    """What the README shows and says."""
+
+    def setUp(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as page:
+            self.page = page.read()
+
+    def test_its_example_runs(self):
+        example = self.page.split("```python back_end my_backend.py\n")[1].split("```")[0]
+        engine = Engine(self.python, example, head="", agenda=[item("a", "x = 1")]).run()
+        self.assertEqual((engine.code, engine.reported()), (0, [("a", "complete")]), engine.err)
+        self.assertIn("looked at the output of a\n", engine.out)
+        self.assertEqual([command for _, command in engine.ran("init")][-1], "import json")
+
+    def test_its_table_has_every_public_name(self):
+        table = self.page.split("| name | what it does here |\n|---|---|\n")[1].split("\n\n")[0]
+        told = set(row.split("`")[1].split("(")[0] for row in table.splitlines())
+        source = """
+class MyBackEnd(Base):
+    def executeWork(self):
+        own = [name for name in dir(PythonChildBackEnd) if not name.startswith("_")]
+        seen(names=own + [name for name in ("__init__",) if callable(self.__init__)])
+"""
+        names = set(Engine(self.python, source).run().seen()["names"])
+        self.assertEqual(told - names, set())
+        self.assertEqual(names - told, {"dispatcher", "bootstrapper", "bootstrapperPath", "childBootstrapperPath"})
 
 
 class Items(object):
@@ -344,4 +372,4 @@ class Stopping(object):
 
 
 def load_tests(loader, _tests, _pattern):
-    return for_each_python(loader, StartUp, Items, Statuses, Stopping)
+    return for_each_python(loader, StartUp, Page, Items, Statuses, Stopping)

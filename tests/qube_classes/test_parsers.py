@@ -1,7 +1,10 @@
 """The log parsers, frame ranges, path translation and objects, in every interpreter."""
 import os
+import shutil
+import subprocess
+import tempfile
 
-from fake_engine import Engine, ROOT, for_each_python, item
+from fake_engine import BOOT, Child, Engine, Host, PACKAGE, clean_environment, for_each_python, item
 
 SHOW = """
 class MyBackEnd(Base):
@@ -128,10 +131,7 @@ class Alone(object):
     """Without an engine: a studio's own unit test, and the executor in a child."""
 
     def run_python(self, code, **env):
-        import subprocess
-        path = os.path.join(ROOT, "bootstrap", "qube")
-        done = subprocess.run([self.python, "-B", "-c", code], env=dict(os.environ, PYTHONPATH=path, **env), stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE)
+        done = subprocess.run([self.python, "-c", code], env=clean_environment(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def test_a_class_may_be_made_and_asked(self):
@@ -145,20 +145,39 @@ try:
 except Exception as problem:
     print(problem)
 """
-        code, out, err = self.run_python(code)
+        code, out, err = self.run_python(code, PYTHONPATH=PACKAGE)
         self.assertEqual((code, out), (0, "[{'highlights': ['x']}, (False, False), {}]\nthere is no engine to ask for 'take': "
                                           "the class was not started by childminder\n"), err)
 
-    def test_the_executor_starts_our_bootstrapper(self):
-        import tempfile
-        with tempfile.NamedTemporaryFile("w", suffix=".py") as stand_in:
-            stand_in.write("import sys\nprint('%s %s' % (sys.argv[1:], __name__ == '__main__'))\nraise SystemExit(3)\n")
-            stand_in.flush()
-            code = ("from qb.backend.pythonChildHandler import PyCmdExecutor\nimport sys\n"
-                    "for args in ((4711, 'maya'), ('maya', '4711'), (4711,)):\n    executor = PyCmdExecutor(*args)\n"
-                    "    print(executor.kind)\n    code = executor.mainloop()\nsys.exit(code)")
-            ran = self.run_python(code, CHILDMINDER_BOOTSTRAPPER=stand_in.name)
-        self.assertEqual(ran, (3, "".join("%s\n['--port', '4711'] False\n" % kind for kind in ("maya", "maya", "generic")), ""))
+    def test_a_bootstrapper_of_the_studios_own_starts_our_executor(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        for arguments in ("(%d, 'maya')", "('maya', %d)", "(port=%d)"):
+            script = os.path.join(folder, "own.py")
+
+            class Own(Child):
+                def prepare(self, port):
+                    with open(script, "w") as file:
+                        file.write("import sys\nsys.path.insert(0, %r)\nfrom qb.backend.pythonChildHandler import PyCmdExecutor\n"
+                                   "sys.exit(PyCmdExecutor%s.mainloop())\n" % (PACKAGE, arguments % port))
+            child = Own(Host("own", (), []), env={"CHILDMINDER_BOOTSTRAPPER": BOOT}, arguments=[self.python, script])
+            self.addCleanup(child.close)
+            self.assertEqual(child.hello["type"], "hello")
+            self.assertEqual([child.value("6 * 7"), child.value("__name__")], ["42", "'__main__'"])
+            child.send(type="shutdown", code=5)
+            self.assertEqual(child.ended(), 5)
+
+    def test_the_bootstrapper_is_looked_for_above_the_package(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copytree(PACKAGE, os.path.join(folder, "qube"))
+        ask = ("import sys; sys.path.insert(0, %r)\nfrom qb.backend.pythonChildHandler import PyCmdExecutor\n"
+               "print(PyCmdExecutor(1).mainloop())" % os.path.join(folder, "qube"))
+        code, _, err = self.run_python(ask)
+        self.assertEqual((code, "the bootstrapper child_bootstrapper.py is not found above" in err), (1, True), err)
+        with open(os.path.join(folder, "child_bootstrapper.py"), "w") as file:
+            file.write("import sys\nprint(sys.argv[1:])\nraise SystemExit(3)\n")
+        self.assertEqual(self.run_python(ask), (0, "['--port', '1']\n3\n", ""))
 
 
 def load_tests(loader, _tests, _pattern):

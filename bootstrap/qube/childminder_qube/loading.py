@@ -27,7 +27,8 @@ def load_class(back_end, base):
     module = load_module(path)
     found = getattr(module, name, None)
     if not isinstance(found, type):
-        there = sorted(key for key, one in vars(module).items() if isinstance(one, type) and one.__module__ == module.__name__)
+        classes = [(key, one) for key, one in vars(module).items() if isinstance(one, type)]
+        there = sorted(key for key, one in classes if one.__module__ == module.__name__)
         raise Refusal("%s has no class %s; its classes are: %s" % (as_text(path), name, ", ".join(there) or "none"))
     if not issubclass(found, base):
         raise Refusal("%s, line %d: the class %s is not derived from %s (import it from qb.backend.pythonChildBackEnd)"

@@ -37,6 +37,8 @@ class Session(object):
     def greet(self, reply):
         """Take in what the engine knows of the job."""
         self.job = objects.received(reply.get("job") or {}, objects.Job)
+        if self.job.get("agenda"):
+            self.job["agenda"] = [objects.Work(work) for work in self.job["agenda"]]
         self.logs = objects.received(reply.get("logs") or {}, dict)
         self.path_map = [(pair[0], pair[1]) for pair in objects.received(reply.get("path_map") or [])]
 

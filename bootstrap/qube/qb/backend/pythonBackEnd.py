@@ -4,7 +4,7 @@ The names and their meaning are Qube's. Mended of the original, where a studio w
 
 * what both streams say is kept; a stream that is merged into the other (or has no file) silences only itself;
 * nothing sleeps; a log is read in bounded pieces, by whole lines while a command runs, from where its item began;
-* paths are told apart exactly, all of them are checked, and one that is missing fails the size check;
+* paths are told apart exactly; once a command has ended all of them are checked, and a missing one fails the check;
 * log text outside of items (work is None) is parsed and judged like any other, and breaks nothing.
 """
 import os
@@ -17,6 +17,7 @@ from childminder_qube.session import complain, current, say
 from qb.backend.utils import boolOf, getFrameTokens, numberOf
 
 PIECE = 4 * 1024 * 1024  # of a log that is parsed at a time
+MAX_CHARACTER = 4  # bytes of UTF-8
 MAX_LINE = 1024 * 1024  # of an unfinished line that is waited for
 MAX_KEPT = 1000  # results of one name in a result package
 
@@ -40,7 +41,6 @@ class PythonQubeBackEnd(object):
         self.jobLogOffsets = {}
         self.workerPathMap = list(current().path_map)
         self.logParser = self._makeLogParser(package.get("logParser"))
-        self._unfinished = {}
         self._startSlices()
 
     def _makeLogParser(self, named):
@@ -88,7 +88,7 @@ class PythonQubeBackEnd(object):
 
     def _startSlices(self):
         """What is printed from now on belongs to what begins now."""
-        self._unfinished = {}
+        self._unfinished, self._sizesDue = {}, False
         for stream, path in self.jobLogs.items():
             try:
                 self.jobLogOffsets[stream] = os.path.getsize(path)
@@ -104,7 +104,10 @@ class PythonQubeBackEnd(object):
         except EnvironmentError as problem:
             complain("WARNING: the log of %s cannot be read: %s" % (stream, problem))
             return "", offset
-        return data if str is bytes else data.decode("utf-8", "replace"), offset + len(data)
+        if str is bytes:
+            return data, offset + len(data)
+        data = whole_characters(data)
+        return data.decode("utf-8", "replace"), offset + len(data)
 
     def parseLogData(self, logData, qbTokens=None):
         """What the patterns find in some output, by their names."""
@@ -115,17 +118,20 @@ class PythonQubeBackEnd(object):
 
         What is found goes into the work's result package and, if it is no failure, is reported at once.
         """
-        found = {}
+        found, running = {}, self._commandRuns()
         for stream, path in sorted(self.jobLogs.items(), reverse=True):
             if path:
                 for text in self._newText(stream, path):
                     merge(found, self.parseLogData(text, qbTokens or getFrameTokens(work) or None) or {})
-        if not found:
+        self._sizesDue = self._sizesDue or "outputPaths" in found
+        if not found and (running or not self._sizesDue):
             return False, False
         if work is None:
             return bool(found.get("errors")), False
         self.updateResultPackage(work, found)
-        too_small = not self.validateOutputFileSize(work)
+        # Many an application tells of a file before it has written it.
+        too_small = not running and not self.validateOutputFileSize(work)
+        self._sizesDue = self._sizesDue and running
         errors = bool(field(field(work, "resultpackage"), "errors"))
         if not (errors or too_small):
             if work is self.job:
@@ -134,13 +140,17 @@ class PythonQubeBackEnd(object):
                 qb.reportwork(work)
         return errors, too_small
 
+    @staticmethod
+    def _commandRuns():
+        return getattr(current().dispatcher, "running", False)
+
     def _newText(self, stream, path):
         """Whole lines while a command runs, and all there is when it has ended."""
-        running = getattr(current().dispatcher, "running", False)
+        running = self._commandRuns()
         while True:
             before = self.jobLogOffsets.get(stream, 0)
             text, self.jobLogOffsets[stream] = self.getLogData(path, stream, before)
-            more = self.jobLogOffsets[stream] - before >= PIECE
+            more = self.jobLogOffsets[stream] - before > PIECE - MAX_CHARACTER
             text = self._unfinished.pop(stream, "") + text
             if running or more:
                 end = text.rfind("\n") + 1
@@ -199,6 +209,16 @@ def merge(found, more):
             found[key] = JoinedPaths(split_paths(found.get(key)) + split_paths(value))
         else:
             found[key] = value
+
+
+def whole_characters(data):
+    """The bytes without the beginning of a character whose rest was not read yet."""
+    for back in range(1, min(MAX_CHARACTER, len(data) + 1)):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:  # where a character begins
+            length = 1 if byte < 0xC0 or byte >= 0xF8 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return data[:-back] if length > back else data
+    return data
 
 
 def distinct(values):

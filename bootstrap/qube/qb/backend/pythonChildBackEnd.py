@@ -84,7 +84,7 @@ class PythonChildBackEnd(PythonQubeBackEnd):
             try:
                 dispatcher.startChild(args, self.childBootstrapper)
             except EngineError as problem:
-                complain("ERROR: the child could not be started: %s" % problem)
+                complain("ERROR: %s" % problem)
                 dispatcher.close(1)
                 self.pyCmdDispatcher = None
                 return None, 1

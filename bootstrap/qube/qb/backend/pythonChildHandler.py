@@ -74,9 +74,8 @@ class PyCmdDispatcher(object):
     def _run(self, command, work):
         """Whether one command failed; it is always waited for."""
         if self.exitCode is not None or self.child is None:
-            complain("ERROR: the command was not sent, %s: %s" % (
-                "the child was not started" if self.child is None else "the child has ended with exit code %s" % self.exitCode,
-                as_text(command)[:200]))
+            why = "was not started" if self.child is None else "has ended with exit code %s" % self.exitCode
+            complain("ERROR: the command was not sent, the child %s: %s" % (why, as_text(command)[:200]))
             return True
         session = current()
         phase, item = session.place(work)
