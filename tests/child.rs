@@ -43,6 +43,7 @@ fn python(script: &str, args: &[&str], marker: &str) -> SpawnSpec {
         cwd: "/".into(),
         stdin: Stdin::Null,
         merge_stderr: false,
+        helper: None,
     }
 }
 

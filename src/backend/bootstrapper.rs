@@ -66,7 +66,7 @@ fn filled_in(path: &Path, port: u16, secret: &str) -> io::Result<String> {
 }
 
 /// Makes the folder if it is missing, and refuses one that others could look into.
-fn private(folder: &Path) -> io::Result<()> {
+pub(super) fn private(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let about = folder.metadata()?;
     if about.uid() != nix::unistd::geteuid().as_raw() || about.mode() & 0o077 != 0 {

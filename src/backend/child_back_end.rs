@@ -1,6 +1,7 @@
 //! The seam between the engine and an application, and the one implementation of it: a recipe with a job.
 
 use super::arguments::{self, Lookup};
+use super::class::ChildLaunch;
 use super::environment::{self, Environment};
 use super::executable::{self, Found, Looked, Wish};
 use super::recipe::{EXECUTABLE, Guard, Passing, Protocol, Pump, Recipe, StdinMode, VERSION};
@@ -107,6 +108,20 @@ pub enum BackendError {
         /// Why.
         error: io::Error,
     },
+    /// No interpreter for the back-end class.
+    #[error(
+        "no Python for the back-end class; looked for\n{}\nSet the right one with --set back_end_python=PATH, or under [settings] of the job",
+        .looked.iter().map(|one| format!("  {one}")).collect::<Vec<_>>().join("\n")
+    )]
+    NoBackEndPython {
+        /// Every candidate, and why it is not the one.
+        looked: Vec<Looked>,
+    },
+    /// The class wants a child, and says nothing that could be started.
+    #[error(
+        "the back-end class gave an empty list of arguments for its child: getSubprocessArgs is to return a program first"
+    )]
+    NoArguments,
     /// The bootstrapper could not be written.
     #[error("the bootstrapper cannot be written into {}: {error}", folder.display())]
     Bootstrapper {
@@ -147,6 +162,8 @@ pub struct RecipeBackEnd {
     engine: Environment,
     /// Settings with the recipe's defaults; parameters are complete in the job.
     settings: BTreeMap<String, Value>,
+    /// A back-end class's own.
+    bootstrapper: Option<PathBuf>,
 }
 
 impl fmt::Debug for RecipeBackEnd {
@@ -166,7 +183,7 @@ impl RecipeBackEnd {
             declared.filter_map(|(key, declared)| Some((key.clone(), declared.default.clone()?))).collect();
         settings.extend(job.backend_settings.clone());
         let engine = std::env::vars_os().collect();
-        Self { job, recipe, folder, secret: secret.to_owned(), engine, settings }
+        Self { job, recipe, folder, secret: secret.to_owned(), engine, settings, bootstrapper: None }
     }
 
     /// The executable that is used: the one that was set, else the recipe's first that is there and of the version wanted;
@@ -247,6 +264,12 @@ impl RecipeBackEnd {
     }
 
     fn init(&self) -> Result<Vec<String>, BackendError> {
+        let mut commands = self.recipe_init()?;
+        commands.extend(commands::of_phase(&self.job, Phase::Init)?);
+        Ok(commands)
+    }
+
+    fn recipe_init(&self) -> Result<Vec<String>, BackendError> {
         let values = Values::of([&self.job.parameters, &self.settings]);
         let mut commands = Vec::new();
         for (place, init) in self.recipe.init.iter().enumerate() {
@@ -255,12 +278,12 @@ impl RecipeBackEnd {
                 commands.push(template::expand(&init.command, &values).map_err(wrong)?);
             }
         }
-        commands.extend(commands::of_phase(&self.job, Phase::Init)?);
         Ok(commands)
     }
 
     fn bootstrapper_path(&self) -> PathBuf {
-        self.recipe.own_bootstrapper().unwrap_or_else(|| bootstrapper::path(&self.folder))
+        let own = self.bootstrapper.clone().or_else(|| self.recipe.own_bootstrapper());
+        own.unwrap_or_else(|| bootstrapper::path(&self.folder))
     }
 
     /// Where [`PythonChildBackEnd::generate_child_bootstrapper`] writes its file.
@@ -280,6 +303,44 @@ impl RecipeBackEnd {
         let recipe = self.recipe.name.clone();
         std::fs::File::open(&path).map(drop).map_err(|error| BackendError::OwnBootstrapper { recipe, path, error })
     }
+
+    /// How the child of a back-end class is started, and the init commands that the class does not know of: the recipe's,
+    /// where that is what starts it.
+    pub fn driven(mut self, launch: ChildLaunch, port: u16) -> Result<(ChildArgs, Vec<String>), BackendError> {
+        self.bootstrapper = launch.bootstrapper;
+        let Some(words) = launch.args else {
+            self.check()?;
+            let args = arguments::expand(&self.recipe.arguments, &Launch { back_end: &self, port });
+            let init = self.recipe_init()?;
+            return Ok((ChildArgs { env: self.driven_env(port), args, ..self.started(self.program()?)? }, init));
+        };
+        let mut words = words.into_iter();
+        let program = words.next().filter(|program| !program.is_empty()).ok_or(BackendError::NoArguments)?;
+        let args = words.map(OsString::from).collect();
+        Ok((ChildArgs { env: self.driven_env(port), args, ..self.started(program.into())? }, Vec::new()))
+    }
+
+    fn started(&self, program: PathBuf) -> Result<ChildArgs, BackendError> {
+        Ok(ChildArgs { program, args: Vec::new(), env: Vec::new(), cwd: self.cwd()?, stdin: self.stdin() })
+    }
+
+    fn stdin(&self) -> StdinMode {
+        match self.recipe.protocol {
+            Protocol::Native => self.recipe.stdin,
+            Protocol::Qube => StdinMode::Commands,
+        }
+    }
+
+    /// A bootstrapper of the class's own may read either.
+    fn driven_env(&self, port: u16) -> Vec<(OsString, OsString)> {
+        let mut env = self.env(port);
+        if self.recipe.protocol == Protocol::Native {
+            let own = [("CHILDMINDER_SECRET", self.secret.clone()), ("CHILDMINDER_PORT", port.to_string())];
+            env.retain(|(name, _)| own.iter().all(|(own, _)| name != own));
+            env.extend(own.map(|(name, value)| (name.into(), value.into())));
+        }
+        env
+    }
 }
 
 impl PythonChildBackEnd for RecipeBackEnd {
@@ -287,11 +348,7 @@ impl PythonChildBackEnd for RecipeBackEnd {
         self.check()?;
         let args = arguments::expand(&self.recipe.arguments, &Launch { back_end: self, port });
         let (program, cwd) = (self.program()?, self.cwd()?);
-        let stdin = match self.recipe.protocol {
-            Protocol::Native => self.recipe.stdin,
-            Protocol::Qube => StdinMode::Commands,
-        };
-        let args = ChildArgs { program, args, env: self.env(port), cwd, stdin };
+        let args = ChildArgs { program, args, env: self.env(port), cwd, stdin: self.stdin() };
         Ok((args, self.init()?))
     }
 

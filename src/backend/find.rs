@@ -1,10 +1,13 @@
 //! Where recipes come from: a path, the user's own folder, the ones in this binary; in that order.
 
+use super::class;
 use super::recipe::Recipe;
 use crate::job::JobErrors;
 use crate::job::source::quoted;
 use crate::job::{text_of, tree::suggestion};
+use crate::model::Job;
 use etcetera::BaseStrategy;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +15,12 @@ use std::path::{Path, PathBuf};
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The recipes in this binary.
-const EMBEDDED: [(&str, &str); 12] = [
+const EMBEDDED: [(&str, &str); 13] = [
     ("3dsmaxbatch", include_str!("../../assets/backends/3dsmaxbatch.toml")),
     ("blender", include_str!("../../assets/backends/blender.toml")),
     ("bpy", include_str!("../../assets/backends/bpy.toml")),
     ("c4dpy", include_str!("../../assets/backends/c4dpy.toml")),
+    ("class", include_str!("../../assets/backends/class.toml")),
     ("gdb", include_str!("../../assets/backends/gdb.toml")),
     ("hython", include_str!("../../assets/backends/hython.toml")),
     ("maya", include_str!("../../assets/backends/maya.toml")),
@@ -36,6 +40,16 @@ pub enum NoRecipe {
     /// It is there, and wrong.
     #[error(transparent)]
     Wrong(#[from] JobErrors),
+}
+
+/// The recipe of a job. A class says itself how its child is started; how it is to be treated the recipe says that its
+/// job names.
+pub fn of_job(job: &Job) -> Result<Recipe, NoRecipe> {
+    let named = || job.backend_settings.get("recipe").and_then(Value::as_str);
+    match &job.driven {
+        Some(_) => find(named().unwrap_or(class::RECIPE)),
+        None => find(&job.backend),
+    }
 }
 
 /// Reads a recipe by its name, or by a path (whatever has a `/` in it or ends in `.toml`).

@@ -18,6 +18,7 @@
 mod arguments;
 mod bootstrapper;
 pub mod child_back_end;
+pub mod class;
 pub mod environment;
 pub mod executable;
 mod find;
@@ -29,7 +30,7 @@ mod version;
 
 pub use child_back_end::{BackendError, ChildArgs, DispatcherSettings, PythonChildBackEnd, RecipeBackEnd};
 pub use executable::{Found, Looked};
-pub use find::{NoRecipe, find, kept, names, own_folder};
+pub use find::{NoRecipe, find, kept, names, of_job, own_folder};
 pub use recipe::{
     Declared, EXECUTABLE, LAUNCH_KEYS, Passing, Platform, Protocol, Pump, Recipe, StdinMode, VERSION, ValueKind,
 };

@@ -45,7 +45,7 @@ impl Guardian {
         let mut command = Command::new(program);
         command.args(args).arg(marker).env_clear().current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        sys::isolate(&mut command, Fate::OutlivesUs);
+        sys::isolate(&mut command, Fate::OutlivesUs, None);
         let own = ProcessId::own().ok_or_else(|| io::Error::other("/proc/self/stat cannot be read"))?;
         let (leader, mut child) = Leader::spawn(&mut command, Role::Guardian)?;
         let pipe = child.stdin.take();

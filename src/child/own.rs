@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Child,
+    /// An interpreter that decides what the child does, and is not of its family.
+    Helper,
     Guardian,
 }
 

@@ -14,10 +14,11 @@ use nix::sys::signal::Signal;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,6 +40,9 @@ pub struct SpawnSpec {
     pub stdin: Stdin,
     /// Whether its standard error goes into its standard output, in the order of writing.
     pub merge_stderr: bool,
+    /// A helper is not the session's child, and gets this file beside the standard ones, under the number that it has
+    /// here.
+    pub helper: Option<Arc<OwnedFd>>,
 }
 
 /// What a child's standard input is.
@@ -63,6 +67,7 @@ impl fmt::Debug for SpawnSpec {
             .field("cwd", &self.cwd)
             .field("stdin", &self.stdin)
             .field("merge_stderr", &self.merge_stderr)
+            .field("helper", &self.helper)
             .finish()
     }
 }
@@ -269,8 +274,10 @@ fn start(spec: &SpawnSpec) -> Result<Newborn, SpawnError> {
         .stderr(Stdio::piped());
     let merged =
         if spec.merge_stderr { Some(merge(&mut command).map_err(|error| explain(spec, error))?) } else { None };
-    sys::isolate(&mut command, Fate::DiesWithUs);
-    let (leader, child) = Leader::spawn(&mut command, Role::Child).map_err(|error| explain(spec, error))?;
+    let keep = spec.helper.as_ref().map(AsRawFd::as_raw_fd);
+    sys::isolate(&mut command, Fate::DiesWithUs, keep);
+    let role = if keep.is_some() { Role::Helper } else { Role::Child };
+    let (leader, child) = Leader::spawn(&mut command, role).map_err(|error| explain(spec, error))?;
     let (stdout, stderr) = match merged {
         Some((stdout, stderr)) => (Some(stdout), Some(stderr)),
         None => (child.stdout.map(OwnedFd::from), child.stderr.map(OwnedFd::from)),
@@ -354,6 +361,7 @@ mod tests {
             cwd: "/".into(),
             stdin: Stdin::Null,
             merge_stderr: false,
+            helper: None,
         }
     }
 

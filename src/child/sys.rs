@@ -118,16 +118,16 @@ pub(super) enum Fate {
 /// What such a process ignores; inherited over exec, so that it is never without.
 const DEAF_TO: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
-/// Has the command begin in a session of its own, with none of our files, no signal blocked, and all
-/// of them at their defaults (save for what one that outlives us ignores).
-pub(super) fn isolate(command: &mut Command, fate: Fate) {
+/// Has the command begin in a session of its own, with none of our files but what it is given, no signal blocked, and
+/// all of them at their defaults (save for what one that outlives us ignores). The file `keep` stays open, under its number.
+pub(super) fn isolate(command: &mut Command, fate: Fate, keep: Option<RawFd>) {
     let parent = std::process::id();
     // SAFETY: the closure allocates nothing, takes no lock and calls only what is async-signal-safe.
-    unsafe { command.pre_exec(move || prepare(parent, fate)) };
+    unsafe { command.pre_exec(move || prepare(parent, fate, keep)) };
 }
 
 /// Runs in the forked child, before exec.
-fn prepare(parent: u32, fate: Fate) -> io::Result<()> {
+fn prepare(parent: u32, fate: Fate, keep: Option<RawFd>) -> io::Result<()> {
     nix::unistd::setsid()?;
     default_signals()?;
     match fate {
@@ -149,6 +149,17 @@ fn prepare(parent: u32, fate: Fate) -> io::Result<()> {
     // SAFETY: takes three integers; the descriptors stay open until exec, so nobody's is closed under him.
     let result =
         unsafe { libc::syscall(libc::SYS_close_range, FIRST_OTHER_FD, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if let Some(file) = keep {
+        // SAFETY: takes three integers; whoever spawns holds the file open meanwhile.
+        check(unsafe { libc::fcntl(file, libc::F_SETFD, 0) })?;
+    }
+    Ok(())
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

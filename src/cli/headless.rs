@@ -9,7 +9,7 @@ use super::follow::Changes;
 use super::lines;
 use super::out::complain;
 use crate::model::proto::OutputLine;
-use crate::model::{EventKind, Job, Marks, Stream};
+use crate::model::{EventKind, ItemSpec, Job, Marks, Stream};
 use crate::store::{
     Folder, JournalReader, OutputReader, Recorded, StoreError, escape_json, plain_safe, recover, regular,
 };
@@ -250,6 +250,9 @@ impl Text {
                 {
                     self.boundary = *upto;
                     self.print_output(*upto, false)?;
+                }
+                if let EventKind::ItemAdded { name, .. } = &event.kind {
+                    self.job.agenda.add(ItemSpec { name: name.clone(), ..ItemSpec::default() });
                 }
                 if let Some(line) = lines::line(&event, &self.job, &self.zone) {
                     writeln!(self.out, "{line}")?;

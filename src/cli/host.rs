@@ -162,7 +162,7 @@ fn recipe(session: &SessionFile) -> Result<Recipe, Failure> {
     let wrong = |error: String| Failure::new(super::exit::USAGE, error);
     match &session.recipe_text {
         Some(text) => backend::kept(text, session.recipe_file.clone()).map_err(|error| wrong(error.to_string())),
-        None => backend::find(&session.job.backend).map_err(|error| wrong(error.to_string())),
+        None => backend::of_job(&session.job).map_err(|error| wrong(error.to_string())),
     }
 }
 
@@ -266,7 +266,7 @@ pub(super) fn create(job: Job) -> Result<Folder, Failure> {
 
 /// A new session's folder for a job, in a folder.
 pub(super) fn create_in(dir: &Path, job: Job) -> Result<Folder, Failure> {
-    let recipe = backend::find(&job.backend).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
+    let recipe = backend::of_job(&job).map_err(|error| Failure::new(super::exit::USAGE, error.to_string()))?;
     let session = SessionFile { recipe_file: recipe.file, ..SessionFile::new(job, Some(recipe.text)) };
     Folder::create(dir, &session).map_err(no_place)
 }

@@ -61,10 +61,14 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::ChildPaused { .. }
         | EventKind::ChildContinued { .. }
         | EventKind::RestartRequested { .. }
+        | EventKind::BackEndStarting { .. }
+        | EventKind::BackEndLoaded { .. }
+        | EventKind::BackEndReported { .. }
+        | EventKind::BackEndEnded { .. }
         | EventKind::Diagnosed { .. }
         | EventKind::PeerRefused { .. }
         | EventKind::TimedOut { .. }
-        | EventKind::OutputLost { .. } => child(kind),
+        | EventKind::OutputLost { .. } => child(kind).or_else(|| back_end(kind)),
         EventKind::CommandQueued { .. }
         | EventKind::CommandSent { .. }
         | EventKind::CommandStarted { .. }
@@ -74,6 +78,8 @@ fn words(kind: &EventKind, job: &Job) -> Option<String> {
         | EventKind::RungEnded { .. }
         | EventKind::ThreadException { .. } => command(kind),
         EventKind::ItemStarted { .. }
+        | EventKind::ItemAdded { .. }
+        | EventKind::ItemReported { .. }
         | EventKind::ItemProgress { .. }
         | EventKind::ItemSaid { .. }
         | EventKind::ItemOutput { .. }
@@ -121,7 +127,7 @@ fn session(kind: &EventKind, job: &Job) -> Option<String> {
             format!("stop {when}{}", whom(by.as_ref()))
         }
         EventKind::SessionEnded { code, reason } => format!("session ended, exit code {code}: {}", safe(reason)),
-        EventKind::Note { text } => format!("note: {}", safe(text)),
+        EventKind::Note { text } => format!("note: {}", whole(text)),
         _ => return None,
     })
 }
@@ -161,6 +167,22 @@ fn child(kind: &EventKind) -> Option<String> {
     })
 }
 
+fn back_end(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::BackEndStarting { argv, .. } => format!("back end starts: {}", safe(&argv.join(" "))),
+        EventKind::BackEndLoaded { back_end } => {
+            let overrides: Vec<&str> = back_end.overrides.iter().map(|one| one.name.as_str()).collect();
+            let (class, python) = (safe(&back_end.class), safe(&back_end.python));
+            let own = if overrides.is_empty() { String::new() } else { format!(": {}", safe(&overrides.join(", "))) };
+            format!("back end says hello: {class} (Python {python}, pid {}){own}", back_end.pid)
+        }
+        EventKind::BackEndReported { status, reason } if reason.is_empty() => format!("job {}", safe(status)),
+        EventKind::BackEndReported { status, reason } => format!("job {}: {}", safe(status), safe(reason)),
+        EventKind::BackEndEnded { exit } => format!("back end ended: {exit}"),
+        _ => return None,
+    })
+}
+
 /// What was waited for, as the journal calls it.
 fn awaited(what: WaitFor) -> &'static str {
     match what {
@@ -179,6 +201,7 @@ fn awaited(what: WaitFor) -> &'static str {
         WaitFor::Diagnosis => "diagnosis",
         WaitFor::Output => "output",
         WaitFor::Rung(rung) => rung.word(),
+        WaitFor::BackEnd => "back_end",
     }
 }
 
@@ -221,6 +244,9 @@ fn command(kind: &EventKind) -> Option<String> {
 fn item(kind: &EventKind, job: &Job) -> Option<String> {
     let name = |item: ItemIndex| safe(&job.agenda.name(item).map_or_else(|| item.to_string(), Cow::into_owned));
     Some(match kind {
+        EventKind::ItemAdded { item, commands, .. } => {
+            format!("item {} added, with {} commands", name(*item), commands.len())
+        }
         EventKind::ItemStarted { item, attempt: 1 } => format!("item {} running", name(*item)),
         EventKind::ItemStarted { item, attempt } => format!("item {} running, attempt {attempt}", name(*item)),
         EventKind::ItemSaid { text, .. } => format!("status: {}", safe(text)),

@@ -27,6 +27,7 @@ mod names;
 mod out;
 mod pause;
 mod prune;
+mod qube_worker;
 mod record;
 mod replay;
 mod restart;
@@ -82,6 +83,7 @@ enum Command {
     Replay(replay::Args),
     Export(export::Args),
     Prune(prune::Args),
+    QubeWorker(qube_worker::Args),
     Stop(stop::Args),
     #[command(name = "__engine", hide = true)]
     Engine(engine::Args),
@@ -108,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::QubeWorker(args) => qube_worker::run(args),
         Command::Engine(args) => engine::run(&args),
         Command::Ls(args) => ls::run(&args),
         Command::Why(args) => why::run(&args),

@@ -181,7 +181,8 @@ fn described(args: Args) -> Result<Job, Failure> {
         let Args { set: sets, backend, maps, no_map, .. } = args;
         let mut job = job::read_with(path, &Overrides { sets, backend, maps, no_map }).map_err(wrong)?;
         job.hold |= args.hold;
-        if job.agenda.is_empty() && job.phases == Phases::default() && !job.hold {
+        let has_nothing = job.agenda.is_empty() && job.phases == Phases::default() && job.driven.is_none();
+        if has_nothing && !job.hold {
             let nothing = "nothing is to be done: give an [agenda], commands under [phases], or hold = true";
             return Err(Failure::new(USAGE, format!("{}:1:1: {nothing}", path.display())));
         }
@@ -217,6 +218,10 @@ fn left_over(session: &str) -> Result<Folder, Failure> {
     let folder = find(Some(session), Purpose::Read)?;
     if folder.is_running() {
         let message = format!("{id} is running; `childminder attach {id}` opens a window on it", id = folder.id());
+        return Err(Failure::new(REFUSED, message));
+    }
+    if folder.read_session()?.job.driven.is_some_and(|driven| driven.under_qube) {
+        let message = format!("the work of {} is a Qube supervisor's to give: retry the instance in Qube", folder.id());
         return Err(Failure::new(REFUSED, message));
     }
     Ok(folder)

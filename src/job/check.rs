@@ -55,7 +55,7 @@ pub(crate) fn all(job: &Job, commands: &Commands<'_>, agenda: At, recipe: Option
             for command in &commands.shared {
                 check(*command, &known, &|key| several(key).or_else(|| absent(key)), walk);
             }
-            if commands.shared.is_empty() {
+            if commands.shared.is_empty() && job.driven.is_none() {
                 walk.add(agenda, "the agenda has nothing to run: give commands under [phases], or with --command");
             }
         }
@@ -78,7 +78,8 @@ fn items(job: &Job, commands: &Commands<'_>, parameter: Known<'_>, absent: Probl
     for (spec, item) in specs.iter().zip(&commands.items) {
         let lacks = |key: &str| key.strip_prefix("item.").is_some_and(|key| !spec.data.contains_key(key));
         let Some(own) = &item.commands else {
-            if commands.shared.is_empty() {
+            // A class may know by itself what to do.
+            if commands.shared.is_empty() && job.driven.is_none() {
                 walk.add(item.at, format!("the item {} has nothing to run: give it commands", quoted(&spec.name)));
             }
             for key in used.iter().filter(|key| lacks(key)) {

@@ -10,8 +10,8 @@ use super::read_toml;
 use super::source::{At, quoted};
 use super::template::ITEM_KEYS;
 use super::tree::{Fields, Node, TimeLimit, Tree, Walk, suggestion};
-use crate::backend::{self, NoRecipe, Recipe};
-use crate::model::job::{Job, Phases, Retry, Timeouts};
+use crate::backend::{self, NoRecipe, Recipe, class};
+use crate::model::job::{Driven, Job, Phases, Retry, Timeouts};
 use crate::model::{PathRule, PatternOrigin};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -48,7 +48,8 @@ pub(crate) fn job(root: &Node, asked: &Asked<'_>, base: &Path, name: &str, walk:
     }
     job.path_map = paths::read(&mut fields, asked, walk);
     let backend = fields.text("backend", walk);
-    let recipe = recipe(asked.backend.or(backend), base, &mut job, walk);
+    let (settings, parameters) = (fields.get("settings"), fields.get("parameters"));
+    let recipe = recipe(asked.backend.or(backend), (settings, &asked.sets), base, &mut job, walk);
     let map = |text: &str| job.path_map.map(text).unwrap_or_else(|| text.to_owned());
     job.cwd = fields.text("cwd", walk).map(|(at, text)| folder(at, &map(text), base, walk));
     if let Some(node) = fields.get("hold") {
@@ -65,7 +66,6 @@ pub(crate) fn job(root: &Node, asked: &Asked<'_>, base: &Path, name: &str, walk:
     }
     job.outputs = fields.get("outputs").map(|node| outputs::read(node, walk)).unwrap_or_default();
     job.env = fields.get("env").map(|node| environment(node, walk)).unwrap_or_default();
-    let (settings, parameters) = (fields.get("settings"), fields.get("parameters"));
     given(settings, parameters, &asked.sets, recipe.as_ref(), base, &mut job, walk);
     job.timeouts = fields.get("timeouts").map_or_else(usual_timeouts, |node| timeouts(node, walk));
     if let Some(node) = fields.get("on_timeout") {
@@ -103,15 +103,55 @@ pub(crate) fn name(at: At, text: &str, walk: &mut Walk<'_>) -> String {
     text.to_owned()
 }
 
-fn recipe(wanted: Option<(At, &str)>, base: &Path, job: &mut Job, walk: &mut Walk<'_>) -> Option<Recipe> {
-    let (at, text) = wanted.unwrap_or((At::default(), "python"));
+fn recipe(
+    wanted: Option<(At, &str)>,
+    settings: (Option<&Node>, &[Set<'_>]),
+    base: &Path,
+    job: &mut Job,
+    walk: &mut Walk<'_>,
+) -> Option<Recipe> {
+    let (mut at, text) = wanted.unwrap_or((At::default(), "python"));
     job.backend = backend::absolute(text, base);
-    match backend::find(&job.backend) {
+    let mut name = job.backend.clone();
+    if let Some((file, class)) = class::parts(text) {
+        let driven = back_end_class(at, file, class, base, walk);
+        job.backend = driven.text();
+        job.driven = Some(driven);
+        (at, name) = class_recipe(at, settings);
+    }
+    match backend::find(&name) {
         Ok(recipe) => return Some(recipe),
         Err(NoRecipe::Unknown(message)) => walk.add(at, message),
         Err(NoRecipe::Wrong(errors)) => walk.sink.take_in(at, errors),
     }
     None
+}
+
+/// A back-end class, which must be there.
+fn back_end_class(at: At, file: &Path, class: &str, base: &Path, walk: &mut Walk<'_>) -> Driven {
+    let path = base.join(file);
+    if !path.is_file() {
+        walk.add(
+            at,
+            format!("there is no file {}, in which the back-end class is to be", quoted(&path.to_string_lossy())),
+        );
+    }
+    if !class::is_class_name(class) {
+        walk.add(at, format!("{} cannot be the name of a class: write FILE.py:CLASS", quoted(class)));
+    }
+    Driven { file: Some(path), class: class.to_owned(), under_qube: false }
+}
+
+/// The recipe that says how the application of a class is to be treated: the setting `recipe`, or the usual one.
+fn class_recipe(at: At, (settings, sets): (Option<&Node>, &[Set<'_>])) -> (At, String) {
+    let set = sets.iter().rev().find(|set| set.key == "recipe").map(|set| (set.at, set.value.to_owned()));
+    let entry = || {
+        let Tree::Table(entries) = &settings?.tree else { return None };
+        let entry = entries.iter().find(|entry| entry.key == "recipe")?;
+        let Tree::Text(text) = &entry.value.tree else { return None };
+        Some((entry.value.at, text.clone()))
+    };
+    set.or_else(entry).unwrap_or_else(|| (at, class::RECIPE.to_owned()))
 }
 
 fn folder(at: At, text: &str, base: &Path, walk: &mut Walk<'_>) -> PathBuf {
@@ -242,7 +282,8 @@ pub(super) fn given(
         let parameter = recipe.and_then(|recipe| recipe.parameters.get(set.key));
         let wants_text = setting.or(parameter).is_some_and(|declared| declared.kind == backend::ValueKind::Text);
         let value = set_value(set, wants_text, walk);
-        let into = if setting.is_some() { &mut settings } else { &mut parameters };
+        let of_class = job.driven.is_some() && class::SETTINGS.contains(&set.key);
+        let into = if setting.is_some() || of_class { &mut settings } else { &mut parameters };
         into.insert(set.key.to_owned(), (set.at, value));
     }
     for (table, given) in [("settings", &settings), ("parameters", &parameters)] {
@@ -250,7 +291,7 @@ pub(super) fn given(
         job.origins.extend(places);
     }
     job.parameters = checked_parameters(parameters, recipe, walk);
-    job.backend_settings = checked_settings(settings, recipe, base, walk);
+    job.backend_settings = checked_settings(settings, (recipe, job.driven.is_some()), base, walk);
 }
 
 fn values(node: Option<&Node>, walk: &mut Walk<'_>) -> Given {
@@ -281,12 +322,19 @@ fn checked_parameters(given: Given, recipe: Option<&Recipe>, walk: &mut Walk<'_>
 
 fn checked_settings(
     given: Given,
-    recipe: Option<&Recipe>,
+    (recipe, driven): (Option<&Recipe>, bool),
     base: &Path,
     walk: &mut Walk<'_>,
 ) -> BTreeMap<String, Value> {
     let mut settings = BTreeMap::new();
     for (key, (at, value)) in given {
+        if driven && class::SETTINGS.contains(&key.as_str()) {
+            if !value.is_string() {
+                walk.add(at, format!("{key:?} must be a string"));
+            }
+            settings.insert(key, from_folder(value, base));
+            continue;
+        }
         if let Some(recipe) = recipe
             && !recipe.settings.contains_key(&key)
         {

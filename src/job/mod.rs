@@ -7,7 +7,8 @@
 //! # The job file
 //! ```toml
 //! name = "shots"                      # else the file's name
-//! backend = "blender"                 # a recipe's name, or the path of one; else "python"
+//! backend = "blender"                 # a recipe's name, or the path of one; else "python"; or a back-end class in Python,
+//!                                     # "my_backend.py:MyBackEnd", relative to the job file's folder
 //! cwd = "."                           # relative to the job file's folder; else the engine's own
 //! hold = false                        # init and setup run, the agenda waits for a person
 //! hold_on_failure = false             # the agenda waits when an item has failed, with the child as it is
@@ -24,6 +25,8 @@
 //!
 //! [settings]                          # the backend's own keys
 //! executable = "/opt/blender/blender"
+//! recipe = "maya"                     # with a class: how its application is to be treated
+//! back_end_python = "python2.7"       # with a class: the interpreter that runs it; else python3 on PATH
 //!
 //! [timeouts]                          # "1h 2m", "500ms", 90 (seconds), or "none"
 //! startup = "5m"                      # from start to connected

@@ -383,3 +383,31 @@ fn paths_of_other_machines_are_mapped_in_values_and_not_in_commands() {
     let wrong = errors("hold = true\npath_map = [{ from = '' , to = 'x' }, { from = '/a' }, 3]");
     assert_eq!(wrong.len(), 3, "{wrong:?}");
 }
+
+#[test]
+fn a_back_end_class_is_found_beside_its_job_and_has_settings_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.toml");
+    fs::write(folder.path().join("studio.py"), "").unwrap();
+    let read_job = |text: &str, sets: &[(String, String)]| {
+        fs::write(&path, text).unwrap();
+        read(&path, sets).map_err(|errors| errors.to_string())
+    };
+    let text = "backend = 'studio.py:Mine'\nrestarts = 1\n[settings]\nback_end_python = 'bin/python2'\nrecipe = 'blender'\n\
+                factory_startup = false\n[agenda]\nitems = [{ name = 'a' }]\n";
+    let job = read_job(text, &[]).unwrap();
+    let driven = job.driven.clone().unwrap();
+    assert_eq!((driven.file, driven.class.as_str()), (Some(folder.path().join("studio.py")), "Mine"));
+    assert_eq!(job.backend, folder.path().join("studio.py:Mine").to_string_lossy());
+    assert_eq!(job.backend_settings["back_end_python"], folder.path().join("bin/python2").to_string_lossy().as_ref());
+    assert_eq!(crate::backend::of_job(&job).unwrap().name, "blender");
+    let again = read_job("backend = 'studio.py:Mine'\n", &[("recipe".into(), "python".into())]).unwrap();
+    assert_eq!(crate::backend::of_job(&again).unwrap().name, "python");
+    let wrong = read_job("backend = 'other.py:no class'\n[settings]\nrecipe = 'nuke-it'\nback_end_python = 3\n", &[]);
+    let wrong = wrong.unwrap_err();
+    for said in ["there is no file", "cannot be the name of a class", "there is no backend \"nuke-it\""] {
+        assert!(wrong.contains(said), "{said}: {wrong}");
+    }
+    let foreign = errors("[settings]\nrecipe = 'blender'\n");
+    assert!(foreign[0].contains("has no setting \"recipe\""), "{foreign:?}");
+}

@@ -2,7 +2,7 @@
 
 use super::job::Timeouts;
 use super::{
-    CommandId, CommandOutcome, Diagnosis, Exception, Exit, Finding, Generation, Hello, HoldReason, ItemIndex,
+    BackEnd, CommandId, CommandOutcome, Diagnosis, Exception, Exit, Finding, Generation, Hello, HoldReason, ItemIndex,
     ItemStatus, Marks, Micros, Origin, OutputFile, Phase, ResultPackage, Rung, RungOutcome, Scene, Seq, Step, Stops,
 };
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,8 @@ pub enum WaitFor {
     Output,
     /// The running command's end, by this rung of the ladder out.
     Rung(Rung),
+    /// The back-end class, whose turn it is.
+    BackEnd,
 }
 
 /// How far a child that is being started has come.
@@ -274,6 +276,31 @@ pub enum EventKind {
         /// By whom; `None` by a time-out's policy.
         by: Option<Origin>,
     },
+    /// The helper interpreter is about to be started, with the back-end class that decides what comes next.
+    BackEndStarting {
+        /// Its whole argument vector.
+        argv: Vec<String>,
+        /// The class, as the job names it; empty for the stock one.
+        class: String,
+    },
+    /// The class was imported.
+    BackEndLoaded {
+        /// What it says of itself.
+        back_end: Box<BackEnd>,
+    },
+    /// What the class says of its job as a whole: Qube's `reportjob`.
+    BackEndReported {
+        /// The status.
+        status: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// The helper interpreter ended.
+    BackEndEnded {
+        /// How.
+        exit: Exit,
+    },
     /// It was found out what the child is doing.
     Diagnosed {
         /// What, and by what evidence.
@@ -374,6 +401,22 @@ pub enum EventKind {
         thread: String,
         /// What was raised.
         exception: Box<Exception>,
+    },
+    /// The back-end class brought an item that the agenda did not have.
+    ItemAdded {
+        /// Its place.
+        item: ItemIndex,
+        /// Its name.
+        name: String,
+        /// Python, as it stands.
+        commands: Vec<String>,
+    },
+    /// The back-end class told what an item has yielded; it is added to what is known.
+    ItemReported {
+        /// Which.
+        item: ItemIndex,
+        /// What.
+        result: ResultPackage,
     },
     /// An item was taken up.
     ItemStarted {

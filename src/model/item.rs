@@ -189,3 +189,31 @@ fn add(list: &mut Vec<String>, text: &str) {
         list.push(text.to_owned());
     }
 }
+
+impl ResultPackage {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what another one has: each path, error and highlight once and `most` of a kind; a later value takes the place
+    /// of an earlier one.
+    pub fn merge(&mut self, other: &Self, most: usize) {
+        let add = |known: &mut Vec<String>, more: &[String]| {
+            for one in more {
+                if known.len() < most && !known.contains(one) {
+                    known.push(one.clone());
+                }
+            }
+        };
+        add(&mut self.output_paths, &other.output_paths);
+        add(&mut self.errors, &other.errors);
+        add(&mut self.highlights, &other.highlights);
+        self.progress = other.progress.or(self.progress);
+        for (name, value) in &other.values {
+            if self.values.len() < most || self.values.contains_key(name) {
+                self.values.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}

@@ -60,6 +60,28 @@ pub struct Job {
     /// What was odd about it when it was read, and did not keep it from being run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Who decides what comes next, if not the job itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driven: Option<Driven>,
+}
+
+/// A class in a helper interpreter decides what comes next: Qube's way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Driven {
+    /// Where the class stands; `None` for the stock one.
+    pub file: Option<PathBuf>,
+    /// Its name.
+    pub class: String,
+    /// Whether the work comes from a Qube supervisor, which also decides what is tried again.
+    pub under_qube: bool,
+}
+
+impl Driven {
+    /// `/path/file.py:Class`; empty for the stock class.
+    pub fn text(&self) -> String {
+        self.file.as_ref().map_or_else(String::new, |file| format!("{}:{}", file.display(), self.class))
+    }
 }
 
 impl Default for Job {
@@ -87,6 +109,7 @@ impl Default for Job {
             path_map: PathMap::default(),
             qube: None,
             warnings: Vec::new(),
+            driven: None,
         }
     }
 }
@@ -202,6 +225,15 @@ impl Agenda {
         match self {
             Self::Items(items) => items.get(place.as_usize()).map(|item| Cow::Borrowed(item.name.as_str())),
             Self::Empty | Self::Frames { .. } => self.item(place).map(|item| Cow::Owned(item.name)),
+        }
+    }
+
+    /// Adds a named item behind the others. An agenda of frames takes none.
+    pub fn add(&mut self, item: ItemSpec) {
+        match self {
+            Self::Empty => *self = Self::Items(vec![item]),
+            Self::Items(items) => items.push(item),
+            Self::Frames { .. } => {}
         }
     }
 

@@ -5,6 +5,8 @@
 //! replay cannot disagree: they are the same fold over the same events.
 
 pub mod about;
+pub mod added;
+pub mod back_end;
 pub mod child;
 pub mod command;
 pub mod control;
@@ -26,6 +28,7 @@ pub mod size;
 pub mod state;
 pub mod usage;
 
+pub use back_end::{BackEnd, Override};
 pub use child::{ChildState, Exit, Hello, SignalName};
 pub use command::{CommandOutcome, CommandRow, CommandState, Marks, Origin, Phase};
 pub use control::{
@@ -38,7 +41,7 @@ pub use exception::{Exception, Frame};
 pub use hot::HotTree;
 pub use ids::{CommandId, Generation, ItemIndex, Micros, Seq};
 pub use item::{ItemRow, ItemStatus, ResultPackage};
-pub use job::{ItemSpec, Job};
+pub use job::{Driven, ItemSpec, Job};
 pub use output_pattern::{
     Finding, Finds, Found, Measure, OutputChecks, OutputFile, OutputPattern, PatternOrigin, ProgressReads, Severity,
 };

@@ -1,11 +1,12 @@
 //! The fold: what is true after a number of events. Folding an event never fails and never panics, whatever the event
 //! says: a journal may come from another version or have been written by a dying machine.
 
+use super::added::Added;
 use super::job::Timeouts;
 use super::rows::Rows;
 use super::{
-    ChildState, CommandId, CommandRow, CommandState, DiagnosisHead, Event, EventKind, Exception, Finding, Found,
-    Generation, HoldReason, ItemIndex, ItemRow, ItemStatus, Micros, Origin, Pause, Phase, ResultPackage, Seq,
+    BackEnd, ChildState, CommandId, CommandRow, CommandState, DiagnosisHead, Event, EventKind, Exception, Finding,
+    Found, Generation, HoldReason, ItemIndex, ItemRow, ItemStatus, Micros, Origin, Pause, Phase, ResultPackage, Seq,
     SessionPhase, Severity, StopMode, Stops,
 };
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,12 @@ pub struct State {
     /// Where in the journal the start of the last child is told.
     #[serde(default)]
     pub launched_at: Option<u64>,
+    /// Items that the agenda did not have, behind those that it has.
+    #[serde(default)]
+    pub added: Added,
+    /// The class that decides what comes next, as it was last imported.
+    #[serde(default)]
+    pub back_end: Option<Box<BackEnd>>,
 }
 
 /// The agenda waits.
@@ -237,7 +244,13 @@ impl State {
             | EventKind::CommandStarted { .. }
             | EventKind::CommandEnded { .. } => self.command_changed(&event.kind, wall, at),
             EventKind::ThreadException { exception, .. } => self.count_exception(exception, None, wall, at),
+            EventKind::BackEndLoaded { back_end } => {
+                self.name = back_end.job_name().unwrap_or(&self.name).to_owned();
+                self.back_end = Some(back_end.clone());
+            }
+            EventKind::ItemAdded { item, name, commands } => self.item_added(*item, name, commands),
             EventKind::ItemStarted { .. }
+            | EventKind::ItemReported { .. }
             | EventKind::ItemProgress { .. }
             | EventKind::ItemSaid { .. }
             | EventKind::ItemOutput { .. }
@@ -260,6 +273,9 @@ impl State {
             | EventKind::RestartRequested { .. }
             | EventKind::Stepped { .. }
             | EventKind::TimedOut { .. }
+            | EventKind::BackEndStarting { .. }
+            | EventKind::BackEndReported { .. }
+            | EventKind::BackEndEnded { .. }
             | EventKind::Note { .. } => {}
         }
     }
@@ -476,6 +492,16 @@ impl State {
                     && !result.output_paths.contains(path)
                 {
                     result.output_paths.push(path.clone());
+                }
+            }
+            EventKind::ItemReported { item, result } => {
+                if let (Some(progress), Some(row)) = (result.progress, self.items.get_mut(item.as_usize())) {
+                    #[expect(clippy::cast_possible_truncation, reason = "a bar needs no more than 24 bits")]
+                    let progress = progress as f32;
+                    row.progress = Some(progress);
+                }
+                if let Some(known) = self.result_of(*item) {
+                    known.merge(result, ITEM_NOTES);
                 }
             }
             EventKind::ItemFault { item, message } => {

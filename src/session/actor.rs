@@ -3,6 +3,7 @@
 use super::clocks::Clocks;
 use super::control::Control;
 use super::diagnosis::Asking;
+use super::driven::Driver;
 use super::ladder::{Ladder, Then};
 use super::queue::CommandQueue;
 use super::requests::Desk;
@@ -80,6 +81,8 @@ pub struct Actor<W: World> {
     pub(super) overdue: Vec<Overdue>,
     /// The diagnosis that is being made.
     pub(super) asking: Option<Asking>,
+    /// The driver, in a session that has one.
+    pub(super) driver: Option<Box<Driver>>,
     /// What runs beside the main thread.
     pub(super) beside: Vec<Beside>,
     /// Events that happened but could not be journalled yet; while there are any, nothing new is begun.
@@ -167,6 +170,7 @@ impl Default for Manners {
 impl<W: World> Actor<W> {
     /// An actor on a state that was folded from the journal, or on an empty one.
     pub fn new(world: W, job: Arc<Job>, source: Box<dyn AgendaSource>, state: State, label: Label) -> Self {
+        let driver = job.driven.as_ref().map(|_| Box::default());
         Self {
             world,
             job,
@@ -182,6 +186,7 @@ impl<W: World> Actor<W> {
             overran: None,
             overdue: Vec::new(),
             asking: None,
+            driver,
             beside: Vec::new(),
             facts: Vec::new(),
             hung_up: false,
@@ -390,6 +395,8 @@ impl<W: World> Actor<W> {
             self.asked = false;
             self.hung_up = false;
             self.ladder = None;
+        } else if self.is_driven() {
+            self.start_failed("the journal cannot be written: the disk is full or failing");
         } else {
             self.launch_wanted = true;
         }
@@ -416,6 +423,7 @@ impl<W: World> Actor<W> {
     pub fn launch_failed(&mut self, reason: String) {
         self.clocks.launched = None;
         self.child_failed(reason.clone());
+        self.start_failed(&reason);
         self.verdict.get_or_insert(Verdict { code: 69, reason });
         self.end();
     }
@@ -454,7 +462,7 @@ impl<W: World> Actor<W> {
         self.world.kill_everything();
         // Who asked for an end has nothing to be told of it.
         let meaning = if self.asked { String::new() } else { self.meaning_of(exit) };
-        let told = if meaning.is_empty() { exit.to_string() } else { format!("{exit} ({meaning})") };
+        let told = if self.asked { exit.to_string() } else { self.told(exit) };
         let mut facts = self.lose_side(&format!("the child ended: {told}"));
         if let Some(running) = self.current {
             let outcome = CommandOutcome::Lost { reason: format!("the child ended: {told}") };
@@ -478,15 +486,31 @@ impl<W: World> Actor<W> {
         if !connected && !self.asked && self.verdict.is_none() && then != Then::Another {
             let reason = format!("it ended before it said hello: {told}{}", self.world.last_words());
             self.child_failed(reason.clone());
-            self.verdict = Some(Verdict { code: 69, reason: format!("the child could not be started: {reason}") });
+            let reason = format!("the child could not be started: {reason}");
+            self.start_failed(&reason);
+            self.verdict = Some(Verdict { code: 69, reason });
         }
+        self.start_failed("the child has ended");
         if let Some(item) = self.state.running_item.as_ref().map(|item| item.item) {
             let by = ladder.as_ref().filter(|_| ended_by_us).and_then(Ladder::by);
             let by = by.map_or_else(String::new, |by| format!("{} had it ended, and ", by.user));
             self.fault.get_or_insert_with(|| format!("{by}the child ended: {told}"));
-            self.finish_item(item);
+            // A driver may have something to add.
+            if !self.driver_lives() {
+                self.finish_item(item);
+            }
         }
-        self.after_exit(&told, then);
+        if !self.await_driver(exit, then) {
+            self.after_exit(exit, then);
+        }
+    }
+
+    /// An end, with what the recipe says of it.
+    fn told(&self, exit: Exit) -> String {
+        match self.meaning_of(exit) {
+            meaning if meaning.is_empty() => exit.to_string(),
+            meaning => format!("{exit} ({meaning})"),
+        }
     }
 
     /// What the recipe says of an end.
@@ -495,11 +519,22 @@ impl<W: World> Actor<W> {
         known.find(|(known, _)| *known == exit).map_or_else(String::new, |(_, meaning)| meaning.clone())
     }
 
-    fn after_exit(&mut self, told: &str, then: Then) {
+    /// Whether another child takes the place of one that has ended.
+    pub(super) fn starts_again(&self, then: Then) -> bool {
+        // An instance of a supervisor's is the supervisor's to start again.
+        let over = self.verdict.is_some()
+            || self.stopping().is_some()
+            || (self.asked && then != Then::Another)
+            || self.is_supervised();
+        !over && (then == Then::Another || (then == Then::AsJobSays && self.restarts < self.job.restarts))
+    }
+
+    pub(super) fn after_exit(&mut self, exit: Exit, then: Then) {
+        let told = if self.asked { exit.to_string() } else { self.told(exit) };
         let over = self.verdict.is_some() || self.stopping().is_some() || (self.asked && then != Then::Another);
         if over {
             self.end();
-        } else if then == Then::Another || (then == Then::AsJobSays && self.restarts < self.job.restarts) {
+        } else if self.starts_again(then) {
             if then == Then::AsJobSays {
                 self.restarts += 1;
             }
@@ -582,6 +617,7 @@ impl<W: World> Actor<W> {
         };
         let phase = self.state.command(id).map(|row| row.phase);
         self.flush_untold();
+        self.driver_saw_the_end_of(id, &outcome, failed.as_deref());
         self.fact(EventKind::CommandEnded { id, outcome, took, to });
         self.command_is_over();
         self.ladder_saw_the_end_of(id);
@@ -598,6 +634,9 @@ impl<W: World> Actor<W> {
             return;
         }
         self.skip_planned("a command before it failed");
+        if self.is_driven() {
+            return self.driven_command_failed(phase, &reason);
+        }
         // A stop interrupts whatever runs; that says nothing about the child or the job.
         let stopped = self.stopping() == Some(StopMode::Now);
         match phase {

@@ -35,6 +35,9 @@ impl<W: World> Actor<W> {
         if self.launch_wanted {
             return self.launch();
         }
+        if self.is_driven() && self.serve_driver() {
+            return true;
+        }
         let connected = matches!(self.state.child, ChildState::Connected { .. });
         if !connected || self.asked || self.current.is_some() || self.state.phase == SessionPhase::Ended {
             return false;
@@ -52,7 +55,7 @@ impl<W: World> Actor<W> {
             self.send_next();
             return self.current.is_none() && self.clocks.journal.is_none();
         }
-        self.next_phase()
+        if self.is_driven() { self.driven_step() } else { self.next_phase() }
     }
 
     /// The commands of a phase; refused when one of them could not be sent.
@@ -68,7 +71,11 @@ impl<W: World> Actor<W> {
             self.end();
             return false;
         }
-        self.world.launch(self.next_generation());
+        if self.is_driven() {
+            self.launch_driver();
+        } else {
+            self.world.launch(self.next_generation());
+        }
         false
     }
 
@@ -111,9 +118,9 @@ impl<W: World> Actor<W> {
 
     // ---- items --------------------------------------------------------------------------------------------------
 
-    fn next_item(&mut self) -> bool {
+    pub(super) fn next_item(&mut self) -> bool {
         if self.stopping().is_some() {
-            return self.begin_teardown();
+            return self.no_more_work();
         }
         if self.clocks.source.is_some() || !self.may_begin_item() {
             return false;
@@ -136,12 +143,16 @@ impl<W: World> Actor<W> {
                 false
             }
             Work::Exhausted if self.job.hold => false,
-            Work::Exhausted => self.begin_teardown(),
+            Work::Exhausted => self.no_more_work(),
         }
     }
 
+    fn no_more_work(&mut self) -> bool {
+        if self.is_driven() { self.agenda_is_done() } else { self.begin_teardown() }
+    }
+
     fn start_item(&mut self, item: ItemIndex) -> bool {
-        let Some(spec) = self.job.agenda.item(item) else {
+        let Some(spec) = self.state.item_spec(&self.job, item) else {
             self.fact(EventKind::ItemChanged { item, status: ItemStatus::Failed, by: None });
             return true;
         };
@@ -151,6 +162,8 @@ impl<W: World> Actor<W> {
             Ok(commands) => (commands, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
+        // A driver sends them itself, or others.
+        let (handed_out, commands) = if self.is_driven() { (commands, Vec::new()) } else { (Vec::new(), commands) };
         if !self.begin_phase(EventKind::ItemStarted { item, attempt }, Phase::Item, Some(item), commands) {
             return false;
         }
@@ -163,12 +176,18 @@ impl<W: World> Actor<W> {
         self.progress = Progress::of(spec.frames);
         self.condemned = false;
         self.clocks.told = None;
+        self.hand_out(item, handed_out);
         true
+    }
+
+    /// Whether somebody is looking at the files of the running item.
+    pub(super) fn inspects_outputs(&self) -> bool {
+        matches!(self.outputs, Outputs::Looking { .. })
     }
 
     /// Whether the item could be complete but for files that it told of and that nobody has looked at. One that has failed
     /// is not kept waiting for a file server.
-    fn must_inspect_outputs(&self) -> bool {
+    pub(super) fn must_inspect_outputs(&self) -> bool {
         let Some(running) = &self.state.running_item else { return false };
         let faultless = self.fault.is_none() && !self.killed && running.result.errors.is_empty();
         (self.job.outputs_required || self.job.outputs.any())
@@ -177,7 +196,7 @@ impl<W: World> Actor<W> {
             && !running.result.output_paths.is_empty()
     }
 
-    fn inspect_outputs(&mut self) {
+    pub(super) fn inspect_outputs(&mut self) {
         let Some(running) = self.state.running_item.as_ref() else { return };
         self.outputs = Outputs::Looking { since: self.world.now() };
         let (paths, began) = (running.result.output_paths.clone(), running.since);
@@ -202,7 +221,8 @@ impl<W: World> Actor<W> {
         let Some(running) = self.state.running_item.clone() else { return };
         let took = self.item_ran_for();
         let mut result = running.result;
-        let fault = self.fault.take().or_else(|| result.errors.first().cloned());
+        let (reported, given_back) = self.reported_fault(&result);
+        let fault = self.fault.take().or(reported);
         let no_output = self.job.outputs_required && result.output_paths.is_empty();
         self.outputs = Outputs::Seen;
         let stopped = self.stopping() == Some(StopMode::Now);
@@ -215,6 +235,7 @@ impl<W: World> Actor<W> {
                 }
                 (ItemStatus::Failed, Some(fault))
             }
+            None if given_back => (ItemStatus::Pending, Some("the back end gave it back".to_owned())),
             None if no_output => {
                 (ItemStatus::Failed, Some("it told of no output path, and the job requires one".to_owned()))
             }
@@ -282,6 +303,11 @@ impl<W: World> Actor<W> {
 
     /// Asks the child to end.
     pub(super) fn leave(&mut self, reason: &str) {
+        self.leave_with(reason, 0);
+    }
+
+    /// The same, with this exit code.
+    pub(super) fn leave_with(&mut self, reason: &str, code: i32) {
         if self.asked {
             return;
         }
@@ -290,7 +316,7 @@ impl<W: World> Actor<W> {
             self.fact(EventKind::Phase { to: SessionPhase::Teardown });
         }
         let connected = matches!(self.state.child, ChildState::Connected { .. });
-        if connected && self.world.send(&ToChild::Shutdown { code: 0 }).is_ok() {
+        if connected && self.world.send(&ToChild::Shutdown { code }).is_ok() {
             self.expect_end(reason);
         } else {
             self.end_child(reason, Then::AsJobSays);
@@ -299,7 +325,7 @@ impl<W: World> Actor<W> {
 
     /// No child is left, and none will come.
     pub(super) fn end(&mut self) {
-        if self.clocks.ended.is_some() {
+        if self.clocks.ended.is_some() || self.end_waits_for_driver() {
             return;
         }
         self.skip_all("the session ended");
@@ -319,6 +345,10 @@ impl<W: World> Actor<W> {
         if self.stopping().is_some() && open > 0 {
             let code = if self.signal == Some(libc::SIGTERM) { 143 } else { 130 };
             return Verdict { code, reason: format!("stopped with {open} of {total} items open") };
+        }
+        if self.is_supervised() {
+            // What becomes of its items is the supervisor's to judge.
+            return Verdict { code: 0, reason: format!("{complete} of {total} items complete, {failed} failed") };
         }
         match failed {
             0 if total == 0 && self.stopping().is_some() => Verdict { code: 0, reason: "stopped".into() },

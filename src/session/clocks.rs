@@ -105,6 +105,8 @@ impl<W: World> Actor<W> {
         if let Some((since, until)) = looked_into.into_iter().chain(asked).min_by_key(|(_, until)| *until) {
             all.push(Deadline { what: WaitFor::Diagnosis, since, until: Some(until) });
         }
+        let driver = self.driver_wait();
+        all.extend(driver.map(|(since, until)| Deadline { what: WaitFor::BackEnd, since, until }));
         if let Some(hold) = self.state.held.as_ref().filter(|_| self.awaits_release()) {
             all.push(Deadline {
                 what: WaitFor::Release,
@@ -161,6 +163,7 @@ impl<W: World> Actor<W> {
             WaitFor::Retry => self.retries_due(now),
             WaitFor::AgendaSource => self.clocks.source = None,
             WaitFor::Answer => self.questions_overdue(now),
+            WaitFor::BackEnd => self.driver_overdue(),
             WaitFor::Release | WaitFor::Outputs => {}
         }
     }

@@ -127,11 +127,16 @@ impl<W: World> Actor<W> {
         if passes || !self.control.breakpoints.has_item(item) {
             return false;
         }
-        let name = self.job.agenda.name(item).unwrap_or_default().into_owned();
+        let name = self.state.added.name(&self.job, item).unwrap_or_default().into_owned();
         if self.hold_for(HoldReason::Breakpoint(Breakpoint::Item(name)), false) {
             self.control.passed_item = Some(item);
         }
         true
+    }
+
+    /// This item comes before all others.
+    pub(super) fn run_next(&mut self, item: ItemIndex) {
+        self.control.next = Some(item);
     }
 
     /// An item was begun.
@@ -306,7 +311,7 @@ impl<W: World> Actor<W> {
         self.refuse_if_torn_down()?;
         let item = self.item_named(name)?;
         if let Some(running) = self.state.running_item.as_ref().filter(|running| running.item != item) {
-            let running = self.job.agenda.name(running.item).unwrap_or_default();
+            let running = self.state.added.name(&self.job, running.item).unwrap_or_default();
             return Err(not_now(&format!(
                 "item {running} is not over; step to its end, or kill it, before {name} runs"
             )));

@@ -140,7 +140,10 @@ impl<W: World> Actor<W> {
             command_since: self.clocks.sent.map(|sent| sent.wall),
             started: running.is_some_and(|running| running.started),
             item: item.map(|running| running.item),
-            item_name: item.and_then(|running| self.job.agenda.name(running.item)).unwrap_or_default().into_owned(),
+            item_name: item
+                .and_then(|running| self.state.added.name(&self.job, running.item))
+                .unwrap_or_default()
+                .into_owned(),
             item_since: item.map(|running| running.since),
             typical: self.state.lengths.median(),
             last_output: self.world.telemetry().last_output.map(|at| at.wall),

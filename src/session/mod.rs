@@ -14,6 +14,7 @@ mod channel;
 mod clocks;
 mod control;
 mod diagnosis;
+mod driven;
 mod edit;
 pub mod engine;
 pub mod feed;

@@ -54,6 +54,11 @@ impl CommandQueue {
         self.operators.pop_front().or_else(|| self.planned.pop_front())
     }
 
+    /// Whether commands of a phase wait.
+    pub(super) fn has_planned(&self) -> bool {
+        !self.planned.is_empty()
+    }
+
     /// Whether operators may add another.
     pub(super) fn has_room(&self) -> bool {
         self.operators.len() < OPERATORS

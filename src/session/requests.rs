@@ -311,6 +311,7 @@ impl<W: World> Actor<W> {
     fn items(&mut self, by: &Origin, verb: ItemVerb, names: &[String]) -> Answer {
         self.refuse_if_over()?;
         if matches!(verb, ItemVerb::Retry | ItemVerb::Unblock) {
+            self.refuse_if_supervised()?;
             self.refuse_if_torn_down()?;
         }
         let mut items = Vec::with_capacity(names.len());
@@ -350,10 +351,18 @@ impl<W: World> Actor<W> {
         }
     }
 
+    /// What is tried again under a supervisor is the supervisor's to say.
+    fn refuse_if_supervised(&self) -> Result<(), Refusal> {
+        if self.is_supervised() {
+            return Err(not_now("the supervisor hands out this job's work: retry or unblock the work in Qube instead"));
+        }
+        Ok(())
+    }
+
     pub(super) fn item_named(&self, name: &str) -> Result<ItemIndex, Refusal> {
-        self.job
-            .agenda
-            .find(name)
+        self.state
+            .added
+            .find(&self.job, name)
             .ok_or_else(|| Refusal { kind: RefusalKind::NotFound, message: format!("the agenda has no item {name:?}") })
     }
 

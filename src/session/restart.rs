@@ -11,6 +11,9 @@ impl<W: World> Actor<W> {
     /// Ends the child and starts another one. What is held stays held.
     pub(super) fn restart(&mut self, by: Origin, now: bool) -> Answer {
         self.refuse_if_over()?;
+        if self.is_supervised() {
+            return Err(not_now("the supervisor starts this job's instances: retry the instance in Qube instead"));
+        }
         let again = self.ladder.as_ref().is_some_and(|ladder| ladder.then() == Then::Another);
         if again || !self.alive {
             return done("another child is being started already");
@@ -28,7 +31,7 @@ impl<W: World> Actor<W> {
                 running.id
             )));
         }
-        let item = self.state.running_item.as_ref().and_then(|running| self.job.agenda.name(running.item));
+        let item = self.state.running_item.as_ref().and_then(|running| self.state.added.name(&self.job, running.item));
         if let Some(name) = item.filter(|_| !now) {
             return Err(not_now(&format!("item {name} is under way, and would fail by a restart; ask for it now")));
         }

@@ -50,7 +50,8 @@ impl<W: World> Actor<W> {
         self.clocks.sent = Some(now);
         self.current = Some(Current { id, phase: command.phase });
         self.clocks.sign = None;
-        let item = command.item.and_then(|item| self.job.agenda.name(item));
+        let item = command.item.and_then(|item| self.state.added.name(&self.job, item));
+        let item = item.map(std::borrow::Cow::into_owned);
         let frame = ToChild::Execute {
             id,
             source: &command.source,

@@ -85,7 +85,7 @@ fn running_view(state: &State, source: &str) -> Option<RunningView> {
 
 fn item_view(state: &State, job: &Job) -> Option<ItemView> {
     let item = state.running_item.as_ref()?.item;
-    let name = job.agenda.name(item)?.into_owned();
+    let name = state.added.name(job, item)?.into_owned();
     Some(ItemView { item, name, row: state.item(item)?, again: None, edited: state.edits.contains_key(&item) })
 }
 

@@ -32,6 +32,7 @@ impl<W: World> Actor<W> {
         let Some(running) = self.state.running_item.as_ref() else { return };
         if running.result.errors.len() < crate::model::state::ITEM_NOTES {
             let item = running.item;
+            self.driver_overheard_failure(&message);
             self.fact(EventKind::ItemFault { item, message: cut(message) });
         }
     }

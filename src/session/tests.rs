@@ -74,6 +74,15 @@ impl World for Script {
     fn launch(&mut self, generation: Generation) {
         self.launched.push(generation);
     }
+    fn launch_driver(&mut self) {}
+    fn open_channel(&mut self) {}
+    fn launch_driven(&mut self, _: Generation, _: crate::backend::class::ChildLaunch) {}
+    fn greeting(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::default()
+    }
+    fn tell_driver(&mut self, _: crate::backend::class::bridge::Word) {}
+    fn tell_driver_after(&mut self, _: Marks, _: crate::backend::class::bridge::Word) {}
+    fn kill_driver(&mut self) {}
     fn give_up_launch(&mut self) {}
     fn inspect_outputs(&mut self, inspection: Inspection) {
         self.inspections.push(inspection);

@@ -210,6 +210,7 @@ impl<W: World> Actor<W> {
         }
         self.fact(EventKind::TimedOut { what, action });
         match course {
+            Course::Spare if self.current.is_none() => self.driver_overran(&reason),
             Course::Nothing | Course::Spare => {}
             Course::Climb(rungs) => {
                 self.overran.get_or_insert_with(|| reason.clone());

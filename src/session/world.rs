@@ -1,11 +1,14 @@
 //! What the actor does to the outside, as a trait: the engine is the real one, tests bring one with a clock of their own.
 
+use crate::backend::class::ChildLaunch;
+use crate::backend::class::bridge::Word;
 use crate::dispatcher::{ChannelError, ToChild};
 use crate::model::diagnosis::{SessionEvidence, ThreadStack, Trigger};
 use crate::model::{
     CommandId, EventKind, Exit, Generation, Hello, HotTree, ItemSpec, Marks, Micros, OutputChecks, Phase, UsagePoint,
 };
 use crate::store::Recorded;
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 /// One moment on both clocks.
@@ -77,6 +80,28 @@ pub trait World {
 
     /// A child is wanted. The outside calls [`super::Actor::child_starting`] and what follows it when it happens.
     fn launch(&mut self, generation: Generation);
+
+    /// A driver is wanted. The outside calls [`super::Actor::driver_starting`] and what follows it when it happens.
+    fn launch_driver(&mut self);
+
+    /// A back channel is wanted for the driver's child. The outside calls [`super::Actor::channel_opened`].
+    fn open_channel(&mut self);
+
+    /// A child is wanted as the driver's class says. It goes on as after [`World::launch`].
+    fn launch_driven(&mut self, generation: Generation, launch: ChildLaunch);
+
+    /// What the driver is told of the session when it says hello.
+    fn greeting(&self) -> Map<String, Value>;
+
+    /// Says something to the driver.
+    fn tell_driver(&mut self, word: Word);
+
+    /// The same, once all output up to there can be read from its files: the driver looks for words in it. In bounded time,
+    /// and one word after the other.
+    fn tell_driver_after(&mut self, output: Marks, word: Word);
+
+    /// Kills the driver and all that it has started.
+    fn kill_driver(&mut self);
 
     /// The launch has taken too long; nothing of it is wanted any more.
     fn give_up_launch(&mut self);

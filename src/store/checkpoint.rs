@@ -71,6 +71,8 @@ impl Changed {
             | EventKind::CommandEnded { id, .. } => self.command(*id),
             EventKind::ItemStarted { item, .. }
             | EventKind::ItemProgress { item, .. }
+            | EventKind::ItemAdded { item, .. }
+            | EventKind::ItemReported { item, .. }
             | EventKind::ItemEnded { item, .. }
             | EventKind::ItemChanged { item, .. } => self.item(*item),
             _ => {}
@@ -250,6 +252,8 @@ fn without_rows(state: &State) -> State {
         edits: state.edits.clone(),
         diagnoses: state.diagnoses.clone(),
         launched_at: state.launched_at,
+        added: state.added.clone(),
+        back_end: state.back_end.clone(),
     }
 }
 

@@ -444,6 +444,7 @@ fn waiting_for(what: WaitFor) -> &'static str {
         WaitFor::Journal => "the journal cannot be written",
         WaitFor::Outputs => "looking at the item's output files",
         WaitFor::Answer => "waiting for the child to answer",
+        WaitFor::BackEnd => "waiting for the back-end class",
         WaitFor::Diagnosis => "finding out what the child does",
         WaitFor::Output => "looking through the output",
         WaitFor::Rung(Rung::Interrupt) => "interrupted, waiting for the command to end",

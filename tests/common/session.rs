@@ -254,7 +254,7 @@ pub(crate) fn value(source: &str, outcome: CommandOutcome) -> String {
 /// What an engine on this folder is started with.
 pub(crate) fn options(data: &Path, folder: &Folder) -> Options {
     let job = folder.read_session().expect("a session file").job;
-    let recipe = childminder::backend::find(&job.backend).unwrap_or_else(|error| panic!("{error}"));
+    let recipe = childminder::backend::of_job(&job).unwrap_or_else(|error| panic!("{error}"));
     Options {
         folder: folder.clone(),
         recipe: Arc::new(recipe),

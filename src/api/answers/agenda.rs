@@ -6,22 +6,22 @@ use crate::model::proto::{ItemDetail, ItemView, Page, RanCommand, Refusal, Respo
 use crate::model::{CommandId, EventKind, ItemIndex, ItemRow, Micros, Phase, ResultPackage, State};
 
 pub(super) async fn page(session: &Session, window: Window) -> Result<Response, Refusal> {
-    let (from, total, copied) = session
+    let (from, total, (copied, added)) = session
         .handle
         .look(move |inspect| {
             let state = inspect.state();
             let range = rows(window, state.items.len());
             let copied: Vec<_> = range.clone().filter_map(|at| copy(state, ItemIndex(place(at)))).collect();
-            (place(range.start), place(state.items.len()), copied)
+            (place(range.start), place(state.items.len()), (copied, state.added.clone()))
         })
         .await?;
     let handle = session.handle.clone();
     off_thread(move || {
-        let agenda = &handle.job().agenda;
         let rows = copied
             .into_iter()
             .map(|(item, row, again, edited)| {
-                let name = agenda.name(item).map_or_else(|| item.to_string(), std::borrow::Cow::into_owned);
+                let name = added.name(handle.job(), item);
+                let name = name.map_or_else(|| item.to_string(), std::borrow::Cow::into_owned);
                 ItemView { item, name, row, again, edited }
             })
             .collect();
@@ -32,9 +32,12 @@ pub(super) async fn page(session: &Session, window: Window) -> Result<Response, 
 
 pub(super) async fn item(session: &Session, name: String) -> Result<Response, Refusal> {
     let handle = session.handle.clone();
+    let added = session.handle.look(|inspect| inspect.state().added.clone()).await?;
+    let known = added.clone();
     let (item, spec) = off_thread(move || {
-        let agenda = &handle.job().agenda;
-        let found = agenda.find(&name).and_then(|item| Some((item, agenda.item(item)?)));
+        let job = handle.job();
+        let spec = |item| known.item(item).cloned().or_else(|| job.agenda.item(item));
+        let found = known.find(job, &name).and_then(|item| Some((item, spec(item)?)));
         found.ok_or_else(|| not_found(format!("there is no item {name} in the agenda")))
     })
     .await?;
@@ -64,7 +67,9 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
             },
         };
         let changed = edited.is_some();
-        let commands = edited.map_or_else(|| expand(&spec).map_err(failed), Ok)?;
+        // What was added is Python as it stands.
+        let literal = edited.or_else(|| added.item(item).and_then(|added| added.commands.clone()));
+        let commands = literal.map_or_else(|| expand(&spec).map_err(failed), Ok)?;
         let view = ItemView { item, name: spec.name, row, again, edited: changed };
         Ok(Response::Item(Box::new(ItemDetail { view, reason, result, commands, data: spec.data, ran, measures })))
     })

@@ -4,6 +4,7 @@
 use super::{Session, commands, off_thread, place};
 use crate::model::proto::{List, Refusal, Response};
 use crate::model::{CommandId, CommandRow, EventKind, ItemIndex, ItemRow, ItemStatus, State};
+use crate::session::Inspect;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -93,11 +94,15 @@ async fn in_agenda(
     needle: Arc<Needle>,
 ) -> Result<Option<usize>, Refusal> {
     let start = slice.start;
-    let rows: Vec<ItemRow> = session.handle.look(move |inspect| inspect.state().items.range(slice).collect()).await?;
+    let look = move |inspect: &dyn Inspect| {
+        let state = inspect.state();
+        (state.items.range(slice).collect(), state.added.clone())
+    };
+    let (rows, added): (Vec<ItemRow>, _) = session.handle.look(look).await?;
     let (pages, handle) = (session.sources.pages.clone(), session.handle.clone());
     off_thread(move || {
         first(start, rows, forward, |at, row| {
-            let name = handle.job().agenda.name(ItemIndex(place(at))).map(std::borrow::Cow::into_owned);
+            let name = added.name(handle.job(), ItemIndex(place(at))).map(std::borrow::Cow::into_owned);
             if needle.is_in(row.status.word()) || name.is_some_and(|name| needle.is_in(&name)) {
                 return Ok(true);
             }

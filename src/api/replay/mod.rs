@@ -220,7 +220,7 @@ impl Sound {
 fn prompt(file: &SessionFile) -> String {
     let recipe = match &file.recipe_text {
         Some(text) => backend::kept(text, file.recipe_file.clone()).ok(),
-        None => backend::find(&file.job.backend).ok(),
+        None => backend::of_job(&file.job).ok(),
     };
     recipe.map(|recipe| recipe.prompt).unwrap_or_default()
 }

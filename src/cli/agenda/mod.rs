@@ -284,7 +284,7 @@ fn recorded(folder: &Folder, mut listing: Listing<'_>) -> Result<(), Failure> {
     let head = Head { session: folder.id().to_owned(), held: state.held.is_some(), counts: state.counts.clone() };
     listing.begin(&head)?;
     let mut items = (0u32..).map(ItemIndex).zip(state.items.iter()).map(|(item, row)| {
-        let name = job.agenda.name(item).map_or_else(|| item.to_string(), Cow::into_owned);
+        let name = state.added.name(&job, item).map_or_else(|| item.to_string(), Cow::into_owned);
         ItemView { item, name, row, again: state.retry_at.get(&item).copied(), edited: state.edits.contains_key(&item) }
     });
     loop {

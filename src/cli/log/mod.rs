@@ -152,7 +152,9 @@ impl Args {
 /// Which lines are wanted.
 fn query(args: &Args, folder: &Folder) -> Result<OutputQuery, Failure> {
     let item = args.item.as_deref().map(|name| {
-        let item = folder.read_session()?.job.agenda.find(name);
+        let job = folder.read_session()?.job;
+        let added = || target::recovered(folder).map(|state| state.added.find(&job, name));
+        let item = job.agenda.find(name).map_or_else(added, |item| Ok(Some(item)))?;
         item.ok_or_else(|| Failure::new(USAGE, format!("there is no item {name} in {}", folder.id())))
     });
     let grep = args.grep.clone().map(|pattern| Grep { pattern, case: args.case.into(), invert: args.invert });

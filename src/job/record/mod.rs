@@ -144,7 +144,7 @@ struct Known {
 impl Known {
     fn of(job: &Job, slot: Slot) -> Self {
         let mut parameters: BTreeSet<String> = job.parameters.keys().cloned().collect();
-        if let Ok(recipe) = crate::backend::find(&job.backend) {
+        if let Ok(recipe) = crate::backend::of_job(job) {
             parameters.extend(recipe.parameters.into_keys());
         }
         Self { parameters, items: if slot == Slot::Commands { items(&job.agenda) } else { Vec::new() } }

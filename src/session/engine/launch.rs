@@ -8,6 +8,7 @@ use crate::dispatcher::{Awaited, Listener, Secret, Welcome, qube};
 use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 /// Tells the bootstrapper where stacks are to be written when it gets SIGUSR1.
@@ -17,9 +18,17 @@ const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 pub(super) struct Prepared {
     args: ChildArgs,
     init: Vec<String>,
-    door: Door,
+    opened: Opened,
+}
+
+/// A back channel for a child, and the file that runs in it.
+pub(super) struct Opened {
+    pub(super) port: u16,
+    pub(super) door: Door,
     /// Of a child on our own wire.
-    awaited: Option<Awaited>,
+    pub(super) awaited: Option<Awaited>,
+    /// Where the file is.
+    pub(super) bootstrapper: PathBuf,
 }
 
 /// Begins to make everything ready for a child; the loop takes delivery.
@@ -29,7 +38,7 @@ pub(super) fn launch(world: &mut Outside, generation: Generation) {
     let (stack_file, protocol) = (world.stack_file(), world.protocol());
     world.preparing = Some(Box::pin(async move {
         let prepared = match made {
-            Ok((back_end, secret)) => prepare(back_end, protocol, secret, stack_file).await,
+            Ok((back_end, secret)) => prepare(Arc::new(back_end), protocol, secret, stack_file).await,
             Err(reason) => Err(reason),
         };
         (generation, prepared)
@@ -38,21 +47,34 @@ pub(super) fn launch(world: &mut Outside, generation: Generation) {
 
 /// All is ready, or something went wrong, which is told to the actor.
 pub(super) fn prepared(actor: &mut Actor<Outside>, generation: Generation, prepared: Result<Prepared, String>) {
-    let Prepared { args, init, door, awaited } = match prepared {
-        Ok(prepared) => prepared,
+    let ready = prepared.map(|Prepared { args, init, opened }| {
+        actor.world().listen(opened.door, opened.awaited);
+        (args, init)
+    });
+    start(actor, generation, ready, false);
+}
+
+/// Has it spawned.
+pub(super) fn start(
+    actor: &mut Actor<Outside>,
+    generation: Generation,
+    ready: Result<(ChildArgs, Vec<String>), String>,
+    merge_stderr: bool,
+) {
+    let (args, init) = match ready {
+        Ok(ready) => ready,
         Err(reason) => {
             actor.world().forget_child();
             return actor.launch_failed(reason);
         }
     };
-    actor.world().listen(door, awaited);
     let argv = std::iter::once(args.program.as_os_str()).chain(args.args.iter().map(AsRef::as_ref));
     let argv = argv.map(|word| word.to_string_lossy().into_owned()).collect();
     if !actor.child_starting(argv, args.cwd.display().to_string(), init) {
         return actor.world().forget_child();
     }
     tracing::info!(%generation, program = %args.program.display(), "starting the child");
-    let spec = spec(args, actor.world());
+    let spec = spec(args, merge_stderr, actor.world());
     actor.world().spawn(spec);
 }
 
@@ -71,23 +93,40 @@ pub(super) fn spawned(actor: &mut Actor<Outside>, spawned: Result<Spawned, Spawn
 /// Everything that the child needs before it runs. The file systems on which its executable is looked for may be slow, and
 /// it may have to be asked for its version.
 async fn prepare(
-    back_end: RecipeBackEnd,
+    back_end: Arc<RecipeBackEnd>,
     protocol: Protocol,
     secret: Secret,
     stack_file: PathBuf,
 ) -> Result<Prepared, String> {
+    let opened = open(Arc::clone(&back_end), protocol, secret, stack_file).await?;
+    let port = opened.port;
+    let (args, init) = elsewhere(move || back_end.get_subprocess_args(port).map_err(|error| error.to_string())).await?;
+    Ok(Prepared { args, init, opened })
+}
+
+/// A back channel for this generation, and the file that runs in the child.
+pub(super) async fn open(
+    back_end: Arc<RecipeBackEnd>,
+    protocol: Protocol,
+    secret: Secret,
+    stack_file: PathBuf,
+) -> Result<Opened, String> {
     let bound = match protocol {
         Protocol::Native => listen(&back_end, secret).await,
         Protocol::Qube => qube::Port::bind().await.map(|port| (port.number(), Door::Port(Box::new(port)), None)),
     };
     let (port, door, awaited) = bound.map_err(|error| format!("no port for the back channel: {error}"))?;
-    let files = tokio::task::spawn_blocking(move || {
-        back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
+    let written = elsewhere(move || {
         empty_stack_file(&stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
-        back_end.get_subprocess_args(port).map_err(|error| error.to_string())
+        back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())
     });
-    let (args, init) = files.await.map_err(|error| format!("the child could not be prepared: {error}"))??;
-    Ok(Prepared { args, init, door, awaited })
+    Ok(Opened { port, door, awaited, bootstrapper: written.await? })
+}
+
+/// On a thread where it may wait for a disk.
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| format!("the child could not be prepared: {error}"))?
 }
 
 /// Waits for a child on our own wire: the port, and what it will tell.
@@ -99,7 +138,7 @@ async fn listen(back_end: &RecipeBackEnd, secret: Secret) -> io::Result<(u16, Do
     Ok((listener.port(), Door::Native { _listener: listener }, Some(awaited)))
 }
 
-fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
+fn spec(args: ChildArgs, merge_stderr: bool, world: &Outside) -> SpawnSpec {
     let mut env = args.env;
     env.push((MARKER.into(), world.marker().into()));
     env.push((STACK_FILE.into(), world.stack_file().into()));
@@ -108,8 +147,8 @@ fn spec(args: ChildArgs, world: &Outside) -> SpawnSpec {
         StdinMode::Inherit => Stdin::Inherit,
         StdinMode::Commands => Stdin::Pipe,
     };
-    let merge_stderr = world.merges_stderr();
-    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, stdin, merge_stderr }
+    let merge_stderr = merge_stderr || world.merges_stderr();
+    SpawnSpec { program: args.program, args: args.args, env, cwd: args.cwd, stdin, merge_stderr, helper: None }
 }
 
 /// A new file for each child: what another one wrote is not its own. Its folder is private, and goes with the session.

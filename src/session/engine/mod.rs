@@ -4,6 +4,7 @@
 //! deadline); with nothing to do it sleeps until one of them comes. It needs no client: what serves clients runs on
 //! other threads and reaches it through the [`Handle`].
 
+mod driving;
 mod last_words;
 mod launch;
 mod looking_in;
@@ -180,6 +181,8 @@ enum Input {
     Message(Message),
     Due,
     Sample,
+    Driver(driving::FromDriver),
+    Stored,
     Losing,
     Orphaned,
     Unguarded,
@@ -191,9 +194,13 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
         if let Some(generation) = actor.world().take_launch() {
             launch::launch(actor.world(), generation);
         }
+        if let Some(wanted) = actor.world().driving.take() {
+            driving::carry_out(&mut actor, wanted).await;
+            continue;
+        }
         actor.world().turn_ended();
-        let deadline = actor.next_deadline();
-        match next_input(actor.world(), &mut inbox, deadline).await {
+        let (deadline, heard) = (actor.next_deadline(), actor.hears_driver());
+        match next_input(actor.world(), &mut inbox, deadline, heard).await {
             Input::Word(word) => words(&mut actor, word),
             Input::Prepared(generation, prepared) => launch::prepared(&mut actor, generation, prepared),
             Input::Spawned(spawned) => launch::spawned(&mut actor, spawned),
@@ -213,6 +220,8 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             }
             Input::Refused(peer) => actor.peer_refused(peer),
             Input::Message(message) => message_came(&mut actor, message),
+            Input::Driver(word) => driving::came(&mut actor, word).await,
+            Input::Stored => actor.world().say_late(),
             Input::Due => due(&mut actor),
             Input::Sample => actor.world().sample(),
             Input::Losing => actor.world().loss_came(),
@@ -232,7 +241,12 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
 }
 
 /// Waits for whatever comes first. Losing the race costs nothing: every branch can be dropped and awaited again.
-async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, deadline: Option<Micros>) -> Input {
+async fn next_input(
+    world: &mut Outside,
+    inbox: &mut mpsc::Receiver<Message>,
+    deadline: Option<Micros>,
+    heard: bool,
+) -> Input {
     let due = [deadline, world.sync_due(), world.loss_due(), world.findings_due()]
         .into_iter()
         .flatten()
@@ -280,6 +294,10 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
             Input::Refused(peer)
         }
         Some(message) = inbox.recv() => Input::Message(message),
+        () = async { match &world.late { Some(late) => late.stored(world.captures.as_ref()).await, None => pending().await } } => {
+            Input::Stored
+        }
+        word = world.driving.next(heard) => Input::Driver(word),
         () = sleep(due) => Input::Due,
         () = sleep(sample) => Input::Sample,
         () = world.losing.notified() => Input::Losing,

@@ -3,9 +3,12 @@
 use super::super::feed::Feed;
 use super::super::world::{Inquiry, Inspection, Now, Telemetry, World};
 use super::Options;
+use super::driving::{Driving, Late, Wanted};
 use super::launch::Prepared;
 use super::looking_in::{self, Interpreter};
 use super::outputs::Inspector;
+use crate::backend::class::ChildLaunch;
+use crate::backend::class::bridge::Word;
 use crate::backend::{Protocol, PythonChildBackEnd, Recipe, RecipeBackEnd};
 use crate::child::{
     self, Capture, Guardian, Process, ProcessId, Sampler, SpawnError, SpawnSpec, Spawned, Spawner, capture,
@@ -18,6 +21,7 @@ use crate::model::{
 };
 use crate::patterns::{self, Findings, Matcher, Tap};
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, UsageWriter, clock};
+use serde_json::{Map, Value, json};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -37,7 +41,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long the end of a child waits for its last output to reach its file, before anybody looks there; and the end of a
 /// session for the last of the usage.
-const MOMENT: Duration = Duration::from_secs(1);
+pub(super) const MOMENT: Duration = Duration::from_secs(1);
 /// Between two takings of what patterns found, unless somebody waits for it.
 const FINDINGS_EVERY: Micros = Micros(100_000);
 
@@ -60,9 +64,9 @@ struct LastOutput {
 }
 
 /// The two pipes while they are read.
-struct Captures {
-    stdout: Capture,
-    stderr: Capture,
+pub(super) struct Captures {
+    pub(super) stdout: Capture,
+    pub(super) stderr: Capture,
 }
 
 /// Where the child comes in. Dropping it closes it.
@@ -105,7 +109,7 @@ pub(super) struct Outside {
     guardian: Guardian,
     /// Done when the guardian has ended, which it never should before us.
     pub(super) unguarded: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    guardian_command: (PathBuf, Vec<String>),
+    pub(super) guardian_command: (PathBuf, Vec<String>),
     pub(super) process: Option<Process>,
     pub(super) channel: Option<BackChannel>,
     pub(super) door: Option<Door>,
@@ -114,6 +118,8 @@ pub(super) struct Outside {
     pub(super) steps: Option<Steps>,
     /// SIGCHLD: somebody ended, perhaps an orphan whom we adopted and must reap.
     pub(super) orphans: Signal,
+    /// Who decides what comes next, in a session that has one.
+    pub(super) driving: Driving,
     /// Told when output cannot be kept.
     pub(super) losing: Arc<Notify>,
     /// Told when patterns found something.
@@ -126,19 +132,21 @@ pub(super) struct Outside {
     last_findings: Vec<Findings>,
     findings_due: Option<Micros>,
     findings_taken: Micros,
-    job: Arc<Job>,
+    pub(super) job: Arc<Job>,
     recipe: Arc<Recipe>,
-    runtime: PathBuf,
+    pub(super) runtime: PathBuf,
     minimum_free: u64,
     /// The phases' commands; each child gets one of its own, with its own secret.
     script: RecipeBackEnd,
-    folder: Folder,
+    pub(super) folder: Folder,
     journal: Journal,
     /// Until the session's end.
     checkpointer: Option<Checkpointer>,
     feed: Feed,
     wanted: Option<Generation>,
-    captures: Option<Captures>,
+    pub(super) captures: Option<Captures>,
+    /// What the driver is told once the output is in its files.
+    pub(super) late: Option<Late>,
     /// Where the streams stand while nobody reads them.
     marks: Marks,
     /// Where the streams stood when this child was spawned.
@@ -203,6 +211,7 @@ impl Outside {
             refusals: None,
             steps: None,
             orphans: signal(SignalKind::child())?,
+            driving: Driving::default(),
             losing: Arc::default(),
             finding: Arc::default(),
             set: Arc::new(set),
@@ -221,6 +230,7 @@ impl Outside {
             feed,
             wanted: None,
             captures: None,
+            late: None,
             marks,
             born: marks,
             last_output: Arc::default(),
@@ -553,7 +563,7 @@ impl Outside {
     }
 }
 
-fn start_guardian((program, args): &(PathBuf, Vec<String>), marker: &str) -> io::Result<Guardian> {
+pub(super) fn start_guardian((program, args): &(PathBuf, Vec<String>), marker: &str) -> io::Result<Guardian> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     Guardian::start(program, &args, marker)
 }
@@ -608,6 +618,36 @@ impl World for Outside {
 
     fn launch(&mut self, generation: Generation) {
         self.wanted = Some(generation);
+    }
+
+    fn launch_driver(&mut self) {
+        self.driving.want(Wanted::Driver);
+    }
+
+    fn open_channel(&mut self) {
+        self.driving.want(Wanted::Channel);
+    }
+
+    fn launch_driven(&mut self, generation: Generation, launch: ChildLaunch) {
+        self.driving.want(Wanted::Child(generation, Box::new(launch)));
+    }
+
+    fn greeting(&self) -> Map<String, Value> {
+        let log = |stream| Value::from(self.folder.output(stream).to_string_lossy().into_owned());
+        let logs = json!({ "stdout": log(Stream::Stdout), "stderr": log(Stream::Stderr) });
+        [("logs".to_owned(), logs)].into_iter().collect()
+    }
+
+    fn tell_driver(&mut self, word: Word) {
+        self.driving.say(word);
+    }
+
+    fn tell_driver_after(&mut self, output: Marks, word: Word) {
+        self.late = Some(Late::new(output, word));
+    }
+
+    fn kill_driver(&mut self) {
+        self.driving.kill(self.folder.id());
     }
 
     fn give_up_launch(&mut self) {
