@@ -143,14 +143,12 @@ impl Channel {
 
     /// The next word. Can be dropped and called again.
     pub async fn next(&mut self) -> Result<FromChild, ChannelError> {
-        match self.answers.pop_front() {
-            Some(answer) => Ok(answer),
-            None => {
-                let word = self.heard.recv().await.unwrap_or(Err(ChannelError::Closed));
-                self.under_way &= !ends_a_command(&word);
-                word
-            }
+        if let Some(answer) = self.answers.pop_front() {
+            return Ok(answer);
         }
+        let word = self.heard.recv().await.unwrap_or(Err(ChannelError::Closed));
+        self.under_way &= !ends_a_command(&word);
+        word
     }
 
     /// The next word of a child that has ended, if it said one: its last reply may be in the kernel still.
