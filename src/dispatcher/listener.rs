@@ -66,6 +66,14 @@ impl BackChannel {
             Self::Qube(channel) => channel.try_next(),
         }
     }
+
+    /// The next word of a child that has ended, if it said one.
+    pub async fn last_word(&mut self) -> Option<FromChild> {
+        match self {
+            Self::Native(channel) => channel.try_next().ok().flatten(),
+            Self::Qube(channel) => channel.last_word().await,
+        }
+    }
 }
 
 /// The child, believed.

@@ -195,6 +195,19 @@ fn a_killed_child_and_one_that_leaves_are_seen_at_once() {
 }
 
 #[test]
+fn a_command_that_was_done_before_the_child_went_stays_done() {
+    each(|python, folder| {
+        // The executor goes when it wants the next command: its reply was its last word.
+        let source = "import os, sys\nclass End(object):\n    def read(self, _): os._exit(5)\nsys.stdin = End()\n";
+        let text = format!("[phases]\ncommands = [{}]\n[agenda]\nframes = '1'\n", quoted(source));
+        let ended = Session::start(over_qube(folder, &python.path, &text)).wait();
+        let finished = CommandOutcome::Finished { value: None, cut: None };
+        assert_eq!(ended.outcome(1), finished, "{}\n{}", python.name(), ended.tail());
+        assert_eq!(ended.state().item(ItemIndex(0)).map(|row| row.status), Some(ItemStatus::Complete));
+    });
+}
+
+#[test]
 fn a_command_that_hangs_is_ended_with_the_child_when_its_time_is_over() {
     let folder = tempfile::tempdir().expect("a folder");
     for python in [pythons().first(), pythons().last()].into_iter().flatten() {

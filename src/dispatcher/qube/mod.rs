@@ -24,6 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +35,8 @@ use told::Told;
 const ORDERS: usize = 2;
 /// Words that may wait until the actor takes them.
 const WORDS: usize = 8;
+/// How long the last reply of a child that has ended may take to be read.
+const LAST_WORD: Duration = Duration::from_millis(200);
 /// The first thing that is run: harmless, and what Qube's back ends begin with.
 const FIRST: &str = "import sys, os, time";
 /// The number of the carrier's hello among its files.
@@ -90,7 +93,7 @@ impl Port {
         let (orders, inbox) = mpsc::channel(ORDERS);
         let (words, heard) = mpsc::channel(WORDS);
         let (arrived, arrival) = oneshot::channel();
-        let channel = Channel { orders, heard, answers: VecDeque::new() };
+        let channel = Channel { orders, heard, answers: VecDeque::new(), under_way: false };
         let talker = Talker { stdin, replies: self.replies, carrier };
         let task = tokio::spawn(talker.keep(channel, arrived, inbox, words));
         Ok((Talk(task), arrival, self.refusals))
@@ -111,13 +114,18 @@ pub struct Channel {
     heard: mpsc::Receiver<Result<FromChild, ChannelError>>,
     /// What can be answered without the child. At most as many as there are questions, which the desk bounds.
     answers: VecDeque<FromChild>,
+    /// Whether the end of a command is still to be heard of.
+    under_way: bool,
 }
 
 impl Channel {
     /// Has a frame's meaning done, if the wire can do it.
     pub fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
         let order = match frame {
-            ToChild::Execute { id, source, .. } => Order::Run { id: *id, source: (*source).to_owned() },
+            ToChild::Execute { id, source, .. } => {
+                self.under_way = true;
+                Order::Run { id: *id, source: (*source).to_owned() }
+            }
             ToChild::Shutdown { code } => Order::Exit { code: *code },
             // Nobody can say whether it is whole: it is run as it was typed.
             ToChild::Check { id, .. } => {
@@ -135,10 +143,20 @@ impl Channel {
 
     /// The next word. Can be dropped and called again.
     pub async fn next(&mut self) -> Result<FromChild, ChannelError> {
-        match self.answers.pop_front() {
-            Some(answer) => Ok(answer),
-            None => self.heard.recv().await.unwrap_or(Err(ChannelError::Closed)),
+        if let Some(answer) = self.answers.pop_front() {
+            return Ok(answer);
         }
+        let word = self.heard.recv().await.unwrap_or(Err(ChannelError::Closed));
+        self.under_way &= !ends_a_command(&word);
+        word
+    }
+
+    /// The next word of a child that has ended, if it said one: its last reply may be in the kernel still.
+    pub async fn last_word(&mut self) -> Option<FromChild> {
+        if !self.under_way {
+            return self.try_next().ok().flatten();
+        }
+        tokio::time::timeout(LAST_WORD, self.next()).await.ok()?.ok()
     }
 
     /// The next word that is already here, if there is one.
@@ -147,11 +165,18 @@ impl Channel {
             return Ok(Some(answer));
         }
         match self.heard.try_recv() {
-            Ok(word) => word.map(Some),
+            Ok(word) => {
+                self.under_way &= !ends_a_command(&word);
+                word.map(Some)
+            }
             Err(mpsc::error::TryRecvError::Empty) => Ok(None),
             Err(mpsc::error::TryRecvError::Disconnected) => Err(ChannelError::Closed),
         }
     }
+}
+
+fn ends_a_command(word: &Result<FromChild, ChannelError>) -> bool {
+    matches!(word, Ok(FromChild::Finished { .. } | FromChild::Raised { .. }))
 }
 
 type Words = mpsc::Sender<Result<FromChild, ChannelError>>;

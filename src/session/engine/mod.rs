@@ -355,9 +355,9 @@ fn words(actor: &mut Actor<Outside>, first: Result<FromChild, ChannelError>) {
 /// The process is gone; what it said before it went is still in the socket.
 async fn exited(actor: &mut Actor<Outside>, exit: Exit) {
     while let Some(channel) = &mut actor.world().channel {
-        match channel.try_next() {
-            Ok(Some(word)) => actor.heard(word),
-            _ => break,
+        match channel.last_word().await {
+            Some(word) => actor.heard(word),
+            None => break,
         }
     }
     actor.world().drain().await;
