@@ -148,3 +148,30 @@ fn no_verdict_is_given_before_what_was_seen_is_journalled() {
     stage.pass(1);
     assert_eq!(stage.status(0), ItemStatus::Failed);
 }
+
+#[test]
+fn an_item_is_marked_by_what_its_last_attempts_output_warned_of() {
+    let mut stage = Stage::new(Job { retry: Retry { times: 1, delay: Duration::ZERO }, ..job(1) });
+    stage.connect();
+    stage.finish_until("one 1");
+    let found = |severity| EventKind::Found {
+        item: Some(ItemIndex(0)),
+        findings: vec![Finding {
+            pattern: "texture".into(),
+            stream: Stream::Stderr,
+            at: 40,
+            text: "it is scaled".into(),
+            what: Found::Error { severity },
+        }],
+        left_out: 0,
+    };
+    let warned = |stage: &Stage| stage.actor.state().item(ItemIndex(0)).is_some_and(|row| row.warned);
+    stage.actor.fact(found(Severity::Note));
+    assert!(!warned(&stage), "a note is no warning");
+    stage.actor.fact(found(Severity::Warn));
+    assert!(warned(&stage));
+    stage.raise();
+    assert!(warned(&stage), "it stays when the attempt has ended");
+    stage.pass(1);
+    assert!(!warned(&stage), "another attempt");
+}
