@@ -168,7 +168,7 @@ fn what_is_saved_is_run_again_and_the_difference_told() {
     has(&said, &["saved: rig.py", "failed  init 1", "ZeroDivisionError", "rig.py\", line 3", "fails now", "not ready"]);
     assert_eq!(said.matches("saved:").count(), 1, "{said}");
     save(&home, "rig.py", "import parts\n");
-    has(&dev.until("watched:"), &["passes now; gone: ZeroDivisionError", "ready"]);
+    has(&dev.until("watched:"), &["passes now; it was: ZeroDivisionError", "ready"]);
     dev.types(":quit");
     assert_eq!(dev.wait(), Some(0));
     nothing_is_left(&home);

@@ -144,7 +144,7 @@ impl Stay {
             handle.send(Message::Signal(libc::SIGTERM)).await;
             handle.send(Message::Clients(-1)).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -34,17 +34,35 @@ impl Change {
     }
 }
 
-/// Whether lengths of time are compared too: those of different interpreters differ by nature.
+/// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Times {
-    /// They are.
-    Compared,
-    /// They are not.
-    Ignored,
+pub(super) enum Between {
+    /// An earlier run and this one.
+    Runs,
+    /// Two interpreters: their versions and lengths of time differ by nature.
+    Interpreters,
+}
+
+impl Between {
+    /// Where something is so that is not so in the other.
+    fn here(self) -> &'static str {
+        match self {
+            Self::Runs => "now",
+            Self::Interpreters => "here",
+        }
+    }
+
+    /// Before what the other has.
+    fn there(self) -> &'static str {
+        match self {
+            Self::Runs => "it was",
+            Self::Interpreters => "there it is",
+        }
+    }
 }
 
 /// What is different in `now`; nothing when nothing is.
-pub(super) fn difference(before: &Outcome, now: &Outcome, times: Times) -> Vec<Change> {
+pub(super) fn difference(before: &Outcome, now: &Outcome, between: Between) -> Vec<Change> {
     let mut changes = Vec::new();
     let same_step = |a: &Step, b: &Step| key(a) == key(b);
     let pairs = matched(&before.steps, &now.steps, same_step);
@@ -58,15 +76,16 @@ pub(super) fn difference(before: &Outcome, now: &Outcome, times: Times) -> Vec<C
             changes.push(Change::new(tone, format!("+ {}: {}", title(step), told(step))));
         }
         if let (Some(a), Some(b)) = (before.steps.get(matched_old), now.steps.get(matched_new)) {
-            compare(a, b, times, &mut changes);
+            compare(a, b, between, &mut changes);
         }
         (old, new) = (matched_old + 1, matched_new + 1);
     }
+    let here = between.here();
     match (&before.end, &now.end) {
-        (End::Over { .. }, End::Ready) => changes.push(Change::new(Tone::Good, "~ the child is ready now".to_owned())),
+        (End::Over { .. }, End::Ready) => changes.push(Change::new(Tone::Good, format!("~ the child is ready {here}"))),
         (End::Ready, End::Over { reason, .. }) => {
             let reason = reason.lines().next().unwrap_or_default();
-            changes.push(Change::new(Tone::Bad, format!("~ there is no child any more: {reason}")));
+            changes.push(Change::new(Tone::Bad, format!("~ there is no child {here}: {reason}")));
         }
         _ => {}
     }
@@ -98,44 +117,38 @@ fn told(step: &Step) -> String {
     }
 }
 
-fn compare(before: &Step, now: &Step, times: Times, changes: &mut Vec<Change>) {
-    let name = title(now);
-    let (was, is) = (&before.fault, &now.fault);
+fn compare(before: &Step, now: &Step, between: Between, changes: &mut Vec<Change>) {
+    let (name, here, there) = (title(now), between.here(), between.there());
+    let gone = before.fault.as_ref().map(|fault| format!("; {there}: {}", fault.headline)).unwrap_or_default();
     match (before.fate, now.fate) {
         (old, Fate::Ok) if old != Fate::Ok => {
-            let gone = was.as_ref().map(|fault| format!("; gone: {}", fault.headline)).unwrap_or_default();
-            changes.push(Change::new(Tone::Good, format!("~ {name} passes now{gone}")));
+            changes.push(Change::new(Tone::Good, format!("~ {name} passes {here}{gone}")));
         }
         (old, Fate::Failed) if old != Fate::Failed => {
-            changes.push(Change::new(Tone::Bad, format!("~ {name} fails now: {}", told(now))));
+            changes.push(Change::new(Tone::Bad, format!("~ {name} fails {here}: {}", told(now))));
         }
         (old, Fate::NotRun) if old != Fate::NotRun => {
-            changes.push(Change::new(Tone::Bad, format!("~ {name} is not run any more")));
+            changes.push(Change::new(Tone::Bad, format!("~ {name} is not run {here}")));
         }
-        (Fate::Failed, Fate::Failed)
-            if was.as_ref().map(|fault| &fault.headline) != is.as_ref().map(|fault| &fault.headline) =>
-        {
-            changes.push(Change::new(
-                Tone::Bad,
-                format!("~ {name} fails otherwise: {}; it was: {}", told(now), told(before)),
-            ));
+        (Fate::Failed, Fate::Failed) if told(before) != told(now) => {
+            changes.push(Change::new(Tone::Bad, format!("~ {name} fails otherwise {here}: {}{gone}", told(now))));
         }
         _ => {}
     }
-    // Of interpreters it is the point that they are different ones.
-    if now.kind == Kind::Connected && times == Times::Compared && before.text != now.text && !now.text.is_empty() {
-        changes.push(Change::new(Tone::Plain, format!("~ {name}: {}; it was {}", now.text, before.text)));
-    }
-    if times == Times::Compared
-        && let (Some(was), Some(is)) = (before.took, now.took)
-        && has_moved(was, is)
-    {
-        let tone = if is > was { Tone::Busy } else { Tone::Good };
-        changes.push(Change::new(tone, format!("~ {name} took {}; it was {}", length(is), length(was))));
+    if between == Between::Runs {
+        if now.kind == Kind::Connected && before.text != now.text && !now.text.is_empty() {
+            changes.push(Change::new(Tone::Plain, format!("~ {name}: {}; {there} {}", now.text, before.text)));
+        }
+        if let (Some(was), Some(is)) = (before.took, now.took)
+            && has_moved(was, is)
+        {
+            let tone = if is > was { Tone::Busy } else { Tone::Good };
+            changes.push(Change::new(tone, format!("~ {name} took {}; {there} {}", length(is), length(was))));
+        }
     }
     let lines = unified(&before.output, &now.output);
     if !lines.is_empty() {
-        changes.push(Change::new(Tone::Plain, format!("~ {name} prints otherwise:")));
+        changes.push(Change::new(Tone::Plain, format!("~ {name} prints otherwise {here}:")));
         changes.extend(lines);
     }
 }
@@ -246,13 +259,11 @@ pub(super) fn all_steps<'o>(outcomes: &[&'o Outcome]) -> Vec<&'o Step> {
     for outcome in outcomes {
         let mut place = 0;
         for step in &outcome.steps {
-            match all.iter().position(|known| is_same(known, step)) {
-                Some(known) => place = known + 1,
-                None => {
-                    all.insert(place, step);
-                    place += 1;
-                }
+            let known = all.iter().position(|known| is_same(known, step));
+            if known.is_none() {
+                all.insert(place, step);
             }
+            place = known.unwrap_or(place) + 1;
         }
     }
     all
@@ -291,26 +302,26 @@ mod tests {
     fn steps_that_pass_and_fail_now_are_told() {
         let before = outcome(vec![step("a", Fate::Ok, 1), step("b", Fate::Failed, 1), step("gone", Fate::Ok, 1)]);
         let now = outcome(vec![step("new", Fate::Ok, 1), step("a", Fate::Failed, 1), step("b", Fate::Ok, 1)]);
-        let told = texts(difference(&before, &now, Times::Compared));
+        let told = texts(difference(&before, &now, Between::Runs));
         let expected = [
             "+ init 1 `new`: ok",
             "~ init 1 `a` fails now: ValueError: bad",
-            "~ init 1 `b` passes now; gone: ValueError: bad",
+            "~ init 1 `b` passes now; it was: ValueError: bad",
             "- init 1 `gone`",
         ];
         assert_eq!(told, expected);
-        assert_eq!(difference(&now, &now.clone(), Times::Compared), []);
+        assert_eq!(difference(&now, &now.clone(), Between::Runs), []);
     }
 
     #[test]
     fn only_lengths_of_time_that_have_moved_are_told() {
         let took = |took| outcome(vec![step("a", Fate::Ok, took)]);
-        let told = |was, is, times| difference(&took(was), &took(is), times).len();
-        assert_eq!(told(100_000, 199_000, Times::Compared), 0);
-        assert_eq!(told(100_000, 201_000, Times::Compared), 1);
-        assert_eq!(told(900_000, 100_000, Times::Compared), 1);
-        assert_eq!(told(1_000, 40_000, Times::Compared), 0, "too little to be felt");
-        assert_eq!(told(100_000, 900_000, Times::Ignored), 0);
+        let told = |was, is, between| difference(&took(was), &took(is), between).len();
+        assert_eq!(told(100_000, 199_000, Between::Runs), 0);
+        assert_eq!(told(100_000, 201_000, Between::Runs), 1);
+        assert_eq!(told(900_000, 100_000, Between::Runs), 1);
+        assert_eq!(told(1_000, 40_000, Between::Runs), 0, "too little to be felt");
+        assert_eq!(told(100_000, 900_000, Between::Interpreters), 0);
     }
 
     #[test]
@@ -327,7 +338,7 @@ mod tests {
         assert_eq!(unified(&many(0), &many(10_000)).len(), TOLD + 1);
         let far: Vec<_> = (0..1000).map(|n| step(&format!("{n}"), Fate::Ok, 1)).collect();
         let reversed = far.iter().rev().cloned().collect();
-        assert_eq!(difference(&outcome(far), &outcome(reversed), Times::Ignored).len(), 2000);
+        assert_eq!(difference(&outcome(far), &outcome(reversed), Between::Interpreters).len(), 2000);
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub(super) struct Step {
     pub(super) more: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is what serde gives")]
+#[expect(clippy::ref_option, reason = "it is what serde gives")]
 fn seconds<S: Serializer>(took: &Option<Micros>, to: S) -> Result<S::Ok, S::Error> {
     took.map(Micros::seconds).serialize(to)
 }
@@ -268,7 +268,7 @@ impl Run {
                 self.stage(Kind::Connected, &text, event.mono);
                 Some(News::Ended(None))
             }
-            EventKind::ChildExited { exit, asked, .. } => self.exited(exit, *asked),
+            EventKind::ChildExited { exit, asked, .. } => self.exited(*exit, *asked),
             EventKind::Phase { to: SessionPhase::Agenda } => {
                 self.end = Some(End::Ready);
                 Some(News::Over)
@@ -317,7 +317,7 @@ impl Run {
         Some(News::Noted)
     }
 
-    fn exited(&mut self, exit: &Exit, asked: bool) -> Option<News> {
+    fn exited(&mut self, exit: Exit, asked: bool) -> Option<News> {
         if asked {
             return None;
         }

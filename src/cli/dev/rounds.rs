@@ -29,12 +29,8 @@ pub(super) const TERMINATED: u8 = 143;
 /// The loop.
 pub(super) struct Dev {
     pub(super) asked: Asked,
+    pub(super) args: Args,
     pub(super) lanes: Vec<Lane>,
-    keep: bool,
-    pub(super) reload: bool,
-    replay: bool,
-    once: bool,
-    json: bool,
     /// Whether what is typed is seen where it is typed.
     pub(super) echoes: bool,
     pub(super) show: Show,
@@ -64,26 +60,26 @@ pub(super) enum Next {
 impl Dev {
     /// Nothing is started yet. Needs a runtime.
     pub(super) fn new(args: Args) -> Result<Self, Failure> {
-        let Args { what, backend, set, python, watch, reload, replay_prompt, keep, once, json } = args;
-        let lanes = match python.as_slice() {
+        let lanes = match args.python.as_slice() {
             [] => vec![Lane::plain()],
             names => Places::from_env().find(names).into_iter().map(Lane::of).collect(),
         };
         Ok(Self {
-            asked: Asked { what, backend, set, folders: watch },
+            asked: Asked {
+                what: args.what.clone(),
+                backend: args.backend.clone(),
+                set: args.set.clone(),
+                folders: args.watch.clone(),
+            },
             lanes,
-            keep,
-            reload,
-            replay: replay_prompt,
-            once,
-            json,
             echoes: io::stdin().is_terminal(),
             show: Show::new(),
-            outside: Outside::new(!once)?,
+            outside: Outside::new(!args.once)?,
             prompt: Prompt::default(),
             subject: None,
             stale: BTreeSet::new(),
             interrupted: None,
+            args,
         })
     }
 
@@ -91,7 +87,7 @@ impl Dev {
     pub(super) async fn run(&mut self) -> Result<u8, Failure> {
         let mut next = match self.read() {
             Ok(subject) => self.take(subject),
-            Err(failure) if self.once => return Err(failure),
+            Err(failure) if self.args.once => return Err(failure),
             Err(failure) => {
                 self.show.toned(&failure.message, Tone::Bad)?;
                 self.show.line("waiting for it to be right")?;
@@ -104,7 +100,7 @@ impl Dev {
             next = match next {
                 Next::Begin(begin) => self.begin(begin).await?,
                 Next::Reload => self.load_anew().await?,
-                Next::Prompt if self.once => return self.once(),
+                Next::Prompt if self.args.once => return self.once(),
                 Next::Prompt => self.wait().await?,
                 Next::Quit(code) => return Ok(code),
             };
@@ -131,7 +127,7 @@ impl Dev {
     fn once(&self) -> Result<u8, Failure> {
         let outcomes = self.lanes.iter().filter_map(|lane| lane.last.as_ref());
         let code = outcomes.map(super::outcome::Outcome::code).max().unwrap_or(OK);
-        if self.json {
+        if self.args.json {
             self.show.json(&self.asked.what, &self.lanes, code)?;
         }
         Ok(code)
@@ -159,7 +155,7 @@ impl Dev {
         self.watch(&subject);
         self.stale.clear();
         self.prompt.drop_pending();
-        if !self.json {
+        if !self.args.json {
             self.announce(&subject, begin)?;
         }
         if let Some(next) = self.follow(&subject, begin).await? {
@@ -172,11 +168,11 @@ impl Dev {
             }
         }
         self.watch(&subject);
-        if !self.once {
+        if !self.args.once {
             let files: Vec<_> = self.outside.watch.files_seen().collect();
             self.show.watched(&files)?;
         }
-        if self.replay && !self.once && begin_again(&self.lanes) {
+        if self.args.replay_prompt && !self.args.once && begin_again(&self.lanes) {
             return self.again().await;
         }
         Ok(Next::Prompt)
@@ -198,10 +194,10 @@ impl Dev {
 
     /// Follows all start-ups to their ends; what is to be done instead, if something has come between.
     async fn follow(&mut self, subject: &Subject, begin: Begin) -> Result<Option<Next>, Failure> {
-        let (is_one, keep) = (self.is_one(), self.keep);
+        let (is_one, keep, json) = (self.is_one(), self.args.keep, self.args.json);
         let askers: Vec<_> = self.lanes.iter().map(Lane::any_asker).collect();
-        let Self { lanes, show, outside, json, asked, reload, stale, interrupted, .. } = self;
-        let (show, json) = (&*show, *json);
+        let Self { args, lanes, show, outside, asked, stale, interrupted, .. } = self;
+        let show = &*show;
         let starts = join_all(lanes.iter_mut().map(|lane| async move {
             if is_one && !json {
                 lane.begin(begin, &subject.job, keep, show).await;
@@ -229,7 +225,7 @@ impl Dev {
                             }
                             Err(failure) => show.toned(&failure.message, Tone::Bad)?,
                         }
-                    } else if *reload {
+                    } else if args.reload {
                         // There is nothing to load it into before the start-up is over.
                         stale.extend(files);
                     } else {
@@ -242,7 +238,7 @@ impl Dev {
     }
 
     fn tell_outcomes(&self) -> io::Result<()> {
-        if self.json {
+        if self.args.json {
             return Ok(());
         }
         if !self.is_one() {

@@ -41,7 +41,7 @@ impl Dev {
             return Ok(self.take(subject));
         }
         self.stale.extend(files);
-        Ok(if self.reload && self.lanes.iter().any(Lane::is_ready) {
+        Ok(if self.args.reload && self.lanes.iter().any(Lane::is_ready) {
             Next::Reload
         } else {
             Next::Begin(Begin::Restart)

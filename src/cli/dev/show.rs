@@ -2,7 +2,7 @@
 //!
 //! What must stay true: whatever a child said is made safe and bounded before it is printed; nothing is drawn over.
 
-use super::difference::{Change, Times, all_steps, difference, groups, head, is_same, title};
+use super::difference::{Between, Change, all_steps, difference, groups, head, is_same, title};
 use super::lane::Lane;
 use super::outcome::{End, Fate, Outcome, Step};
 use super::prompt::HELP;
@@ -165,7 +165,7 @@ impl Show {
 
     /// What is different from the run before.
     pub(super) fn changes(&self, before: &Outcome, now: &Outcome, whose: &str) -> io::Result<()> {
-        let changes = difference(before, now, Times::Compared);
+        let changes = difference(before, now, Between::Runs);
         if changes.is_empty() {
             return self.toned(&format!("{whose}as the last time"), Tone::Quiet);
         }
@@ -201,9 +201,9 @@ impl Show {
             });
             table.row([Cell::from(title(step))].into_iter().chain(cells).collect());
         }
-        let verdicts = outcomes.iter().map(|outcome| match outcome.is_ready() {
-            true => Cell::new("ready", Tone::Good),
-            false => Cell::new(format!("exit code {}", outcome.code()), Tone::Bad),
+        let verdicts = outcomes.iter().map(|outcome| {
+            let ready = Cell::new("ready", Tone::Good);
+            if outcome.is_ready() { ready } else { Cell::new(format!("exit code {}", outcome.code()), Tone::Bad) }
         });
         table.row([Cell::from("outcome")].into_iter().chain(verdicts).collect());
         self.out.borrow_mut().table(&mut table)?;
@@ -211,7 +211,9 @@ impl Show {
     }
 
     fn groups(&self, lanes: &[Lane], outcomes: &[&Outcome]) -> io::Result<()> {
-        let groups = alike(outcomes);
+        let mut groups = alike(outcomes);
+        // What most of them say is what the others are compared with; of as many the first.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
         let names = |group: &[usize]| group.iter().map(|at| lanes[*at].name.as_str()).collect::<Vec<_>>().join(", ");
         let Some((first, others)) = groups.split_first() else { return Ok(()) };
         let Some(of_first) = first.first().map(|at| outcomes[*at]) else { return Ok(()) };
@@ -220,7 +222,7 @@ impl Show {
         for group in others {
             self.line(&format!("other outcome: {}", names(group)))?;
             let Some(one) = group.first().map(|at| outcomes[*at]) else { continue };
-            self.all_changes(&difference(of_first, one, Times::Ignored))?;
+            self.all_changes(&difference(of_first, one, Between::Interpreters))?;
             self.faults(one)?;
         }
         Ok(())
@@ -313,7 +315,7 @@ fn says_the_same(a: &Answer, b: &Answer) -> bool {
 }
 
 fn alike(outcomes: &[&Outcome]) -> Vec<Vec<usize>> {
-    groups(outcomes, |a, b| difference(a, b, Times::Ignored).is_empty() && a.code() == b.code())
+    groups(outcomes, |a, b| difference(a, b, Between::Interpreters).is_empty() && a.code() == b.code())
 }
 
 fn cell(step: &Step) -> Cell {

@@ -163,7 +163,7 @@ fn bootstrapper(recipe: &Path) -> Option<PathBuf> {
 
 /// The init command that runs a file.
 fn runs_file(path: &Path) -> Result<String, Failure> {
-    const COMMAND: &str = "__import__('sys').path.insert(0, {folder}); \
+    const COMMAND: &str = "__import__('sys').path.insert(0, {folder})\n\
         exec(compile(__import__('io').open({file}, 'rb').read(), {file}, 'exec', 0, True), globals())";
     let folder = path.parent().unwrap_or(Path::new("/"));
     let text = |path: &Path| Value::from(path.to_string_lossy().into_owned());
