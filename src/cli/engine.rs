@@ -9,9 +9,10 @@ use super::exit::{Failure, LOST, OK};
 use super::host::{self, Hosted, Stay};
 use super::inherited;
 use crate::store::{self, Folder};
-use nix::unistd::{dup2_stdout, setsid};
+use nix::unistd::{dup2_stdin, dup2_stdout, setsid};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tokio::sync::oneshot;
@@ -69,9 +70,12 @@ fn serve(args: &Args) -> Result<u8, Failure> {
 /// Closed once nobody can write to standard input any more.
 fn end_of_stdin() -> io::Result<oneshot::Receiver<()>> {
     let (there, gone) = oneshot::channel();
+    let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // A child that inherits it has nothing to wait for there.
+    dup2_stdin(File::open("/dev/null")?).map_err(io::Error::from)?;
     std::thread::Builder::new().name("bound".into()).spawn(move || {
         // An error is an end, too.
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = io::copy(&mut stdin, &mut io::sink());
         drop(there);
     })?;
     Ok(gone)

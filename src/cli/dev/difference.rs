@@ -70,7 +70,10 @@ pub(super) fn difference(before: &Outcome, now: &Outcome, between: Between) -> V
     for (matched_old, matched_new) in pairs.into_iter().chain([(before.steps.len(), now.steps.len())]) {
         let olds = before.steps.get(old..matched_old).unwrap_or_default();
         let news = now.steps.get(new..matched_new).unwrap_or_default();
-        changes.extend(olds.iter().map(|step| Change::new(Tone::Plain, format!("- {}", title(step)))));
+        // Of a start-up that has failed it goes without saying that it did not come to the rest.
+        if now.is_ready() {
+            changes.extend(olds.iter().map(|step| Change::new(Tone::Plain, format!("- {}", title(step)))));
+        }
         for step in news {
             let tone = if step.fate == Fate::Failed { Tone::Bad } else { Tone::Plain };
             changes.push(Change::new(tone, format!("+ {}: {}", title(step), told(step))));
@@ -83,7 +86,8 @@ pub(super) fn difference(before: &Outcome, now: &Outcome, between: Between) -> V
     let here = between.here();
     match (&before.end, &now.end) {
         (End::Over { .. }, End::Ready) => changes.push(Change::new(Tone::Good, format!("~ the child is ready {here}"))),
-        (End::Ready, End::Over { reason, .. }) => {
+        // What has failed was told of before.
+        (End::Ready, End::Over { reason, .. }) if now.steps.iter().all(|step| step.fate != Fate::Failed) => {
             let reason = reason.lines().next().unwrap_or_default();
             changes.push(Change::new(Tone::Bad, format!("~ there is no child {here}: {reason}")));
         }
@@ -107,7 +111,9 @@ pub(super) fn head(source: &str) -> String {
     let mut lines = source.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default().trim_end();
     let short: String = first.chars().take(HEAD).collect();
-    if short.len() < first.len() || lines.next().is_some() { format!("{short} …") } else { short }
+    // A comment is a title.
+    let is_all = lines.next().is_none() || first.starts_with('#');
+    if short.len() < first.len() || !is_all { format!("{short} …") } else { short }
 }
 
 fn told(step: &Step) -> String {

@@ -172,6 +172,9 @@ impl Dev {
             let files: Vec<_> = self.outside.watch.files_seen().collect();
             self.show.watched(&files)?;
         }
+        if !self.stale.is_empty() && self.lanes.iter().any(Lane::is_ready) {
+            return Ok(Next::Reload);
+        }
         if self.args.replay_prompt && !self.args.once && begin_again(&self.lanes) {
             return self.again().await;
         }

@@ -218,6 +218,9 @@ impl Show {
         let Some((first, others)) = groups.split_first() else { return Ok(()) };
         let Some(of_first) = first.first().map(|at| outcomes[*at]) else { return Ok(()) };
         self.line(&format!("same outcome: {}", names(first)))?;
+        if !of_first.is_ready() {
+            self.verdict(of_first)?;
+        }
         self.faults(of_first)?;
         for group in others {
             self.line(&format!("other outcome: {}", names(group)))?;
@@ -230,7 +233,8 @@ impl Show {
 
     fn faults(&self, outcome: &Outcome) -> io::Result<()> {
         for step in &outcome.steps {
-            if let Some(fault) = &step.fault {
+            // One line of it was told already.
+            if let Some(fault) = step.fault.as_ref().filter(|fault| fault.text.lines().nth(1).is_some()) {
                 self.toned(&format!("  {}", title(step)), Tone::Bad)?;
                 self.traceback(&fault.text)?;
             }

@@ -230,6 +230,21 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_tells_of_changes_it_is_looked() {
+        run(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("later").join("a.py");
+            let mut watch = Watch::new().expect("a watch");
+            watch.set(Watched { files: [file.clone()].into(), folders: BTreeSet::new() });
+            assert!(watch.polls, "there is nothing to be watched");
+            fs::create_dir(folder.path().join("later")).expect("made");
+            fs::write(&file, "1").expect("written");
+            assert_eq!(timeout(SOON, watch.changed()).await, Ok(vec![file]));
+            assert!(!watch.polls, "now there is");
+        });
+    }
+
+    #[test]
     fn a_folder_that_is_made_anew_and_a_file_that_is_new_in_it_are_seen() {
         run(async {
             let folder = tempfile::tempdir().expect("a folder");
