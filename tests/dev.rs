@@ -296,6 +296,27 @@ fn what_runs_is_interrupted_and_what_is_saved_meanwhile_waits_visibly() {
 }
 
 #[test]
+fn a_start_up_that_hangs_is_begun_again_when_it_is_mended_or_ended_at_once() {
+    let home = Home::new();
+    save(&home, "rig.py", "import time\ntime.sleep(1000)\n");
+    let mut dev = Loop::start(&home, &["rig.py"]);
+    dev.until("runs still  # rig.py");
+    save(&home, "rig.py", "import parts\n");
+    save(&home, "parts.py", "pass\n");
+    dev.until("ready:");
+    save(&home, "parts.py", "import time\ntime.sleep(1000)\n");
+    dev.until("runs still  # rig.py");
+    dev.signal(Signal::SIGINT);
+    has(&dev.until("not ready"), &["the command is interrupted", "KeyboardInterrupt"]);
+    dev.until("rig> ");
+    dev.types(":restart");
+    dev.until("runs still  # rig.py");
+    dev.signal(Signal::SIGTERM);
+    assert_eq!(dev.wait(), Some(143));
+    nothing_is_left(&home);
+}
+
+#[test]
 fn nothing_outlives_a_loop_that_is_killed() {
     let home = Home::new();
     save(&home, "rig.py", "import subprocess; subprocess.Popen(['sleep', '1000'])\n");

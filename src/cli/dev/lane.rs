@@ -77,7 +77,7 @@ impl Lane {
         });
         if !outcome.is_ready() {
             // Nobody is there to be asked any more.
-            self.end(false).await;
+            self.end().await;
         }
         self.before = self.last.replace(outcome);
     }
@@ -88,7 +88,7 @@ impl Lane {
             _ => false,
         };
         if !restarted {
-            self.end(true).await;
+            self.end().await;
             let mut job = job.clone();
             match &self.executable {
                 Some(Ok(path)) => {
@@ -161,10 +161,10 @@ impl Lane {
     }
 
     /// Ends the session, if there is one.
-    pub(super) async fn end(&mut self, gently: bool) {
+    pub(super) async fn end(&mut self) {
         *self.asker.borrow_mut() = None;
         if let Some(session) = self.session.take() {
-            session.end(gently).await;
+            session.end().await;
         }
     }
 }

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// Two Ctrl-C within this time are meant to end it.
@@ -40,6 +40,8 @@ pub(super) struct Dev {
     pub(super) subject: Option<Subject>,
     /// Modules that were saved and are not in the child yet.
     pub(super) stale: BTreeSet<PathBuf>,
+    /// When the last start-up began.
+    pub(super) begun: SystemTime,
     /// The last Ctrl-C.
     pub(super) interrupted: Option<Instant>,
 }
@@ -78,6 +80,7 @@ impl Dev {
             prompt: Prompt::default(),
             subject: None,
             stale: BTreeSet::new(),
+            begun: SystemTime::now(),
             interrupted: None,
             args,
         })
@@ -92,7 +95,7 @@ impl Dev {
                 self.show.toned(&failure.message, Tone::Bad)?;
                 self.show.line("waiting for it to be right")?;
                 let files = self.asked.own_files();
-                self.outside.watch.set(Watched { files, ..Watched::default() });
+                self.outside.watch.set(Watched { files, ..Watched::default() }, self.begun);
                 Next::Prompt
             }
         };
@@ -110,7 +113,7 @@ impl Dev {
     /// Ends all sessions.
     pub(super) async fn end(&mut self) {
         let Self { lanes, outside, .. } = self;
-        let ends = join_all(lanes.iter_mut().map(|lane| lane.end(true)));
+        let ends = join_all(lanes.iter_mut().map(Lane::end));
         tokio::pin!(ends);
         loop {
             tokio::select! {
@@ -151,6 +154,7 @@ impl Dev {
     /// A start-up in every interpreter.
     async fn begin(&mut self, begin: Begin) -> Result<Next, Failure> {
         let Some(subject) = self.subject.clone() else { return Ok(Next::Prompt) };
+        self.begun = SystemTime::now();
         // From here on: what is saved while it is under way is another change.
         self.watch(&subject);
         self.stale.clear();
@@ -266,7 +270,7 @@ impl Dev {
         files.extend(self.lanes.iter().flat_map(|lane| lane.blamed(&subject.roots)));
         // A module that was not found cannot be asked for, so all that could be it are watched.
         let failed = self.lanes.iter().any(|lane| lane.last.as_ref().is_some_and(|last| !last.is_ready()));
-        self.outside.watch.set(subject.watched(&files, failed));
+        self.outside.watch.set(subject.watched(&files, failed), self.begun);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::exit::{Failure, LOST};
 use crate::cli::{engine, host, target};
 use crate::model::proto::{OutputAt, OutputQuery, Request, Response, ServerFrame};
 use crate::model::{
-    CommandId, CommandOutcome, Event, EventKind, Filter, Job, Marks, Micros, Rung, Seq, StopMode, Stream,
+    CommandId, CommandOutcome, Event, EventKind, Filter, Job, Marks, Micros, Rung, Seq, SessionPhase, StopMode, Stream,
 };
 use crate::store::{self, Folder, plain_safe};
 use std::process::Child;
@@ -209,14 +209,16 @@ impl Session {
         self.asker().printed(None, from, now.output).await
     }
 
-    /// Ends it, and waits for that. Teardown runs if `gently`.
-    pub(super) async fn end(mut self, gently: bool) {
+    /// Ends it, and waits for that. Teardown runs, unless a command does just now: nobody waits for that one any more.
+    pub(super) async fn end(mut self) {
         let Some(mut engine) = self.engine.take() else { return };
-        let mode = if gently { StopMode::AfterItem } else { StopMode::Now };
         let stopped = async {
             if self.ended {
                 return None;
             }
+            let Response::Summary(now) = self.client.ask(Request::Summary).await.ok()? else { return None };
+            let idle = now.phase == SessionPhase::Agenda && now.running.is_none();
+            let mode = if idle { StopMode::AfterItem } else { StopMode::Now };
             self.client.ask(Request::Stop { mode }).await.ok()?;
             Some(self.over().await)
         };

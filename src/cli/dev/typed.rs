@@ -66,7 +66,7 @@ impl Dev {
     async fn lost(&mut self, place: usize, reason: &str) -> Result<Next, Failure> {
         self.show.line("")?;
         if let Some(lane) = self.lanes.get_mut(place) {
-            lane.end(false).await;
+            lane.end().await;
             let whose = if lane.name.is_empty() { String::new() } else { format!("{}: ", lane.name) };
             self.show.toned(&format!("{whose}the child is gone: {reason}"), Tone::Bad)?;
         }

@@ -15,9 +15,9 @@ use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// How often it is looked where nobody tells.
@@ -76,13 +76,20 @@ impl Watch {
         })
     }
 
-    /// Watches these from now on. What is watched already keeps what is known of it, so that nothing is missed.
-    pub(super) fn set(&mut self, wanted: Watched) {
+    /// Watches these from now on. What is watched already keeps what is known of it, and what is new here has changed if
+    /// it has since then, so that nothing is missed.
+    pub(super) fn set(&mut self, wanted: Watched, since: SystemTime) {
         self.wanted = wanted;
         let files = self.files();
         self.seen.retain(|path, _| files.contains(path));
         for path in files {
-            self.seen.entry(path.clone()).or_insert_with(|| print_of(&path));
+            if !self.seen.contains_key(&path) {
+                let changed = changed_since(&path, since);
+                if changed {
+                    self.settle.changed(Instant::now());
+                }
+                self.seen.insert(path.clone(), print_of(&path).filter(|_| !changed));
+            }
         }
         self.arm();
     }
@@ -177,6 +184,16 @@ fn drain(inotify: &Inotify) {
     while inotify.read_events().is_ok_and(|events| !events.is_empty()) {}
 }
 
+/// Whether a file was put there, or written to, since then.
+fn changed_since(path: &Path, since: SystemTime) -> bool {
+    let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // Of a file that was renamed only this time changes.
+    path.metadata().is_ok_and(|about| {
+        let seconds = u64::try_from(about.ctime()).unwrap_or_default();
+        Duration::new(seconds, u32::try_from(about.ctime_nsec()).unwrap_or_default()) > since
+    })
+}
+
 /// Something that is the same for the same content; `None` for what is no file just now.
 fn print_of(path: &Path) -> Option<u64> {
     // Opening what is no file, such as a FIFO, could wait for ever.
@@ -211,8 +228,10 @@ mod tests {
             fs::write(&a, "1").expect("written");
             fs::write(&b, "1").expect("written");
             let mut watch = Watch::new().expect("a watch");
-            watch.set(Watched { files: [a.clone(), b.clone()].into(), folders: BTreeSet::new() });
+            watch.set(Watched { files: [a.clone(), b.clone()].into(), folders: BTreeSet::new() }, SystemTime::now());
             assert_eq!(watch.files_seen().count(), 2);
+            // The clock that files get their times from lags a little.
+            assert!(timeout(NEVER, watch.changed()).await.is_err(), "nothing was saved");
             // As an editor does it: beside it, and then renamed.
             let beside = folder.path().join(".a.swp");
             for text in ["2", "3"] {
@@ -230,12 +249,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_saved_before_it_was_watched_is_told_if_nobody_can_have_seen_it() {
+        run(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("a.py");
+            let mut watch = Watch::new().expect("a watch");
+            let wanted = Watched { files: [file.clone()].into(), folders: BTreeSet::new() };
+            let since = SystemTime::now() - Duration::from_secs(1);
+            fs::write(&file, "1").expect("written");
+            watch.set(wanted.clone(), since);
+            assert_eq!(timeout(SOON, watch.changed()).await, Ok(vec![file]));
+            watch.set(wanted, since);
+            assert!(timeout(NEVER, watch.changed()).await.is_err(), "it was told");
+        });
+    }
+
+    #[test]
     fn where_nobody_tells_of_changes_it_is_looked() {
         run(async {
             let folder = tempfile::tempdir().expect("a folder");
             let file = folder.path().join("later").join("a.py");
             let mut watch = Watch::new().expect("a watch");
-            watch.set(Watched { files: [file.clone()].into(), folders: BTreeSet::new() });
+            watch.set(Watched { files: [file.clone()].into(), folders: BTreeSet::new() }, SystemTime::now());
             assert!(watch.polls, "there is nothing to be watched");
             fs::create_dir(folder.path().join("later")).expect("made");
             fs::write(&file, "1").expect("written");
@@ -251,7 +286,10 @@ mod tests {
             let inner = folder.path().join("inner");
             fs::create_dir(&inner).expect("made");
             let mut watch = Watch::new().expect("a watch");
-            watch.set(Watched { files: BTreeSet::new(), folders: [folder.path().to_owned(), inner.clone()].into() });
+            watch.set(
+                Watched { files: BTreeSet::new(), folders: [folder.path().to_owned(), inner.clone()].into() },
+                SystemTime::now(),
+            );
             fs::remove_dir(&inner).expect("removed");
             fs::create_dir(&inner).expect("made");
             fs::write(folder.path().join("outer.py"), "1").expect("written");
