@@ -34,6 +34,7 @@ impl Session {
             minimum_free: 0,
             guardian: (PathBuf::from(env!("CARGO_BIN_EXE_childminder")), vec!["__guardian".into()]),
             linger: false,
+            bound: false,
         };
         let bound = Bound::new(Places::from_env(), folder.id()).expect("a socket");
         let socket = bound.path().to_owned();

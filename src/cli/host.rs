@@ -35,6 +35,17 @@ pub(super) struct Hosted {
     runtime: tokio::runtime::Runtime,
     signals: Signals,
     recorder: Recorder,
+    stay: Stay,
+}
+
+/// How long an ended session stays to be looked at.
+pub(super) enum Stay {
+    /// Not at all.
+    No,
+    /// Until the last client has gone.
+    ForClients,
+    /// Until whoever started it has gone, too. When they go, the session is stopped.
+    Bound(oneshot::Receiver<()>),
 }
 
 /// What comes from outside. Taken before anything is started, so that none ends this process in between.
@@ -50,9 +61,8 @@ struct Signals {
 impl Hosted {
     /// Starts it. When this returns, clients can come.
     ///
-    /// With `linger`, an ended session stays until the last client has gone; with `watchers`, the members of that group
-    /// may watch.
-    pub(super) fn start(folder: &Folder, linger: bool, watchers: Option<u32>) -> Result<Self, Failure> {
+    /// With `watchers`, the members of that group may watch.
+    pub(super) fn start(folder: &Folder, stay: Stay, watchers: Option<u32>) -> Result<Self, Failure> {
         log_to(&folder.engine_log())?;
         let session = folder.read_session()?;
         let recipe = recipe(&session)?;
@@ -69,7 +79,8 @@ impl Hosted {
             runtime: launch_folder(folder)?,
             minimum_free: minimum_free()?,
             guardian: (PathBuf::from("/proc/self/exe"), vec!["__guardian".to_owned()]),
-            linger,
+            linger: !matches!(stay, Stay::No),
+            bound: matches!(stay, Stay::Bound(_)),
         };
         let limits = limits()?;
         let engine = Engine::start(options).map_err(engine_failure)?;
@@ -88,7 +99,7 @@ impl Hosted {
         match served {
             Ok(server) => {
                 let recorder = Recorder::new(folder, engine.handle.feed());
-                Ok(Self { engine, server, runtime, signals, recorder })
+                Ok(Self { engine, server, runtime, signals, recorder, stay })
             }
             Err(failure) => {
                 // Nobody could reach it; the child is ended in the proper way.
@@ -101,7 +112,7 @@ impl Hosted {
 
     /// Waits until the session is over, passing on the signals that come; its exit code.
     pub(super) fn wait(self) -> Result<u8, Failure> {
-        let Self { engine, server, runtime, signals, mut recorder } = self;
+        let Self { engine, server, runtime, signals, mut recorder, stay } = self;
         let handle = engine.handle.clone();
         let (over, ended) = oneshot::channel();
         std::thread::Builder::new().name("wait".into()).spawn(move || {
@@ -113,6 +124,7 @@ impl Hosted {
                 code = ended => code.unwrap_or(i32::from(LOST)),
                 () = signals.pass_on(&handle) => i32::from(LOST),
                 () = recorder.follow() => i32::from(LOST),
+                () = stay.stop(&handle) => i32::from(LOST),
             };
             // A short session's child may not have been looked at yet.
             recorder.look();
@@ -120,6 +132,19 @@ impl Hosted {
             code
         });
         Ok(u8::try_from(code).unwrap_or(LOST))
+    }
+}
+
+impl Stay {
+    /// Stops the session when whoever started it has gone. Does not end.
+    async fn stop(self, handle: &Handle) {
+        if let Self::Bound(gone) = self {
+            // Nothing is ever sent.
+            let _ = gone.await;
+            handle.send(Message::Signal(libc::SIGTERM)).await;
+            handle.send(Message::Clients(-1)).await;
+        }
+        std::future::pending::<()>().await;
     }
 }
 

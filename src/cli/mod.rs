@@ -8,6 +8,7 @@ mod attach;
 mod backends;
 mod child_file;
 mod demo;
+mod dev;
 mod engine;
 mod exec;
 mod exit;
@@ -64,6 +65,7 @@ enum Command {
     Demo(demo::Args),
     // By far the largest.
     Run(Box<run::Args>),
+    Dev(dev::Args),
     Attach(attach::Args),
     Ls(ls::Args),
     Why(why::Args),
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(*args),
+        Command::Dev(args) => dev::run(args),
         Command::Attach(args) => attach::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Log(args) => log::run(&args),

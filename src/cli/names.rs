@@ -47,20 +47,27 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     let mut out = Out::stdout();
     if args.json {
         out.json(&Told { session: folder.id(), names: &names, more })?;
-    } else if names.is_empty() {
-        out.line("the namespace is empty")?;
     } else {
-        let mut table = Table::new(&["NAME", "TYPE", ">SIZE", ">LENGTH"]);
-        for name in &names {
-            table.row(row(name));
-        }
-        out.table(&mut table)?;
-        if more > 0 {
-            out.line(&format!("… and {more} more"))?;
-        }
+        show(&mut out, &names, more)?;
     }
     out.flush()?;
     Ok(OK)
+}
+
+/// Lists them, for people.
+pub(super) fn show(out: &mut Out, names: &[NameInfo], more: u32) -> std::io::Result<()> {
+    if names.is_empty() {
+        return out.line("the namespace is empty");
+    }
+    let mut table = Table::new(&["NAME", "TYPE", ">SIZE", ">LENGTH"]);
+    for name in names {
+        table.row(row(name));
+    }
+    out.table(&mut table)?;
+    if more > 0 {
+        out.line(&format!("… and {more} more"))?;
+    }
+    Ok(())
 }
 
 fn row(name: &NameInfo) -> Vec<Cell> {

@@ -59,6 +59,12 @@ impl Out {
         writeln!(self.to, "{line}")
     }
 
+    /// The beginning of a line that somebody else ends; seen at once.
+    pub(super) fn beginning(&mut self, text: &str) -> io::Result<()> {
+        self.to.write_all(plain_safe(text.as_bytes()).as_bytes())?;
+        self.to.flush()
+    }
+
     /// A line of the child's, made safe; its colours are kept where ours are.
     pub(super) fn childs_line(&mut self, line: &[u8]) -> io::Result<()> {
         let safe = if self.colour { make_safe(line) } else { plain_safe(line) };

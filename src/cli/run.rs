@@ -1,7 +1,7 @@
 //! `run`: a job from a file, from flags, or what is left of one.
 
 use super::exit::{Failure, REFUSED, USAGE};
-use super::host::{self, Hosted};
+use super::host::{self, Hosted, Stay};
 use super::target::Way;
 use super::{attach, engine, headless, out};
 use crate::job::{self, Flags, Overrides};
@@ -146,7 +146,7 @@ pub(super) fn show(folder: &Folder, shown: Shown, watchers: Option<u32>) -> Resu
         }
         Shown::Lines { json } => {
             let printer = headless::Printer::start(folder, json)?;
-            let hosted = Hosted::start(folder, false, watchers);
+            let hosted = Hosted::start(folder, Stay::No, watchers);
             if hosted.is_ok() {
                 tell_watchers(folder);
             }

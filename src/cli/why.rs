@@ -207,7 +207,12 @@ fn show(out: &mut Out, session: &str, mut diagnosis: Diagnosis, args: &Args) -> 
     if args.json {
         return Ok(out.json(&Told { session, diagnosis: &diagnosis })?);
     }
-    for section in words::diagnosis(&diagnosis, clock::wall(), &TimeZone::system()) {
+    Ok(sections(out, &diagnosis)?)
+}
+
+/// All of a diagnosis, for people.
+pub(super) fn sections(out: &mut Out, diagnosis: &Diagnosis) -> std::io::Result<()> {
+    for section in words::diagnosis(diagnosis, clock::wall(), &TimeZone::system()) {
         if section.part == Part::Verdict {
             section.lines.iter().try_for_each(|line| out.line(line))?;
             continue;

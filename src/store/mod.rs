@@ -62,7 +62,7 @@ pub use pack::{Packed, pack};
 pub use pages::{Heard, OutputReader};
 pub use places::{Places, Resolve, Slice};
 pub use recovery::{Base, BaseFile, Recovered, base_before, recover};
-pub use retention::{Doing, Limits, Removed, sweep};
+pub use retention::{Doing, Limits, Removed, remove, sweep};
 pub use safe::{escape_json, is_hostile, make_safe, plain_safe};
 pub use search::{Asker, Memory, Wish};
 pub use session_file::{ChildFile, EngineFile, SessionFile};

@@ -121,7 +121,7 @@ fn look_at(path: &Path, uid: u32, host: &str) -> Option<Candidate> {
 }
 
 /// Whether it is gone; not, if it runs.
-fn remove(folder: &Folder) -> io::Result<bool> {
+pub fn remove(folder: &Folder) -> io::Result<bool> {
     // Held until it is gone: who wants to go on with it meanwhile is refused.
     let Ok(_lock) = folder.lock() else { return Ok(false) };
     let doomed = folder.path().with_file_name(format!("{DOOMED}{}", folder.id()));

@@ -262,6 +262,7 @@ pub(crate) fn options(data: &Path, folder: &Folder) -> Options {
         minimum_free: 0,
         guardian: (PathBuf::from(env!("CARGO_BIN_EXE_childminder")), vec!["__guardian".into()]),
         linger: false,
+        bound: false,
     }
 }
 

@@ -4,7 +4,7 @@
 //! journal; that the application has opened its script, of which the engine knows nothing, is seen by inotify.
 
 use super::super::exit::{Failure, NOT_STARTED, OK, USAGE};
-use super::super::host::{self, Hosted};
+use super::super::host::{self, Hosted, Stay};
 use super::super::out::{Out, Tone};
 use super::steps::Steps;
 use crate::backend::{self, Recipe};
@@ -68,7 +68,7 @@ fn start(folder: &Folder, recipe: &Recipe) -> Result<u8, Failure> {
     let launch = host::launch_folder(folder)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&launch)?;
     let steps = Steps::follow(folder, &launch, recipe)?;
-    let code = Hosted::start(folder, false, None).and_then(Hosted::wait);
+    let code = Hosted::start(folder, Stay::No, None).and_then(Hosted::wait);
     let told = steps.finish();
     let code = code?;
     let mut out = Out::stdout();

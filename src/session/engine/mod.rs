@@ -52,6 +52,8 @@ pub struct Options {
     pub guardian: (PathBuf, Vec<String>),
     /// Whether an ended session stays to be looked at until the last client has gone.
     pub linger: bool,
+    /// Whether whoever started it counts as a client too, until a [`Message::Clients`] says that they have gone.
+    pub bound: bool,
 }
 
 /// Why there is no engine.
@@ -106,7 +108,7 @@ impl Engine {
         refuse_if_over(options.folder.id(), &recovered.state, &job)?;
         let journal = Journal::continue_at(&options.folder.journal(), recovered.end, recovered.last)?;
         let checkpointer = recovered.checkpointer(&options.folder)?;
-        let linger = options.linger;
+        let (linger, bound) = (options.linger, options.bound);
         let feed = Feed::default();
         let (handle, inbox) = Handle::new(Arc::clone(&job), feed.clone());
         let label = label(&options, &job);
@@ -121,7 +123,8 @@ impl Engine {
             };
             runtime.block_on(async move {
                 match Outside::new(options, Arc::clone(&job), journal, checkpointer, recovered.state.reached, feed) {
-                    Ok(outside) => {
+                    Ok(mut outside) => {
+                        outside.clients_changed(bound.into());
                         let source = Box::<StoredAgenda>::default();
                         let actor = Actor::new(outside, job, source, recovered.state, label);
                         Box::pin(run(actor, inbox, linger)).await
