@@ -10,7 +10,7 @@ use crate::backend::class::bridge::{Ask, ChildStart, Execute, Request};
 use crate::backend::class::job::dictionary;
 use crate::backend::class::{ChildLaunch, result_package};
 use crate::model::state::ITEM_NOTES;
-use crate::model::{BackEnd, ChildState, EventKind, Phase, SessionPhase, StopMode};
+use crate::model::{BackEnd, ChildState, EventKind, ItemIndex, Phase, SessionPhase, StopMode};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -182,36 +182,22 @@ impl<W: World> Actor<W> {
             self.refuse(id, "commands are under way already; the child runs one list at a time");
             return true;
         }
-        let item = match (execute.phase, &execute.item) {
-            (Phase::Operator | Phase::Side, _) => {
-                self.refuse(id, "only commands of init, setup, items and teardown are the back end's");
+        let item = match self.item_executed(execute) {
+            Ok(item) => item,
+            Err(why) => {
+                self.refuse(id, &why);
                 return true;
             }
-            (Phase::Item, name) => {
-                let running = self.state.running_item.as_ref().map(|running| running.item);
-                let wanted = name.as_ref().and_then(|name| self.state.added.find(&self.job, name));
-                if running.is_none() || wanted != running {
-                    let name = name.as_deref().unwrap_or_default();
-                    self.refuse(id, &format!("the item {name:?} is not running; take or begin it first"));
-                    return true;
-                }
-                running
-            }
-            _ => None,
         };
-        if let Some(why) = self.why_not_executed(execute) {
-            let exit = self.exit_for_driver();
-            self.done(id, fields([("code", 1.into()), ("exit", exit), ("error", why.into()), ("ran", 0.into())]));
-            return true;
-        }
-        if execute.commands.is_empty() {
-            let answer = [("code", 0.into()), ("exit", Value::Null), ("error", "".into()), ("ran", 0.into())];
-            self.done(id, fields(answer));
-            return true;
-        }
+        let unfit = self.why_not_executed(execute);
         let commands = self.commands(execute.phase, item, execute.commands.clone());
-        let (Some(first), Some(last)) = (commands.first(), commands.last()) else { return true };
-        let executing = Executing { request: id, first: first.id, last: last.id, error: String::new() };
+        let ends = commands.first().zip(commands.last()).map(|(first, last)| (first.id, last.id));
+        let (None, Some((first, last))) = (&unfit, ends) else {
+            let (code, exit) = (i32::from(unfit.is_some()), self.exit_for_driver());
+            let error = unfit.unwrap_or_default();
+            self.done(id, fields([("code", code.into()), ("exit", exit), ("error", error.into()), ("ran", 0.into())]));
+            return true;
+        };
         let mut kinds: Vec<EventKind> = self.phase_entered(execute.phase).into_iter().collect();
         kinds.extend(commands.iter().map(|command| queued(command, None)));
         if !self.intend(kinds) {
@@ -222,9 +208,26 @@ impl<W: World> Actor<W> {
             self.clocks.teardown.get_or_insert(Stopwatch::start(self.world.now()));
         }
         if let Some(driver) = &mut self.driver {
-            driver.execute = Some(executing);
+            driver.execute = Some(Executing { request: id, first, last, error: String::new() });
         }
         true
+    }
+
+    /// The item that commands belong to, if it is one's; why they cannot be run at all.
+    fn item_executed(&self, execute: &Execute) -> Result<Option<ItemIndex>, String> {
+        match (execute.phase, &execute.item) {
+            (Phase::Operator | Phase::Side, _) => {
+                Err("only commands of init, setup, items and teardown are the back end's".into())
+            }
+            (Phase::Item, name) => {
+                let name = name.as_deref().unwrap_or_default();
+                if let Some(item) = self.running_item_named(name) {
+                    return Ok(Some(item));
+                }
+                Err(format!("the item {name:?} is not running; take or begin it first"))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Why commands are not even queued; `None` when they are.

@@ -147,8 +147,7 @@ impl<W: World> Actor<W> {
         reason: Option<&str>,
     ) -> bool {
         let (name, status) = (named(given, "name").unwrap_or_default(), named(given, "status").unwrap_or_default());
-        let running = self.state.running_item.as_ref().map(|running| running.item);
-        let Some(item) = running.filter(|item| self.state.added.find(&self.job, &name) == Some(*item)) else {
+        let Some(item) = self.running_item_named(&name) else {
             return self.driver_reports_other(id, &name, &status, given);
         };
         let verdict = match status.as_str() {
@@ -174,6 +173,12 @@ impl<W: World> Actor<W> {
             _ => self.done(id, Map::new()),
         }
         true
+    }
+
+    /// The running item, if that is its name.
+    pub(super) fn running_item_named(&self, name: &str) -> Option<ItemIndex> {
+        let item = self.state.running_item.as_ref()?.item;
+        (self.state.added.name(&self.job, item)? == name).then_some(item)
     }
 
     /// Work that was never begun here: a check before it may have failed it.
