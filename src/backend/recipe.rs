@@ -249,22 +249,22 @@ pub enum Pump {
     /// The bootstrapper never returns to the host: a loop that waits for commands.
     #[default]
     Block,
-    /// A timer of Blender's window.
+    /// A timer in Blender's own loop.
     Blender,
-    /// Maya's deferred execution.
+    /// What Maya defers until it is idle.
     Maya,
-    /// Houdini's event-loop callback.
+    /// A callback of Houdini's event loop.
     Houdini,
-    /// Nuke's main-thread execution.
+    /// What Nuke runs in its main thread.
     Nuke,
-    /// A timer of Qt.
+    /// A notifier in the loop of a `QApplication`.
     Qt,
-    /// tkinter's `after`.
+    /// A file handler in the loop of a tkinter root window.
     Tkinter,
 }
 
 impl Pump {
-    /// All of them.
+    /// Every one, in the order in which people are told of them.
     pub const ALL: [Self; 7] =
         [Self::Block, Self::Blender, Self::Maya, Self::Houdini, Self::Nuke, Self::Qt, Self::Tkinter];
 

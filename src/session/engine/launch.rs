@@ -8,8 +8,11 @@ use crate::dispatcher::{Awaited, Listener, Secret, Welcome};
 use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
+/// How long the files that a child needs may take to be found and written.
+const PREPARATION: Duration = Duration::from_mins(1);
 /// Tells the bootstrapper where stacks are to be written when it gets SIGUSR1.
 const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 
@@ -81,7 +84,11 @@ async fn prepare(back_end: RecipeBackEnd, secret: Secret, stack_file: PathBuf) -
         empty_stack_file(&stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
         back_end.get_subprocess_args(port).map_err(|error| error.to_string())
     });
-    let (args, init) = files.await.map_err(|error| format!("the child could not be prepared: {error}"))??;
+    let Ok(files) = tokio::time::timeout(PREPARATION, files).await else {
+        let wait = PREPARATION.as_secs();
+        return Err(format!("its executable could not be looked for within {wait} s: a file server may not answer"));
+    };
+    let (args, init) = files.map_err(|error| format!("the child could not be prepared: {error}"))??;
     Ok(Prepared { args, init, listener, awaited })
 }
 
