@@ -364,3 +364,22 @@ async fn greet(mut channel: Channel, welcome: Arc<Welcome>) -> Result<Arrival, U
     let FromChild::Hello(hello) = channel.next().await? else { return Err(Untrusted::OutOfTurn) };
     Ok(Arrival { channel: BackChannel::Native(channel), hello })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_is_told_once_and_none_after_a_later_one() {
+        let (came, mut steps) = mpsc::channel(STEPS.len());
+        let progress = Progress { came, furthest: AtomicU8::new(0) };
+        for step in
+            [StartStep::Connected, StartStep::Connected, StartStep::Proven, StartStep::Knocked, StartStep::Proven]
+        {
+            progress.reached(step);
+        }
+        assert_eq!(steps.try_recv(), Ok(StartStep::Connected));
+        assert_eq!(steps.try_recv(), Ok(StartStep::Proven));
+        assert!(steps.try_recv().is_err());
+    }
+}

@@ -8,7 +8,7 @@ use crate::session::engine::last_words;
 use crate::store::{Folder, JournalReader, Recorded, clock};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,6 +39,7 @@ impl Steps {
             at: 0,
             began: None,
             reached: Reached::default(),
+            opened: 0,
             failed: false,
             stopped: false,
             sources: BTreeMap::new(),
@@ -58,9 +59,13 @@ impl Steps {
 fn watch(session: &Path, scripts: &Path) -> nix::Result<Inotify> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     inotify.add_watch(session, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE)?;
-    inotify.add_watch(scripts, AddWatchFlags::IN_OPEN)?;
+    // Two of the same in a row are made one by the kernel: an end between them keeps them apart.
+    inotify.add_watch(scripts, AddWatchFlags::IN_OPEN | AddWatchFlags::IN_CLOSE)?;
     Ok(inotify)
 }
+
+/// How often the engine opens the script before the child does: to write it, or to see that it is there.
+const OURS: u32 = 1;
 
 /// How far a child has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -85,6 +90,8 @@ struct Follower {
     /// When the engine was begun, by the monotonic clock.
     began: Option<Micros>,
     reached: Reached,
+    /// How often somebody has opened the script.
+    opened: u32,
     /// Whether it was told why the child failed.
     failed: bool,
     /// Whether the session has ended otherwise than well.
@@ -98,12 +105,8 @@ impl Follower {
         loop {
             // Looked at first: what was written before the end is told after it was seen.
             let over = poll(&mut [PollFd::new(told.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO)? > 0;
-            let read_at = self.was_read()?.then(clock::mono);
-            self.tell_events()?;
-            if let Some(at) = read_at.filter(|_| self.reached == Reached::Spawned) {
-                self.reached = Reached::Read;
-                self.tell(at, "script read", &self.script.display().to_string(), Tone::Plain)?;
-            }
+            // What is told in between is looked for again, since the news of it may have been taken with those of the script.
+            while self.tell_events()? {}
             if over {
                 return Ok(self.advice());
             }
@@ -116,40 +119,55 @@ impl Follower {
         }
     }
 
-    /// Whether somebody has opened the script since the last look. We do so ourselves, but before the child is there.
-    fn was_read(&self) -> io::Result<bool> {
-        let mut read = false;
+    /// Tells that the script was opened by somebody else than us, if that is new.
+    fn tell_read(&mut self) -> io::Result<()> {
+        self.opened += self.newly_opened()?;
+        if self.opened > OURS && self.reached == Reached::Spawned {
+            self.come(Reached::Read);
+            self.tell(clock::mono(), "script read", &self.script.display().to_string(), Tone::Plain)?;
+        }
+        Ok(())
+    }
+
+    /// How often the script was opened since the last look.
+    fn newly_opened(&self) -> io::Result<u32> {
+        let mut opened = 0;
         loop {
             match self.inotify.read_events() {
-                Ok(events) if events.is_empty() => return Ok(read),
+                Ok(events) if events.is_empty() => return Ok(opened),
                 Ok(events) => {
                     let name = self.script.file_name();
-                    let opened = |mask: AddWatchFlags| mask.contains(AddWatchFlags::IN_OPEN);
-                    read |= events.iter().any(|event| opened(event.mask) && event.name.as_deref() == name);
+                    let is_one = |event: &&InotifyEvent| {
+                        event.mask.contains(AddWatchFlags::IN_OPEN) && event.name.as_deref() == name
+                    };
+                    opened += u32::try_from(events.iter().filter(is_one).count()).unwrap_or(u32::MAX);
                 }
-                Err(Errno::EAGAIN) => return Ok(read),
+                Err(Errno::EAGAIN) => return Ok(opened),
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    fn tell_events(&mut self) -> io::Result<()> {
+    /// Tells what is new; whether there was anything.
+    fn tell_events(&mut self) -> io::Result<bool> {
+        self.tell_read()?;
         if self.journal.is_none() {
             // The engine may not have begun it yet.
             self.journal = JournalReader::open(&self.folder.journal()).ok();
         }
-        let Some(journal) = self.journal.take() else { return Ok(()) };
+        let Some(journal) = &self.journal else { return Ok(false) };
         let mut lines = journal.iter_from(self.at);
         let events: Vec<Recorded> = lines.by_ref().filter_map(Result::ok).collect();
         self.at = lines.end();
-        drop(lines);
-        self.journal = Some(journal);
-        events.iter().try_for_each(|recorded| self.tell_event(&recorded.event))
+        events.iter().try_for_each(|recorded| self.tell_event(&recorded.event))?;
+        Ok(!events.is_empty())
     }
 
     fn tell_event(&mut self, event: &Event) -> io::Result<()> {
         let at = event.mono;
         self.began.get_or_insert(at);
+        // Whatever it is, the script was read before.
+        self.tell_read()?;
         match &event.kind {
             EventKind::ChildStarting { argv, .. } => {
                 let program = argv.first().map(String::as_str).unwrap_or_default();

@@ -9,8 +9,11 @@ use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
+/// How long the files that a child needs may take to be found and written.
+const PREPARATION: Duration = Duration::from_mins(1);
 /// Tells the bootstrapper where stacks are to be written when it gets SIGUSR1.
 const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 
@@ -123,9 +126,12 @@ pub(super) async fn open(
     Ok(Opened { port, door, awaited, bootstrapper: written.await? })
 }
 
-/// On a thread where it may wait for a disk.
+/// On a thread where it may wait for a disk, for a while.
 async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let Ok(done) = tokio::time::timeout(PREPARATION, tokio::task::spawn_blocking(work)).await else {
+        let wait = PREPARATION.as_secs();
+        return Err(format!("the files that it needs were not found within {wait} s: a file server may not answer"));
+    };
     done.map_err(|error| format!("the child could not be prepared: {error}"))?
 }
 
