@@ -1834,17 +1834,23 @@ class LoopOfQt(Loop):
         self.assertEqual(child.value("(str(button.text()), str(host.window.text()), button.isVisible())"), "('made', 'clicked', True)")
 
     def test_a_dialog_holds_the_next_command_and_is_closed_from_beside(self):
+        """No exception passes through its loop: the interrupt meets a callback there, and comes when it returns."""
         child = self.child
         child.run("dialog = host.widgets.QDialog(); seen = []")
-        number = child.started("(dialog.exec_ if hasattr(dialog, 'exec_') else dialog.exec)(); seen.append('closed')")
+        number = child.started("(dialog.exec_ if hasattr(dialog, 'exec_') else dialog.exec)()\nseen.append('closed')")
         waiting = child.start("seen.append('next')")
-        self.assertTrue(self.ask("interrupt", number)["ok"])  # comes when the dialog ends: through it no exception passes
-        result = child.ask("cancel", "interrupt_result", command=number, source=
-                           "host.core.QMetaObject.invokeMethod(dialog, 'reject', host.core.Qt.QueuedConnection)")
-        self.assertTrue(result["ok"], result)
-        ended = child.end_of_command()
-        self.assertEqual((ended["id"], ended["type"]), (number, "raised"))
-        self.assertEqual(child.until("finished")["id"], waiting)
+        shown, limit = None, time.monotonic() + LIMIT
+        while shown != "True":
+            self.assertLess(time.monotonic(), limit)
+            child.send(type="side", id=9000, source="dialog.isVisible()")
+            shown = child.until("finished")["value"]
+        self.assertTrue(self.ask("interrupt", number)["ok"])
+        child.send(type="cancel", id=901, command=number, source=
+                   "kinds = host.core.Qt if hasattr(host.core.Qt, 'QueuedConnection') else host.core.Qt.ConnectionType\n"
+                   "host.core.QMetaObject.invokeMethod(dialog, 'reject', kinds.QueuedConnection)")
+        ends = [child.until("finished", "raised") for _ in range(2)]
+        self.assertEqual([(end["id"], end["type"]) for end in ends], [(number, "raised"), (waiting, "finished")])
+        self.assertEqual(ends[0]["exception"]["type"], "KeyboardInterrupt")
         self.assertEqual(child.value("seen"), "['next']")
 
     def test_there_is_no_application_yet(self):
@@ -1896,16 +1902,17 @@ class LoopOfBlender(Loop):
 class LoopOfStandIns(Loop):
     """Small modules that behave as the vendor's documentation says stand in for an application that cannot be had here."""
 
-    kind = None
-
     def application(self):
         self.plain()
+        if self.pump != "maya" and self.host.version[:2] not in ((2, 7), (3, 11)):
+            self.skipTest("an old and a new Python will do: the loops differ, not what they are written in")
         return self.stand_in(self.pump), {}
 
     def stand_in(self, kind):
         return Host("stand-in", self.host.version, [self.host.command[0], os.path.join(CHILDREN, "stand_in_app.py"), "{boot}", kind])
 
     def test_the_application_runs_without_its_window(self):
+        self.application()
         child = Child(self.stand_in(self.pump + "-batch"), hello=False)
         self.addCleanup(child.close)
         child.accept()
@@ -1914,6 +1921,7 @@ class LoopOfStandIns(Loop):
         self.assertIn(b"runs ", child.stderr.data)
 
     def test_an_application_that_does_not_leave_is_ended(self):
+        self.application()
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
         boot = os.path.join(folder, "boot.py")
