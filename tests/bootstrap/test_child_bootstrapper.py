@@ -1836,13 +1836,13 @@ class LoopOfQt(Loop):
     def test_a_dialog_holds_the_next_command_and_is_closed_from_beside(self):
         """No exception passes through its loop: the interrupt meets a callback there, and comes when it returns."""
         child = self.child
-        child.run("dialog = host.widgets.QDialog(); seen = []")
-        number = child.started("(dialog.exec_ if hasattr(dialog, 'exec_') else dialog.exec)()\nseen.append('closed')")
+        child.run("dialog = host.widgets.QDialog(); shown, seen = [], []")
+        number = child.started("host.core.QTimer.singleShot(0, lambda: shown.append(1))\n(dialog.exec_ if hasattr(dialog, 'exec_') else dialog.exec)()\nseen.append('closed')")
         waiting = child.start("seen.append('next')")
         shown, limit = None, time.monotonic() + LIMIT
-        while shown != "True":
+        while shown != "[1]":
             self.assertLess(time.monotonic(), limit)
-            child.send(type="side", id=9000, source="dialog.isVisible()")
+            child.send(type="side", id=9000, source="shown")
             shown = child.until("finished")["value"]
         self.assertTrue(self.ask("interrupt", number)["ok"])
         child.send(type="cancel", id=901, command=number, source=
