@@ -1864,6 +1864,23 @@ class LoopOfQt(Loop):
         self.assertEqual(child.ended(), 72)
 
 
+class LoopOfPyQt5(LoopOfQt):
+    binding = "PyQt5"
+
+
+class LoopOfPyQt6(LoopOfQt):
+    binding = "PyQt6"
+
+
+class LoopOfPySide6(LoopOfQt):
+    binding = "PySide6"
+
+    def application(self):
+        if self.host.version < (3, 12):
+            self.skipTest("there PySide6 6.12 by itself gives back None once too often, until Python ends the process")
+        return LoopOfQt.application(self)
+
+
 class LoopOfBlender(Loop):
     """The real Blender with its window, on a virtual display."""
 
@@ -1970,7 +1987,7 @@ def load_tests(loader, _tests, _pattern):
     print("missing: %s" % (", ".join(missing) or "none"), file=sys.stderr)
     for name, host in found.items():
         for part in (Handshake, Commands, Errors, Busy, Ladder, Beside, Locks, Output, Reports, Ends, LoopOfTkinter,
-                     LoopOfQt, LoopOfBlender, LoopOfMaya, LoopOfHoudini, LoopOfNuke):
+                     LoopOfQt, LoopOfPyQt5, LoopOfPyQt6, LoopOfPySide6, LoopOfBlender, LoopOfMaya, LoopOfHoudini, LoopOfNuke):
             case = type("%s_%s" % (part.__name__, re.sub(r"\W", "_", name)), (part, unittest.TestCase), {"host": host})
             suite.addTests(loader.loadTestsFromTestCase(case))
     return suite
