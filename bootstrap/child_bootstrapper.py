@@ -1642,7 +1642,7 @@ class QtPump(PipePump):
     """Any application with a QApplication, through whichever binding has it.
 
     A dialog's own loop (`exec_`) calls us too.  No exception passes through it: what interrupts the command is raised
-    when the dialog is closed.
+    when the dialog is closed, which is something for the recipe's `cancel`.
     """
 
     word = "qt"
@@ -1942,6 +1942,8 @@ class Executor(object):
         self.in_turn = True
         # What the host itself runs between commands has its own idea of what __main__ is.
         former_main, sys.modules["__main__"] = sys.modules.get("__main__"), self.module
+        former_hook = sys.excepthook
+        sys.excepthook = hook = self.hook_before(former_hook)
         try:
             self.main_ident = get_ident()
             self.run_next()
@@ -1950,11 +1952,40 @@ class Executor(object):
             self.lose(gone)
         finally:
             sys.modules["__main__"] = former_main
+            if sys.excepthook is hook:
+                sys.excepthook = former_hook
             self.in_turn = False
         if self.exit_code is not None:
             self.leave()
         elif self.pending:
             self.pump.wake()
+
+    def hook_before(self, former):
+        """The host's excepthook, while a command runs: a loop of the command's reports to it what its callbacks raise.
+
+        That may be an interrupt, which met a callback.  It is raised again where the command has called the loop, once
+        that returns.  Besides, where nobody has replaced the hook, PyQt ends the process.
+        """
+        def hook(kind, value, trace):
+            if kind in (KeyboardInterrupt, Cancelled) and self.running is not None and get_ident() == self.main_ident:
+                return self.raise_after_loop(sys._getframe(1), kind)
+            return former(kind, value, trace)
+
+        return hook
+
+    def raise_after_loop(self, frame, kind):
+        """Raise when this frame, which is in C code now, goes on or ends."""
+        if sys.gettrace() is not None:
+            return  # a debugger's
+
+        def trace(frame, event, argument):
+            sys.settrace(None)
+            frame.f_trace = None
+            if self.running is not None:
+                raise kind
+
+        frame.f_trace = trace
+        sys.settrace(lambda frame, event, argument: None)
 
     def at_exit(self):
         """Few hosts can be told what to exit with.  After whatever commands have registered, and not for a mere 0."""

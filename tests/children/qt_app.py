@@ -22,7 +22,7 @@ timer.start(10)
 
 host = sys.modules["host"] = types.ModuleType("host")
 host.core, host.widgets, host.window, host.main = core, widgets, window, sys.modules["__main__"]
-host.ticks, host.spin = lambda: len(counted), lambda: app.processEvents(core.QEventLoop.AllEvents, 50)
+host.ticks, host.spin = lambda: len(counted), app.processEvents
 
 executor["start"]()
 code = app.exec() if hasattr(app, "exec") else app.exec_()
