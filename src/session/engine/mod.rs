@@ -6,6 +6,7 @@
 
 mod last_words;
 mod launch;
+mod looking_for;
 mod looking_in;
 mod outside;
 
@@ -191,7 +192,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
                 tell_findings(&mut actor);
                 actor.settled();
             }
-            Input::Finding => actor.world().finding_came(),
+            Input::Finding => actor.world().looking_for.came(),
             Input::Diagnosed(diagnosis) => actor.diagnosed(diagnosis),
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Arrived(arrival) => {
@@ -212,7 +213,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             },
         }
         tell_losses(&mut actor);
-        let found = actor.world().findings_if_due();
+        let found = actor.world().looking_for.take_if_due();
         actor.found(found);
     }
     finish(actor, inbox, linger).await
@@ -220,7 +221,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
 
 /// Waits for whatever comes first. Losing the race costs nothing: every branch can be dropped and awaited again.
 async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, deadline: Option<Micros>) -> Input {
-    let due = [deadline, world.sync_due(), world.loss_due(), world.findings_due()]
+    let due = [deadline, world.sync_due(), world.loss_due(), world.looking_for.due()]
         .into_iter()
         .flatten()
         .min()
@@ -263,7 +264,7 @@ async fn next_input(world: &mut Outside, inbox: &mut mpsc::Receiver<Message>, de
         () = sleep(due) => Input::Due,
         () = sleep(sample) => Input::Sample,
         () = world.losing.notified() => Input::Losing,
-        () = world.finding.notified() => Input::Finding,
+        () = world.looking_for.finding.notified() => Input::Finding,
         Some(()) = world.orphans.recv() => Input::Orphaned,
         () = async { match &mut world.unguarded { Some(end) => end.await, None => pending().await } } => {
             world.unguarded = None;
@@ -288,7 +289,7 @@ fn tell_losses(actor: &mut Actor<Outside>) {
 
 /// What patterns have found so far.
 fn tell_findings(actor: &mut Actor<Outside>) {
-    let found = actor.world().take_findings();
+    let found = actor.world().looking_for.take();
     actor.found(found);
 }
 
