@@ -146,7 +146,7 @@ fn timed(work: impl FnOnce()) -> f64 {
     let busy = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).expect("a clock");
     let began = busy();
     work();
-    (busy() - began).as_secs_f64()
+    busy().saturating_sub(began).as_secs_f64()
 }
 
 fn patterns() -> Vec<OutputPattern> {

@@ -281,6 +281,11 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!(
+                "the thread that looks for patterns has failed; nothing is found in this child's output any more"
+            );
+        }
         let mut queue = self.shared.lock();
         queue.dead = true;
         // Whoever waits for something in it need not wait any more.

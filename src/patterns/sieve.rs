@@ -221,7 +221,9 @@ impl Needles {
             // Others may begin at the same place.
             for (text, patterns) in &self.by_first[usize::from(block[found])] {
                 if rest.starts_with(text) {
-                    patterns.iter().for_each(|pattern| note(line.clone(), *pattern));
+                    for pattern in patterns {
+                        note(line.clone(), *pattern);
+                    }
                 }
             }
             at = found + 1;

@@ -234,7 +234,7 @@ fn a_line_without_an_end_is_seen_when_somebody_waits_for_it() {
 #[test]
 fn of_a_flood_the_first_are_kept_and_the_others_counted() {
     let set = set(vec![pattern("error", "Error", FAIL), pattern("percent", "([0-9]+)%", PERCENT)]);
-    let text: String = (0..1000).map(|nth| format!("Error {}%\n", nth % 100)).collect();
+    let text = (0..1000).map(|nth| format!("Error {}%\n", nth % 100)).collect::<Vec<_>>().concat();
     let found = matched(&set, Stream::Stdout, &[(Some(1), text.into_bytes())], &[]);
     assert_eq!((found.len(), found[0].hits.len(), found[0].left_out), (1, 51, 950));
     assert_eq!(found[0].hits[50].reading, Reading::Fraction(0.99));

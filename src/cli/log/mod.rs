@@ -31,6 +31,7 @@ pattern is wrong. Patterns are those of Rust's regex crate; colours are not part
 With --patterns FILE --dry-run nothing is printed of the output: the [patterns.NAME] tables of the file (a recipe and a job
 will do) are tried on it, as they would be while a session runs, and it is told what they find, by pattern and by item. The
 exit code is 0 if anything was found, 1 if nothing was, and 2 if a pattern is wrong.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Which session: an id, the beginning of one, a job's name, a folder, or a file that `export` made. Without: the
     /// only one that runs, else the newest.

@@ -7,6 +7,7 @@
 mod driving;
 mod last_words;
 mod launch;
+mod looking_for;
 mod looking_in;
 mod outputs;
 mod outside;
@@ -212,7 +213,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
                 tell_findings(&mut actor);
                 actor.settled();
             }
-            Input::Finding => actor.world().finding_came(),
+            Input::Finding => actor.world().looking_for.came(),
             Input::Diagnosed(diagnosis) => actor.diagnosed(diagnosis),
             Input::Exited(exit) => exited(&mut actor, exit).await,
             Input::Came(step) => actor.child_came(step),
@@ -237,7 +238,7 @@ async fn run(mut actor: Actor<Outside>, mut inbox: mpsc::Receiver<Message>, ling
             },
         }
         tell_losses(&mut actor);
-        let found = actor.world().findings_if_due();
+        let found = actor.world().looking_for.take_if_due();
         actor.found(found);
     }
     finish(actor, inbox, linger).await
@@ -250,7 +251,7 @@ async fn next_input(
     deadline: Option<Micros>,
     heard: bool,
 ) -> Input {
-    let due = [deadline, world.sync_due(), world.loss_due(), world.findings_due()]
+    let due = [deadline, world.sync_due(), world.loss_due(), world.looking_for.due()]
         .into_iter()
         .flatten()
         .min()
@@ -304,7 +305,7 @@ async fn next_input(
         () = sleep(due) => Input::Due,
         () = sleep(sample) => Input::Sample,
         () = world.losing.notified() => Input::Losing,
-        () = world.finding.notified() => Input::Finding,
+        () = world.looking_for.finding.notified() => Input::Finding,
         Some(()) = world.orphans.recv() => Input::Orphaned,
         () = async { match &mut world.unguarded { Some(end) => end.await, None => pending().await } } => {
             world.unguarded = None;
@@ -329,7 +330,7 @@ fn tell_losses(actor: &mut Actor<Outside>) {
 
 /// What patterns have found so far.
 fn tell_findings(actor: &mut Actor<Outside>) {
-    let found = actor.world().take_findings();
+    let found = actor.world().looking_for.take();
     actor.found(found);
 }
 

@@ -5,6 +5,7 @@ use super::super::world::{Inquiry, Inspection, Now, Telemetry, World};
 use super::Options;
 use super::driving::{Driving, Late, Wanted};
 use super::launch::Prepared;
+use super::looking_for::{LookingFor, Settling};
 use super::looking_in::{self, Interpreter};
 use super::outputs::Inspector;
 use crate::backend::class::ChildLaunch;
@@ -19,7 +20,7 @@ use crate::model::{
     CommandId, Diagnosis, EventKind, Generation, HotTree, ItemSpec, Job, Marks, Micros, OutputFile, Phase, State,
     Stream, UsagePoint,
 };
-use crate::patterns::{self, Findings, Matcher, Tap};
+use crate::patterns::{Set, Tap, echo_of};
 use crate::store::{Checkpointer, Folder, Journal, Loss, Losses, Output, OutputWriter, Recorded, UsageWriter, clock};
 use serde_json::{Map, Value, json};
 use std::io;
@@ -42,8 +43,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long the end of a child waits for its last output to reach its file, before anybody looks there; and the end of a
 /// session for the last of the usage.
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
-/// Between two takings of what patterns found, unless somebody waits for it.
-const FINDINGS_EVERY: Micros = Micros(100_000);
 
 /// What a child needs, on its way.
 pub(super) type Preparing = Pin<Box<dyn Future<Output = (Generation, Result<Prepared, String>)> + Send>>;
@@ -51,8 +50,6 @@ pub(super) type Preparing = Pin<Box<dyn Future<Output = (Generation, Result<Prep
 pub(super) type Spawning = Pin<Box<dyn Future<Output = Result<Spawned, SpawnError>> + Send>>;
 /// A look at an item's files on its way.
 pub(super) type Looking = Pin<Box<dyn Future<Output = Vec<OutputFile>> + Send>>;
-/// Matches of what was printed on their way.
-pub(super) type Settling = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A diagnosis on its way.
 pub(super) type Diagnosing = Pin<Box<dyn Future<Output = Diagnosis> + Send>>;
 
@@ -122,16 +119,8 @@ pub(super) struct Outside {
     pub(super) driving: Driving,
     /// Told when output cannot be kept.
     pub(super) losing: Arc<Notify>,
-    /// Told when patterns found something.
-    pub(super) finding: Arc<Notify>,
-    /// What is looked for in the output.
-    set: Arc<patterns::Set>,
-    /// Looks for it, if there is anything to look for, while the pipes are read.
-    matcher: Option<Matcher>,
-    /// What it found when it ended.
-    last_findings: Vec<Findings>,
-    findings_due: Option<Micros>,
-    findings_taken: Micros,
+    /// Looks for patterns in the output.
+    pub(super) looking_for: LookingFor,
     pub(super) job: Arc<Job>,
     recipe: Arc<Recipe>,
     pub(super) runtime: PathBuf,
@@ -187,7 +176,7 @@ impl Outside {
         let usages = UsageWriter::start(&options.folder, options.minimum_free)
             .inspect_err(|error| tracing::warn!(%error, "what the child uses is not recorded"));
         let recipe = options.recipe;
-        let set = patterns::Set::new(job.patterns_over(&recipe.patterns)).map_err(io::Error::other)?;
+        let set = Set::new(job.patterns_over(&recipe.patterns)).map_err(io::Error::other)?;
         let script = RecipeBackEnd::new(Arc::clone(&job), Arc::clone(&recipe), options.runtime.clone(), "");
         Ok(Self {
             spawner: Arc::new(Spawner::start()?),
@@ -213,12 +202,7 @@ impl Outside {
             orphans: signal(SignalKind::child())?,
             driving: Driving::default(),
             losing: Arc::default(),
-            finding: Arc::default(),
-            set: Arc::new(set),
-            matcher: None,
-            last_findings: Vec::new(),
-            findings_due: None,
-            findings_taken: Micros(0),
+            looking_for: LookingFor::new(set),
             job,
             recipe,
             runtime: options.runtime,
@@ -320,13 +304,7 @@ impl Outside {
             .map_err(|error| io::Error::other(error.to_string()))?;
         self.born = self.marks;
         self.losses = output.losses.clone();
-        let mut taps = [None, None];
-        if !self.set.is_empty() {
-            let (matcher, started) = Matcher::start(Arc::clone(&self.set), Arc::clone(&self.finding))?;
-            self.matcher = Some(matcher);
-            taps = started.map(Some);
-        }
-        let [out, err] = taps;
+        let [out, err] = self.looking_for.begin()?;
         let stdout = self.read(Stream::Stdout, stdout, output.stdout, out)?;
         let stderr = self.read(Stream::Stderr, stderr, output.stderr, err)?;
         self.captures = Some(Captures { stdout, stderr });
@@ -356,32 +334,6 @@ impl Outside {
                 tap.give(chunk);
             }
         })
-    }
-
-    /// Patterns found something: it will be told, together with what follows within a moment.
-    pub(super) fn finding_came(&mut self) {
-        let next = Micros(self.findings_taken.0 + FINDINGS_EVERY.0);
-        self.findings_due.get_or_insert(next.max(clock::mono()));
-    }
-
-    /// When what was found is to be told.
-    pub(super) fn findings_due(&self) -> Option<Micros> {
-        self.findings_due
-    }
-
-    /// What patterns have found, if it is time to tell it.
-    pub(super) fn findings_if_due(&mut self) -> Vec<Findings> {
-        let due = self.findings_due.is_some_and(|due| due <= clock::mono());
-        if due || !self.last_findings.is_empty() { self.take_findings() } else { Vec::new() }
-    }
-
-    /// What patterns have found.
-    pub(super) fn take_findings(&mut self) -> Vec<Findings> {
-        self.findings_due = None;
-        self.findings_taken = clock::mono();
-        let mut found = std::mem::take(&mut self.last_findings);
-        found.extend(self.matcher.iter().flat_map(Matcher::take));
-        found
     }
 
     /// Output cannot be kept: it will be told, together with what follows within a second.
@@ -414,11 +366,11 @@ impl Outside {
     pub(super) async fn drain(&mut self) {
         let Some(captures) = &self.captures else { return };
         let upto = captures.position();
-        let drained = captures.drained(upto);
+        let matched = self.looking_for.settle(upto, captures.drained(upto));
         let drained = async {
-            match &self.matcher {
-                Some(matcher) => matcher.settle(upto, drained).await,
-                None => drained.await,
+            match matched {
+                Some(matched) => matched.await,
+                None => captures.drained(upto).await,
             }
         };
         if tokio::time::timeout(MOMENT, drained).await.is_err() {
@@ -438,19 +390,16 @@ impl Outside {
             self.marks = captures.position();
             captures.stdout.stop();
             captures.stderr.stop();
-            let mut matcher = self.matcher.take();
             self.settling = None;
             let ended = async {
                 captures.stdout.ended().await;
                 captures.stderr.ended().await;
-                if let Some(matcher) = &mut matcher {
-                    matcher.over().await;
-                }
+                self.looking_for.over().await;
             };
             if tokio::time::timeout(DRAIN, ended).await.is_err() {
                 tracing::error!("the disk did not take the child's last output within {} s", DRAIN.as_secs());
             }
-            self.last_findings = matcher.iter().flat_map(Matcher::take).collect();
+            self.looking_for.end();
         }
     }
 
@@ -660,14 +609,14 @@ impl World for Outside {
     }
 
     fn settle(&mut self, upto: Marks) -> bool {
-        let (Some(matcher), Some(captures)) = (&self.matcher, &self.captures) else { return false };
-        self.settling = Some(Box::pin(matcher.settle(upto, captures.drained(upto))));
-        true
+        let captures = self.captures.as_ref();
+        self.settling = captures.and_then(|captures| self.looking_for.settle(upto, captures.drained(upto)));
+        self.settling.is_some()
     }
 
     fn send(&mut self, frame: &ToChild<'_>) -> Result<(), ChannelError> {
-        if let (ToChild::Execute { id, source, .. }, Some(matcher), true) = (frame, &self.matcher, self.recipe.echo) {
-            matcher.expect_echo(*id, patterns::echo_of(&self.recipe.prompt, source));
+        if let (ToChild::Execute { id, source, .. }, true) = (frame, self.recipe.echo) {
+            self.looking_for.expect_echo(*id, || echo_of(&self.recipe.prompt, source));
         }
         self.channel.as_mut().ok_or(ChannelError::Closed)?.send(frame)
     }
