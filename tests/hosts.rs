@@ -18,6 +18,20 @@ use childminder::model::{
 };
 use session::{Ended, Session, child_file, job, quoted};
 use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// This process adopts what a launcher leaves behind for a moment, and no session here could tell whose that is.
+static ORPHANS: RwLock<()> = RwLock::new(());
+
+/// For a test whose children leave nobody.
+fn among_others() -> RwLockReadGuard<'static, ()> {
+    ORPHANS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For a test with a launcher.
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    ORPHANS.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One item that prints, one that raises, one that is interrupted, one after that.
 const JOB: &str = r#"
@@ -114,6 +128,7 @@ fn exception(ended: &Ended, command: u64) -> Exception {
 
 #[test]
 fn every_python_does_the_same() {
+    let _others = among_others();
     let found = hosts::pythons();
     let missing = |family, major| !found.iter().any(|python| python.family == family && python.version.0 == major);
     if missing("python", 3) {
@@ -136,6 +151,7 @@ fn every_python_does_the_same() {
 
 #[test]
 fn gdb_does_the_same_though_it_can_be_given_no_arguments() {
+    let _others = among_others();
     if hosts::on_path("gdb").is_none() {
         return hosts::not_run("gdb");
     }
@@ -148,6 +164,7 @@ fn gdb_does_the_same_though_it_can_be_given_no_arguments() {
 
 #[test]
 fn blender_renders_frames_that_are_whole_pictures() {
+    let _others = among_others();
     if hosts::on_path("blender").is_none() {
         return hosts::not_run("blender");
     }
@@ -194,6 +211,7 @@ frames = "1-3"
 
 #[test]
 fn a_cycles_render_that_is_stopped_now_ends_within_its_grace() {
+    let _others = among_others();
     if hosts::on_path("blender").is_none() {
         return hosts::not_run("blender");
     }
