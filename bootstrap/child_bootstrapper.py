@@ -2357,6 +2357,8 @@ class Executor(object):
             else:
                 self.die(str(gone))
         except BaseException:
+            if traceback is None:
+                return  # Python 2 takes the interpreter down around us: nobody is left to be told
             self.die("the second thread failed:\n" + traceback.format_exc())
 
     def worth_following(self):

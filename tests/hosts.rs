@@ -21,6 +21,20 @@ use session::{Ended, Session, child_file, job, quoted};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// This process adopts what a launcher leaves behind for a moment, and no session here could tell whose that is.
+static ORPHANS: RwLock<()> = RwLock::new(());
+
+/// For a test whose children leave nobody.
+fn among_others() -> RwLockReadGuard<'static, ()> {
+    ORPHANS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For a test with a launcher.
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    ORPHANS.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One item that prints, one that raises, one that is interrupted, one after that.
 const JOB: &str = r#"
@@ -118,6 +132,7 @@ fn exception(ended: &Ended, command: u64) -> Exception {
 
 #[test]
 fn every_python_does_the_same() {
+    let _others = among_others();
     let found = hosts::pythons();
     let missing = |family, major| !found.iter().any(|python| python.family == family && python.version.0 == major);
     if missing("python", 3) {
@@ -141,6 +156,7 @@ fn every_python_does_the_same() {
 
 #[test]
 fn gdb_does_the_same_though_it_can_be_given_no_arguments() {
+    let _others = among_others();
     if hosts::on_path("gdb").is_none() {
         return hosts::not_run("gdb");
     }
@@ -153,6 +169,7 @@ fn gdb_does_the_same_though_it_can_be_given_no_arguments() {
 /// What is generated for gdb has port and secret in it: nobody else may read it, and it is gone when it was used.
 #[test]
 fn gdbs_bootstrapper_is_private_and_removes_itself() {
+    let _others = among_others();
     if hosts::on_path("gdb").is_none() {
         return hosts::not_run("gdb");
     }
@@ -176,6 +193,7 @@ fn gdbs_bootstrapper_is_private_and_removes_itself() {
 /// The module runs in any Python that has it: the one that a variable names, else the first.
 #[test]
 fn the_bpy_module_renders_in_plain_python() {
+    let _others = among_others();
     let named = std::env::var_os("CHILDMINDER_BPY").map(PathBuf::from);
     let has_it = |python: &PathBuf| {
         let code = "import importlib.util as u, sys; sys.exit(u.find_spec('bpy') is None)";
@@ -204,6 +222,7 @@ fn the_bpy_module_renders_in_plain_python() {
 
 #[test]
 fn blender_renders_frames_that_are_whole_pictures() {
+    let _others = among_others();
     if hosts::on_path("blender").is_none() {
         return hosts::not_run("blender");
     }
@@ -266,6 +285,7 @@ const FORMATS: [(&str, &str, &str); 21] = [
 
 #[test]
 fn pictures_of_blender_are_taken_for_what_they_are_and_cut_ones_fail_their_items() {
+    let _others = among_others();
     if hosts::on_path("blender").is_none() {
         return hosts::not_run("blender");
     }
@@ -311,6 +331,7 @@ fn pictures_of_blender_are_taken_for_what_they_are_and_cut_ones_fail_their_items
 
 #[test]
 fn what_blender_prints_makes_the_result_of_an_item_whose_code_tells_nothing() {
+    let _others = among_others();
     if hosts::on_path("blender").is_none() {
         return hosts::not_run("blender");
     }
@@ -371,6 +392,7 @@ frames = "1-3"
 
 #[test]
 fn a_cycles_render_that_is_stopped_now_ends_within_its_grace() {
+    let _others = among_others();
     if hosts::on_path("blender").is_none() {
         return hosts::not_run("blender");
     }

@@ -1,8 +1,8 @@
 //! What runs a session, put together from its `session.json`, its recipe and what its journal tells.
 
 use crate::backend::{self, Recipe, RecipeBackEnd};
-use crate::model::about::{About, BackendAbout, LaunchAbout, ValueAbout};
-use crate::model::{ChildState, Event, EventKind, Job, Rung, State};
+use crate::model::about::{About, BackendAbout, LaunchAbout, PatternAbout, ValueAbout};
+use crate::model::{BackEnd, ChildState, Event, EventKind, Job, PatternOrigin, Rung, State};
 use crate::store::{Folder, JournalReader, SessionFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ const RECIPES: &str = "the recipe's default";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     child: ChildState,
+    class: Option<Box<BackEnd>>,
     timeouts: Option<crate::model::job::Timeouts>,
     /// Where in the journal the last child's start is told.
     pub(crate) launched_at: Option<u64>,
@@ -23,8 +24,9 @@ pub(crate) struct Facts {
 impl Facts {
     /// Those of a state.
     pub(crate) fn of(state: &State) -> Self {
-        let State { child, timeouts, launched_at, .. } = state;
-        Self { child: child.clone(), timeouts: timeouts.clone(), launched_at: *launched_at }
+        let State { child, back_end, timeouts, launched_at, .. } = state;
+        let (child, class) = (child.clone(), back_end.clone());
+        Self { child, class, timeouts: timeouts.clone(), launched_at: *launched_at }
     }
 }
 
@@ -43,7 +45,7 @@ pub fn of_folder(folder: &Folder, state: &State) -> Result<About, crate::store::
 pub(crate) fn about(session: SessionFile, folder: Option<&Path>, facts: Facts, launch: Option<Event>) -> About {
     let recipe = match &session.recipe_text {
         Some(text) => backend::kept(text, session.recipe_file.clone()).ok(),
-        None => backend::find(&session.job.backend).ok(),
+        None => backend::of_job(&session.job).ok(),
     };
     let job = Arc::new(session.job);
     let launch = match launch.map(|event| event.kind) {
@@ -61,10 +63,12 @@ pub(crate) fn about(session: SessionFile, folder: Option<&Path>, facts: Facts, l
         user: session.user,
         version: session.versions.childminder,
         job: job.name.clone(),
+        class: facts.class,
         launch,
         hello,
         settings: recipe.as_ref().map(|recipe| settings(&job, recipe)).unwrap_or_default(),
         parameters: parameters(&job),
+        patterns: patterns(&job, recipe.as_ref()),
         timeouts_changed: facts.timeouts.is_some(),
         timeouts: facts.timeouts.unwrap_or_else(|| job.timeouts.clone()),
         backend: recipe.map(|recipe| of_recipe(&job, recipe)).unwrap_or_default(),
@@ -100,6 +104,22 @@ fn settings(job: &Job, recipe: &Recipe) -> Vec<ValueAbout> {
 
 fn parameters(job: &Job) -> Vec<ValueAbout> {
     job.parameters.iter().map(|(key, value)| of_value(job, "parameters", key, value)).collect()
+}
+
+fn patterns(job: &Job, recipe: Option<&Recipe>) -> Vec<PatternAbout> {
+    let of_recipe = recipe.map(|recipe| recipe.patterns.as_slice()).unwrap_or_default();
+    let from = |origin| match origin {
+        PatternOrigin::Backend => "the recipe",
+        PatternOrigin::Job | PatternOrigin::File => "the job",
+    };
+    let merged = job.patterns_over(of_recipe).into_iter();
+    let told = merged.map(|pattern| PatternAbout {
+        finds: pattern.finds.word().to_owned(),
+        from: from(pattern.origin).to_owned(),
+        name: pattern.name,
+        regexes: pattern.regexes,
+    });
+    told.collect()
 }
 
 fn of_value(job: &Job, table: &str, key: &str, value: &serde_json::Value) -> ValueAbout {

@@ -112,6 +112,12 @@ pub const KEYS: &[Key] = &[
          that the environment variable `CHILDMINDER_BOOTSTRAPPER` names",
     ),
     top(
+        "protocol",
+        Kind::Word(&["native", "qube"]),
+        "\"native\"",
+        "What is spoken with the child: childminder's own, or Qube's, where the arguments run a bootstrapper of Qube's",
+    ),
+    top(
         "passing",
         Kind::Word(&["argv", "environment", "file"]),
         "\"argv\"",
@@ -150,6 +156,7 @@ pub const KEYS: &[Key] = &[
     top("environment", Kind::Tables, "", "Changes to the child's environment; see below"),
     top("parameters", Kind::Tables, "", "The parameters of jobs that it uses, by name; see below"),
     top("settings", Kind::Tables, "", "Keys of its own; `executable` and `version` are always there; see below"),
+    top("patterns", Kind::Tables, "", "What is looked for in the output, by name; see below"),
     within("arguments", "when", Kind::Text, "", "A parameter or setting: left out if that is unset, false or empty"),
     within("arguments", "unless", Kind::Text, "", "The other way round; a table has one of the two"),
     within("arguments", "arguments", Kind::Texts, "[]", "The arguments"),
@@ -188,6 +195,29 @@ pub const KEYS: &[Key] = &[
     ),
     within("settings.NAME", "default", Kind::Any, "none", "As above"),
     within("settings.NAME", "required", Kind::Boolean, "false", "As above"),
+    within(
+        "patterns.NAME",
+        "finds",
+        Kind::Word(&["error", "highlight", "progress", "output", "value", "time", "memory"]),
+        "",
+        "What a match means; required",
+    ),
+    within("patterns.NAME", "regex", Kind::Text, "", "What is looked for in each line; required"),
+    within("patterns.NAME", "stream", Kind::Word(&["stdout", "stderr"]), "both", "Where to look"),
+    within(
+        "patterns.NAME",
+        "severity",
+        Kind::Word(&["note", "warn", "fail_item", "fail_session"]),
+        "`\"fail_item\"`",
+        "Of an error: how much went wrong",
+    ),
+    within(
+        "patterns.NAME",
+        "reads",
+        Kind::Word(&["fraction", "percent", "k_of_n", "frame"]),
+        "",
+        "Of progress, where it is required: what the regex captures",
+    ),
 ];
 
 /// The table for a page, in Markdown.
@@ -238,7 +268,7 @@ mod tests {
     #[test]
     fn the_reader_knows_the_keys_of_the_table_and_no_others() {
         let tables: BTreeSet<&str> = KEYS.iter().map(|key| key.table).collect();
-        assert_eq!(tables.len(), 7);
+        assert_eq!(tables.len(), 8);
         for table in tables {
             let keys = KEYS.iter().filter(|key| key.table == table).map(|key| key.key.to_owned());
             assert_eq!(known(table), keys.collect(), "{table}");
@@ -266,7 +296,9 @@ mod tests {
                 let cancel = if key.key == "rungs" { "cancel = 'x'\n" } else { "" };
                 let value =
                     if matches!(key.kind, Kind::Words(_)) { format!("['{word}']") } else { format!("'{word}'") };
-                let read = Recipe::parse("x.toml", &format!("{} = {value}\n{cancel}{BASE}", key.key));
+                // Qube's bootstrapper is not ours.
+                let base = if *word == "qube" { BASE.replace("'{bootstrapper}', ", "") } else { BASE.to_owned() };
+                let read = Recipe::parse("x.toml", &format!("{} = {value}\n{cancel}{base}", key.key));
                 read.unwrap_or_else(|errors| panic!("{errors}"));
             }
         }

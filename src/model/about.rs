@@ -2,7 +2,7 @@
 //! from. Qube's `printClassInfo`, as data.
 
 use super::job::Timeouts;
-use super::{Generation, Hello};
+use super::{BackEnd, Generation, Hello};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,6 +24,8 @@ pub struct About {
     pub job: String,
     /// The backend.
     pub backend: BackendAbout,
+    /// The class that decides what comes next, if one does.
+    pub class: Option<Box<BackEnd>>,
     /// The child that was started last.
     pub launch: Option<LaunchAbout>,
     /// What it said of itself, while it is there.
@@ -32,6 +34,8 @@ pub struct About {
     pub settings: Vec<ValueAbout>,
     /// The job's parameters.
     pub parameters: Vec<ValueAbout>,
+    /// What is looked for in the output.
+    pub patterns: Vec<PatternAbout>,
     /// The time-outs in force.
     pub timeouts: Timeouts,
     /// Whether an operator has changed them.
@@ -78,6 +82,20 @@ pub struct LaunchAbout {
     pub argv: Vec<String>,
     /// Its working folder.
     pub cwd: String,
+}
+
+/// A pattern, and where it came from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PatternAbout {
+    /// Its name.
+    pub name: String,
+    /// What a match means, as in a recipe: `error`, `progress` ….
+    pub finds: String,
+    /// Any of these matches.
+    pub regexes: Vec<String>,
+    /// The recipe, or the job.
+    pub from: String,
 }
 
 /// A value, and where it came from.

@@ -83,6 +83,19 @@ pub enum Finds {
 }
 
 impl Finds {
+    /// The word in files, and for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error { .. } => "error",
+            Self::Highlight => "highlight",
+            Self::Progress { .. } => "progress",
+            Self::Output => "output",
+            Self::Value => "value",
+            Self::Time => "time",
+            Self::Memory => "memory",
+        }
+    }
+
     /// What the numbers under the pattern's name count.
     pub fn measure(self) -> Option<Measure> {
         match self {

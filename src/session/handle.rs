@@ -2,7 +2,7 @@
 
 use super::feed::Feed;
 use crate::model::proto::{Refusal, RefusalKind, Request, Response, Summary};
-use crate::model::{Job, Marks, Origin, State};
+use crate::model::{Job, Marks, Origin, OutputPattern, State};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +15,8 @@ pub trait Inspect {
     fn state(&self) -> &State;
     /// The session at one glance.
     fn summary(&self) -> Summary;
+    /// What is looked for in the output: the recipe's and the job's.
+    fn patterns(&self) -> &[OutputPattern];
     /// Where the streams ended, when it is an earlier time that is looked at.
     fn until(&self) -> Option<Marks> {
         None

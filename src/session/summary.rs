@@ -4,7 +4,7 @@ use super::handle::Inspect;
 use super::world::World;
 use super::{Actor, Label};
 use crate::model::proto::{ItemView, RunningView, Summary};
-use crate::model::{CommandState, ItemStatus, Job, Micros, Phase, State};
+use crate::model::{CommandState, ItemStatus, Job, Micros, OutputPattern, Phase, State};
 
 /// How many characters of a command a row shows.
 const HEAD: usize = 200;
@@ -55,6 +55,10 @@ pub fn summary_of(state: &State, job: &Job, label: &Label, now: Micros, running:
 impl<W: World> Inspect for Actor<W> {
     fn state(&self) -> &State {
         &self.state
+    }
+
+    fn patterns(&self) -> &[OutputPattern] {
+        &self.label.patterns
     }
 
     fn summary(&self) -> Summary {

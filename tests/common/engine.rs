@@ -13,8 +13,8 @@ use childminder::model::proto::{
     Request, Response, Summary, TracePage, VERSION,
 };
 use childminder::model::{
-    CommandId, CommandOutcome, Event, EventKind, HoldReason, Job, Marks, Micros, Origin, Phase, SearchQuery, Searched,
-    Seq, State, Stream, UsagePoint, Wanted,
+    CommandId, CommandOutcome, Event, EventKind, HoldReason, Job, Marks, Micros, Origin, OutputPattern, Phase,
+    SearchQuery, Searched, Seq, State, Stream, UsagePoint, Wanted,
 };
 use childminder::session::{Feed, Handle, Inspect, Message};
 use childminder::store::{Asker, Folder, Journal, Places, SessionFile};
@@ -285,6 +285,10 @@ fn record(core: &mut Core, feed: &Feed, kind: EventKind) {
 }
 
 impl Inspect for Core {
+    fn patterns(&self) -> &[OutputPattern] {
+        &[]
+    }
+
     fn state(&self) -> &State {
         &self.state
     }

@@ -52,6 +52,7 @@ fn memory(session: &Session) -> u64 {
 /// Measured, diagnosed, paused, interrupted and ended is the application, wherever the launcher has put it.
 #[test]
 fn behind_every_launcher_the_application_itself_is_found() {
+    let _alone = super::alone();
     if hosts::on_path("setsid").is_none() {
         return hosts::not_run("setsid");
     }

@@ -45,6 +45,7 @@ fn same_in(window: &str, script: &str, python: &Path) -> (Hello, Ended) {
 
 #[test]
 fn a_qt_application_does_the_same() {
+    let _alone = super::alone();
     let Some(python) = python_with("PySide2.QtWidgets") else { return };
     let (hello, _) = same_in("qt.toml", "qt_app.py", &python);
     assert!(has(&hello, "pump:qt"), "{hello:?}");
@@ -52,6 +53,7 @@ fn a_qt_application_does_the_same() {
 
 #[test]
 fn a_tkinter_program_does_the_same() {
+    let _alone = super::alone();
     let Some(python) = python_with("tkinter") else { return };
     let (hello, _) = same_in("tkinter.toml", "tk_app.py", &python);
     assert!(has(&hello, "pump:tkinter"), "{hello:?}");
@@ -59,6 +61,7 @@ fn a_tkinter_program_does_the_same() {
 
 #[test]
 fn blender_runs_commands_while_its_window_is_open() {
+    let _alone = super::alone();
     if hosts::on_path("blender").is_none() || hosts::on_path("xvfb-run").is_none() {
         return hosts::not_run("blender under xvfb-run");
     }
@@ -84,6 +87,7 @@ fn blender_runs_commands_while_its_window_is_open() {
 
 #[test]
 fn an_application_without_such_a_loop_is_a_clear_failure() {
+    let _alone = super::alone();
     let folder = tempfile::tempdir().expect("a folder");
     let wrong = folder.path().join("wrong.toml");
     let text =

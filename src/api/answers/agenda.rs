@@ -3,7 +3,7 @@
 use super::super::pages::{failed, not_found};
 use super::{Session, off_thread, place, rows};
 use crate::model::proto::{ItemDetail, ItemView, Page, RanCommand, Refusal, Response, Window};
-use crate::model::{CommandId, EventKind, ItemIndex, ItemRow, Micros, Phase, ResultPackage, State};
+use crate::model::{CommandId, EventKind, ItemIndex, ItemRow, Micros, OutputPattern, Phase, ResultPackage, State};
 
 pub(super) async fn page(session: &Session, window: Window) -> Result<Response, Refusal> {
     let (from, total, (copied, added)) = session
@@ -42,7 +42,7 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
     })
     .await?;
     let commands = spec.commands.as_ref().map_or_else(|| session.handle.job().phases.commands.len(), Vec::len);
-    let (row, again, running, edited, ran) = session
+    let (row, again, running, (edited, ran, measures)) = session
         .handle
         .look(move |inspect| {
             let state = inspect.state();
@@ -50,12 +50,12 @@ pub(super) async fn item(session: &Session, name: String) -> Result<Response, Re
             let running = state.running_item.as_ref().filter(|running| running.item == item);
             let edited = state.edits.get(&item).cloned();
             let ran = ran(state, item, commands.max(edited.as_ref().map_or(0, Vec::len)));
-            Some((row, again, running.map(|running| running.result.clone()), edited, ran))
+            let measure = |found: &OutputPattern| Some((found.name.clone(), found.finds.measure()?));
+            let measures = inspect.patterns().iter().filter_map(measure).collect();
+            Some((row, again, running.map(|running| running.result.clone()), (edited, ran, measures)))
         })
         .await?
         .ok_or_else(|| not_found(format!("the session does not know item {} yet", spec.name)))?;
-    let patterns = &session.handle.job().patterns;
-    let measures = patterns.iter().filter_map(|found| Some((found.name.clone(), found.finds.measure()?))).collect();
     let (pages, expand) = (session.sources.pages.clone(), session.sources.expand.clone());
     off_thread(move || {
         let (reason, result) = match running {

@@ -69,8 +69,7 @@ impl Replay {
     }
 
     fn start(sound: Sound, folder: &Folder, unpacked: Option<Unpacked>) -> Result<Arc<Self>, StoreError> {
-        let Sound { job, prompt, recovered, journal, notes } = sound;
-        let label = Label { session: folder.id().to_owned(), prompt, ..Label::default() };
+        let Sound { job, label, recovered, journal, notes } = sound;
         let pages = Recorded::new(folder, Arc::clone(&journal));
         let reel = Reel::new(folder, journal, recovered.into());
         let output = OutputReader::open(folder);
@@ -167,7 +166,7 @@ impl SessionView for Replay {
 /// As much of a folder as is sound.
 struct Sound {
     job: Arc<Job>,
-    prompt: String,
+    label: Label,
     recovered: Recovered,
     /// The journal, or an empty one.
     journal: Arc<JournalReader>,
@@ -189,15 +188,15 @@ impl Sound {
                 (Recovered::nothing(why), JournalReader::empty(&path)?)
             }
         };
-        let (job, prompt) = match file {
+        let (job, label) = match file {
             Ok(file) => {
-                let prompt = prompt(&file);
-                (file.job, prompt)
+                let label = label(&file, folder.id());
+                (file.job, label)
             }
             Err(why) if recovered.state.seq.0 == 0 => return Err(why),
             Err(why) => {
                 notes.push(format!("{why}; the job, and the names of its items, are not known."));
-                (Job::default(), String::new())
+                (Job::default(), Label { session: folder.id().to_owned(), ..Label::default() })
             }
         };
         let running = folder.is_running();
@@ -212,17 +211,19 @@ impl Sound {
         } else if recovered.state.seq.0 > 0 && recovered.state.ended.is_none() {
             notes.push("The session has no end: its engine died, or this is a copy made while it ran.".to_owned());
         }
-        Ok(Self { job: Arc::new(job), prompt, recovered, journal: Arc::new(journal), notes })
+        Ok(Self { job: Arc::new(job), label, recovered, journal: Arc::new(journal), notes })
     }
 }
 
-/// What viewers draw before a command; a recipe that cannot be read has none.
-fn prompt(file: &SessionFile) -> String {
+/// What the session's recipe says for people; one that cannot be read says nothing.
+fn label(file: &SessionFile, session: &str) -> Label {
     let recipe = match &file.recipe_text {
         Some(text) => backend::kept(text, file.recipe_file.clone()).ok(),
         None => backend::of_job(&file.job).ok(),
     };
-    recipe.map(|recipe| recipe.prompt).unwrap_or_default()
+    let (prompt, patterns) = recipe.map(|recipe| (recipe.prompt, recipe.patterns)).unwrap_or_default();
+    let patterns = file.job.patterns_over(&patterns);
+    Label { session: session.to_owned(), prompt, patterns, ..Label::default() }
 }
 
 /// The time that was recorded: what a dead engine's child printed last, and what it was seen to use, may have come after

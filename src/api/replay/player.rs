@@ -10,7 +10,7 @@ use super::wishes::Wishes;
 use crate::api::Link;
 use crate::api::vanishing::Vanishing;
 use crate::model::proto::{Refusal, RefusalKind, Summary};
-use crate::model::{CommandId, EventKind, Job, Micros, State, UsagePoint};
+use crate::model::{CommandId, EventKind, Job, Micros, OutputPattern, State, UsagePoint};
 use crate::session::{Inspect, Label, Message, summary_of};
 use crate::store::{Folder, Heard, OutputReader, UsageReader};
 use std::sync::Arc;
@@ -90,6 +90,10 @@ pub(super) struct Player {
 impl Inspect for Player {
     fn state(&self) -> &State {
         self.recording.reel.state()
+    }
+
+    fn patterns(&self) -> &[OutputPattern] {
+        &self.recording.label.patterns
     }
 
     fn summary(&self) -> Summary {

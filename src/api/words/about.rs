@@ -1,6 +1,7 @@
 //! What runs a session, in words.
 
-use crate::model::about::{About, ValueAbout};
+use crate::model::about::{About, PatternAbout, ValueAbout};
+use crate::model::back_end::{BackEnd, Override};
 use crate::model::job::Timeouts;
 use crate::model::size::length;
 use crate::store::plain_safe;
@@ -14,9 +15,11 @@ pub fn about(about: &About) -> Vec<(&'static str, Vec<(String, String)>)> {
     let mut parts = vec![
         ("session", session(about)),
         ("backend", backend(about)),
+        ("class", about.class.as_deref().map(class).unwrap_or_default()),
         ("child", child(about)),
         ("settings", about.settings.iter().map(value).collect()),
         ("parameters", about.parameters.iter().map(value).collect()),
+        ("patterns", about.patterns.iter().map(pattern).collect()),
         ("time-outs", timeouts(&about.timeouts, about.timeouts_changed)),
     ];
     parts.retain(|(_, facts)| !facts.is_empty());
@@ -70,6 +73,25 @@ fn backend(about: &About) -> Vec<(String, String)> {
     facts.into_iter().flatten().collect()
 }
 
+/// Qube's `printClassInfo`.
+fn class(class: &BackEnd) -> Vec<(String, String)> {
+    let mut facts: Vec<_> = [
+        known("class", &class.class),
+        known("file", &class.file),
+        known("run by", &format!("Python {} ({}), pid {}", class.python, class.executable, class.pid)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let places = class.overrides.iter().map(|found| {
+        let Override { name, class, file, line } = found;
+        fact(name, format!("overridden by {class}  ({file}:{line})"))
+    });
+    facts.extend(places);
+    facts.extend(class.constants.iter().map(|(name, value)| fact(name, value.to_string())));
+    facts
+}
+
 fn child(about: &About) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     if let Some(launch) = &about.launch {
@@ -96,6 +118,10 @@ fn child(about: &About) -> Vec<(String, String)> {
 
 fn value(about: &ValueAbout) -> (String, String) {
     fact(&about.key, format!("{}  ({})", about.value, about.from))
+}
+
+fn pattern(about: &PatternAbout) -> (String, String) {
+    fact(&about.name, format!("{}: {}  ({})", about.finds, about.regexes.join(" | "), about.from))
 }
 
 fn timeouts(timeouts: &Timeouts, changed: bool) -> Vec<(String, String)> {

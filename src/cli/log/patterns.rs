@@ -138,19 +138,13 @@ fn name(job: &Job, item: ItemIndex) -> String {
 
 /// What a pattern finds, in the words of its table.
 fn finds(finds: Finds) -> Cell {
-    let (word, tone) = match finds {
-        Finds::Error { severity: Severity::Note } => ("error (note)", Tone::Plain),
-        Finds::Error { severity: Severity::Warn } => ("error (warn)", Tone::Busy),
-        Finds::Error { severity: Severity::FailItem } => ("error (fail_item)", Tone::Bad),
-        Finds::Error { severity: Severity::FailSession } => ("error (fail_session)", Tone::Bad),
-        Finds::Highlight => ("highlight", Tone::Plain),
-        Finds::Progress { .. } => ("progress", Tone::Plain),
-        Finds::Output => ("output", Tone::Plain),
-        Finds::Value => ("value", Tone::Plain),
-        Finds::Time => ("time", Tone::Plain),
-        Finds::Memory => ("memory", Tone::Plain),
+    let Finds::Error { severity } = finds else { return Cell::new(finds.word(), Tone::Plain) };
+    let tone = match severity {
+        Severity::Note => Tone::Plain,
+        Severity::Warn => Tone::Busy,
+        Severity::FailItem | Severity::FailSession => Tone::Bad,
     };
-    Cell::new(word, tone)
+    Cell::new(format!("{} ({})", finds.word(), severity.word()), tone)
 }
 
 fn counts(tried: &Tried, found: &TriedItem) -> String {

@@ -1,7 +1,7 @@
 //! What the session that is not there uses.
 
 use super::fake::at;
-use crate::model::about::{About, BackendAbout, LaunchAbout, ValueAbout};
+use crate::model::about::{About, BackendAbout, LaunchAbout, PatternAbout, ValueAbout};
 use crate::model::child::Application;
 use crate::model::hot::Mark;
 use crate::model::job::Timeouts;
@@ -71,6 +71,7 @@ pub(super) fn about() -> Response {
         version: "0.1.0".into(),
         job: "film\x1b[2J".into(),
         backend,
+        class: None,
         launch: Some(LaunchAbout {
             generation: Generation(1),
             argv: argv.map(str::to_owned).to_vec(),
@@ -82,6 +83,12 @@ pub(super) fn about() -> Response {
             value("factory_startup", true.into(), "the recipe's default"),
         ],
         parameters: vec![value("scene", "/shots/a.blend".into(), "film.toml:12")],
+        patterns: vec![PatternAbout {
+            name: "saved".into(),
+            finds: "output".into(),
+            regexes: vec![r"Saved: '(.*)'$".into()],
+            from: "the recipe".into(),
+        }],
         timeouts: Timeouts::default(),
         timeouts_changed: true,
     }))
