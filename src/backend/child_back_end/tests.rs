@@ -38,11 +38,12 @@ fn value<'a>(args: &'a ChildArgs, name: &str) -> Option<&'a OsStr> {
 }
 
 /// The recipes in this binary, and whether we have run them.
-const EMBEDDED: [(&str, bool); 12] = [
+const EMBEDDED: [(&str, bool); 13] = [
     ("3dsmaxbatch", false),
     ("blender", true),
     ("bpy", true),
     ("c4dpy", false),
+    ("class", true),
     ("gdb", true),
     ("hython", false),
     ("maya", false),

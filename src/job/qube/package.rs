@@ -2,7 +2,7 @@
 
 use super::unused::Unused;
 use super::{lenient, patterns};
-use crate::backend::{EXECUTABLE, Recipe};
+use crate::backend::{EXECUTABLE, Recipe, VERSION};
 use crate::job::file::{self, Asked};
 use crate::job::source::quoted;
 use crate::job::tree::{Fields, Node, Tree, Walk};
@@ -10,8 +10,6 @@ use crate::model::Job;
 use serde_json::Value;
 use std::path::Path;
 
-/// Where a recipe wants to be told the application's version.
-const VERSION: &str = "version";
 
 pub(super) fn read(
     node: &Node,
@@ -76,10 +74,11 @@ fn version(node: Option<&Node>, recipe: Option<&Recipe>, job: &mut Job, walk: &m
         _ => lenient::text(node, walk).into_iter().collect(),
     };
     let version = parts.join(".");
-    if recipe.is_some_and(|recipe| recipe.settings.contains_key(VERSION)) {
+    // Plain Python is no application of that version.
+    if recipe.is_some_and(|recipe| recipe.application != "python") {
         job.backend_settings.entry(VERSION.to_owned()).or_insert(Value::from(version));
         return;
     }
-    let message = format!("the backend {} finds its application by itself, not by the version", quoted(&job.backend));
+    let message = format!("the backend {} is no application that has a version, such as", quoted(&job.backend));
     walk.warn(node.at, format!("{message} {}; choose one with --set executable=PATH", quoted(&version)));
 }

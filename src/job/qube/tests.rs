@@ -120,7 +120,7 @@ fn what_has_no_meaning_is_told_with_the_reason_and_what_nobody_knows_by_its_name
         "the flag \"what\" is not known",
         "\"timelimit\" bounds a whole instance",
         "\"shell\" of the package",
-        "by the version \"2024.1\"",
+        "no application that has a version, such as \"2024.1\"",
         "\"padding\" of the package",
         "\"simpleCmdType\" of the package",
         "unknown key \"jobSetupCmd\" in the package, without effect: did you mean \"jobSetupCmds\"?",
