@@ -2,16 +2,12 @@
 
 use super::unused::Unused;
 use super::{lenient, patterns};
-use crate::backend::{EXECUTABLE, Recipe};
+use crate::backend::{EXECUTABLE, Recipe, VERSION};
 use crate::job::file::{self, Asked};
-use crate::job::source::quoted;
 use crate::job::tree::{Fields, Node, Tree, Walk};
 use crate::model::Job;
 use serde_json::Value;
 use std::path::Path;
-
-/// Where a recipe wants to be told the application's version.
-const VERSION: &str = "version";
 
 pub(super) fn read(
     node: &Node,
@@ -36,7 +32,7 @@ pub(super) fn read(
     }
     file::given(None, None, &asked.sets, recipe, base, job, walk);
     executable(fields.get("pyExecutable"), base, job, walk);
-    version(fields.get("appVersion"), recipe, job, walk);
+    version(fields.get("appVersion"), job, walk);
     job.patterns = patterns::read(node, &mut fields, dev, walk);
     let mut unused = Unused::of_package();
     unused.take(&mut fields);
@@ -69,17 +65,11 @@ fn executable(node: Option<&Node>, base: &Path, job: &mut Job, walk: &mut Walk<'
 }
 
 /// The application's version: numbers or words, of which Qube makes a tuple.
-fn version(node: Option<&Node>, recipe: Option<&Recipe>, job: &mut Job, walk: &mut Walk<'_>) {
+fn version(node: Option<&Node>, job: &mut Job, walk: &mut Walk<'_>) {
     let Some(node) = node.filter(|node| !lenient::is_empty(node)) else { return };
     let parts: Vec<String> = match &node.tree {
         Tree::List(parts) => parts.iter().filter_map(|part| lenient::text(part, walk)).collect(),
         _ => lenient::text(node, walk).into_iter().collect(),
     };
-    let version = parts.join(".");
-    if recipe.is_some_and(|recipe| recipe.settings.contains_key(VERSION)) {
-        job.backend_settings.entry(VERSION.to_owned()).or_insert(Value::from(version));
-        return;
-    }
-    let message = format!("the backend {} finds its application by itself, not by the version", quoted(&job.backend));
-    walk.warn(node.at, format!("{message} {}; choose one with --set executable=PATH", quoted(&version)));
+    job.backend_settings.entry(VERSION.to_owned()).or_insert_with(|| Value::from(parts.join(".")));
 }

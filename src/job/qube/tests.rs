@@ -107,7 +107,7 @@ fn what_has_no_meaning_is_told_with_the_reason_and_what_nobody_knows_by_its_name
         "flags": "convert_path,what", "timelimit": 60, "timeout": -1,
     });
     let package = json!({
-        "shell": "/bin/tcsh", "smartAgenda": false, "appVersion": [2024, 1], "padding": 4,
+        "shell": "/bin/tcsh", "smartAgenda": false, "padding": 4,
         "jobSetupCmd": ["x"], "simpleCmdType": "maya",
     });
     let said = warned(job, package);
@@ -120,7 +120,6 @@ fn what_has_no_meaning_is_told_with_the_reason_and_what_nobody_knows_by_its_name
         "the flag \"what\" is not known",
         "\"timelimit\" bounds a whole instance",
         "\"shell\" of the package",
-        "by the version \"2024.1\"",
         "\"padding\" of the package",
         "\"simpleCmdType\" of the package",
         "unknown key \"jobSetupCmd\" in the package, without effect: did you mean \"jobSetupCmds\"?",
@@ -132,7 +131,18 @@ fn what_has_no_meaning_is_told_with_the_reason_and_what_nobody_knows_by_its_name
 }
 
 #[test]
+fn the_version_wanted_is_the_backends_setting() {
+    for version in [json!([2024, 1]), json!("2024.1"), json!(2024.1)] {
+        let job = read(&with(json!({}), json!({ "appVersion": version })));
+        assert_eq!(job.backend_settings.get("version"), Some(&json!("2024.1")), "{version}");
+    }
+}
+
+#[test]
 fn a_pattern_that_cannot_be_used_is_told_with_its_alternative_and_place() {
+    let huge = with(json!({}), json!({ "regex_errors": "fine\n(a{999}){999}" }));
+    let huge = read_over(&huge.to_string(), &Overrides::default());
+    assert!(huge.unwrap_err()[0].contains("KiB when compiled"), "what is only seen when it is compiled");
     let document =
         "{\"package\": {\n\"regex_errors\": \"fine\\n(?!x)y\\n(a)\\\\1\"},\n\"prototype\": \"python\", \"agenda\": []}";
     let errors = read_over(document, &Overrides::default()).unwrap_err();
