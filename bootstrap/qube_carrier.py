@@ -1,7 +1,8 @@
 """Carries commands into a child whose bootstrapper is Qube's own, unchanged.
 
 The engine has Qube's executor run this file, and then speaks to `_childminder`, which is put among the builtins so that
-it is known in every namespace.  Long commands come in pieces, as Qube's wire cannot take them whole.  One standard-library file for Python 2.7 and 3.6 to 3.14.
+it is known in every namespace.  Long commands come in pieces, as Qube's wire cannot take them whole.  One
+standard-library file for Python 2.7 and 3.6 to 3.14.
 
 What must stay true: a command runs in the namespaces of whoever calls, as the executor would have run it; no exception
 gets out, since an executor in Python 3 does not survive telling one; what became of a command is in a file of the

@@ -1,7 +1,8 @@
 //! The README is true: what it shows is run, and compared with what it says.
 //!
-//! - A fenced block of `toml job FILE`, `json job FILE`, `toml recipe FILE`, `toml patterns FILE` or `toml wrong FILE` is read (the last
-//!   must fail when run), and the shell examples find it as FILE.
+//! - A fenced block of `toml job FILE`, `json job FILE`, `toml recipe FILE`, `toml patterns FILE` or
+//!   `toml wrong FILE` is read (the last must fail when run), and the shell examples find it as FILE; a block of
+//!   `python back_end FILE` they find, too.
 //! - In a block of `console …` every line that begins with `$ ` is run by `sh`, and what it prints must be what stands
 //!   below it, less what differs from run to run. A line with `…` alone stands for any lines. Further words name programs
 //!   without which the block is left out; the blocks of `console tour` go on from where the tour's keys have led.
@@ -52,7 +53,7 @@ impl Block {
     }
 
     fn is_file(&self) -> bool {
-        self.is(&["toml"]) || self.is(&["json"])
+        self.is(&["toml"]) || self.is(&["json"]) || self.is(&["python", "back_end"])
     }
 
     fn text(&self) -> String {
@@ -325,11 +326,13 @@ fn jobs_and_recipes_are_read_by_the_real_readers() {
                 drop(childminder::job::patterns::read_file(&path).unwrap_or_else(|errors| panic!("{errors}")));
             }
             "wrong" => assert!(childminder::job::read(&path, &[]).is_err(), "{} is right", block.words[2]),
+            // Jobs name it, and it is run by the shell examples.
+            "back_end" => assert!(path.is_file()),
             other => panic!("there are no {other} files"),
         }
         read.insert(block.words[1].clone());
     }
-    assert_eq!(read.len(), 4, "{read:?}");
+    assert_eq!(read.len(), 5, "{read:?}");
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub trait PythonChildBackEnd: Send {
     /// How to start the child, given the back channel's port; and the commands that come before all others: the
     /// backend's own, then the job's `init`.
     fn get_subprocess_args(&self, port: u16) -> Result<(ChildArgs, Vec<String>), BackendError>;
-    /// Writes the file that runs in the child and says where it is: the bootstrapper, or what Qube's is made to run. To be called before the child is started.
+    /// Writes the file that runs in the child and says where it is: the bootstrapper, or what Qube's is made to run. To be
+    /// called before the child is started.
     fn generate_child_bootstrapper(&self, port: u16) -> Result<PathBuf, BackendError>;
     /// What the dispatcher tells the executor when it welcomes it.
     fn init_py_cmd_dispatcher(&self) -> DispatcherSettings;

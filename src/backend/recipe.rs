@@ -409,9 +409,4 @@ impl Recipe {
         let folder = self.file.as_deref().and_then(std::path::Path::parent);
         self.bootstrapper.as_ref().map(|path| folder.map_or_else(|| path.into(), |folder| folder.join(path)))
     }
-
-    /// What an end of the application means; empty when the recipe does not know.
-    pub fn meaning_of(&self, exit: Exit) -> &str {
-        self.exit_codes.iter().find(|(known, _)| *known == exit).map_or("", |(_, meaning)| meaning)
-    }
 }

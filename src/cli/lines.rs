@@ -320,17 +320,16 @@ fn whom(by: Option<&Origin>) -> String {
     by.map(|by| safe(&format!(" by {}@{} ({})", by.user, by.host, by.client))).unwrap_or_default()
 }
 
-/// What patterns found, without progress, of which there is too much to be told line by line.
+/// What patterns found, without progress and values, of which there is too much to be told line by line.
 fn found(findings: &[Finding], left_out: u64) -> Option<String> {
     let told = findings.iter().filter_map(|finding| {
         let what = match &finding.what {
-            Found::Progress { .. } => return None,
+            Found::Progress { .. } | Found::Value { .. } => return None,
             Found::Error { severity: Severity::Note } => "note",
             Found::Error { severity: Severity::Warn } => "warning",
             Found::Error { .. } => "error",
             Found::Highlight => "highlight",
             Found::Output => "output",
-            Found::Value { .. } => "value",
         };
         Some(format!("{what} ({}): {}", safe(&finding.pattern), safe(&finding.text)))
     });

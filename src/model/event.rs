@@ -458,7 +458,7 @@ pub enum EventKind {
         /// The item that ran; `None` outside of any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<ItemIndex>,
-        /// What; never empty. Of a flood the first findings of each pattern and a count, see `left_out`.
+        /// What. Of a flood the first findings of each pattern, which may be none any more, and a count: see `left_out`.
         findings: Vec<Finding>,
         /// How many more were found that are not kept.
         #[serde(default, skip_serializing_if = "is_default")]

@@ -152,11 +152,7 @@ impl ResultPackage {
             Found::Progress { fraction } => self.progress = Some(*fraction),
             Found::Output => add(&mut self.output_paths, text),
             Found::Highlight => add(&mut self.highlights, text),
-            Found::Value { value } => {
-                if self.values.len() < ITEM_NOTES || self.values.contains_key(&finding.pattern) {
-                    self.values.insert(finding.pattern.clone(), value.clone());
-                }
-            }
+            Found::Value { value } => self.keep(&finding.pattern, value),
             Found::Error { severity } => {
                 if *severity >= Severity::FailItem {
                     add(&mut self.errors, text);
@@ -182,38 +178,30 @@ impl ResultPackage {
         }
         self.files = files.to_vec();
     }
-}
 
-fn add(list: &mut Vec<String>, text: &str) {
-    if list.len() < ITEM_NOTES && !list.iter().any(|known| known == text) {
-        list.push(text.to_owned());
-    }
-}
-
-impl ResultPackage {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Adds what another one has: each path, error and highlight once and `most` of a kind; a later value takes the place
-    /// of an earlier one.
-    pub fn merge(&mut self, other: &Self, most: usize) {
-        let add = |known: &mut Vec<String>, more: &[String]| {
-            for one in more {
-                if known.len() < most && !known.contains(one) {
-                    known.push(one.clone());
-                }
-            }
-        };
-        add(&mut self.output_paths, &other.output_paths);
-        add(&mut self.errors, &other.errors);
-        add(&mut self.highlights, &other.highlights);
+    /// Adds what another one has, as if it had been found: a later value takes the place of an earlier one.
+    pub fn merge(&mut self, other: &Self) {
+        other.output_paths.iter().for_each(|path| add(&mut self.output_paths, path));
+        other.errors.iter().for_each(|error| add(&mut self.errors, error));
+        other.highlights.iter().for_each(|highlight| add(&mut self.highlights, highlight));
         self.progress = other.progress.or(self.progress);
-        for (name, value) in &other.values {
-            if self.values.len() < most || self.values.contains_key(name) {
-                self.values.insert(name.clone(), value.clone());
-            }
+        other.values.iter().for_each(|(name, value)| self.keep(name, value));
+    }
+
+    fn keep(&mut self, name: &str, value: &serde_json::Value) {
+        if self.values.len() < ITEM_NOTES || self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), value.clone());
         }
+    }
+}
+
+fn add(list: &mut Vec<String>, text: &str) {
+    if list.len() < ITEM_NOTES && !list.iter().any(|known| known == text) {
+        list.push(text.to_owned());
     }
 }

@@ -73,6 +73,7 @@ impl Changed {
             | EventKind::ItemProgress { item, .. }
             | EventKind::ItemAdded { item, .. }
             | EventKind::ItemReported { item, .. }
+            | EventKind::Found { item: Some(item), .. }
             | EventKind::ItemEnded { item, .. }
             | EventKind::ItemChanged { item, .. } => self.item(*item),
             _ => {}

@@ -36,6 +36,11 @@ fn step() -> impl Strategy<Value = EventKind> {
         }),
         (item.clone(), 0u32..4).prop_map(|(item, attempt)| EventKind::ItemStarted { item, attempt }),
         (item.clone(), 0.0..1.0f64).prop_map(|(item, fraction)| EventKind::ItemProgress { item, fraction }),
+        (proptest::option::of(item.clone()), 0.0..1.0f64).prop_map(|(item, fraction)| EventKind::Found {
+            item,
+            findings: vec![found(Found::Progress { fraction }), found(Found::Error { severity: Severity::Warn })],
+            left_out: 0,
+        }),
         (item.clone(), status.clone(), any::<u32>()).prop_map(|(item, status, took)| EventKind::ItemEnded {
             item,
             status,
@@ -48,6 +53,10 @@ fn step() -> impl Strategy<Value = EventKind> {
         "\\PC{0,9}".prop_map(|text| EventKind::Note { text }),
         (0u64..9).prop_map(|bytes| EventKind::OutputLost { stream: Stream::Stderr, bytes, reason: "full".into() }),
     ]
+}
+
+fn found(what: Found) -> Finding {
+    Finding { pattern: "p".into(), stream: Stream::Stdout, at: 0, text: "x".into(), what }
 }
 
 fn started() -> EventKind {

@@ -52,6 +52,7 @@ impl Place {
             ("CHILDMINDER_DATA_DIR", place("data")),
             ("XDG_RUNTIME_DIR", place("run")),
             ("XDG_CACHE_HOME", place("cache")),
+            ("XDG_CONFIG_HOME", place("config")),
             ("XDG_STATE_HOME", place("state")),
             ("TMPDIR", place("tmp")),
             // The disk of a test machine may be nearly full.

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const RECIPE: &str = r#"
@@ -335,4 +336,27 @@ fn a_job_of_qubes_runs_as_it_is() {
     again.ask(Request::Items { verb: ItemVerb::Unblock, names: vec!["4".into()] }).expect("unblocked");
     let ended = again.wait();
     assert!(String::from_utf8_lossy(&ended.output(Stream::Stdout)).contains("bye\n4\n"), "{}", ended.tail());
+}
+
+#[test]
+fn nobody_else_can_fail_a_command_while_its_pieces_are_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let python = pythons().pop().expect("a Python");
+    let session = Session::start(over_qube(folder.path(), &python.path, "hold = true"));
+    session.until_agenda();
+    let port = port(&session);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in (0..20_000).take_while(|_| !over.load(Ordering::Relaxed)) {
+                say(port, b"\0\0\0\x05wrong");
+            }
+        });
+        let after = session.exec(&format!("x = '{}'", "y".repeat(200_000)));
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(after, CommandOutcome::Finished { value: None, cut: None });
+    });
+    assert_eq!(session.exec("assert x == 'y' * 200000"), CommandOutcome::Finished { value: None, cut: None });
+    session.until("refusals", |state| state.refused > 0);
+    session.stop();
 }

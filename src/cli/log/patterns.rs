@@ -6,6 +6,7 @@ use super::super::target;
 use super::Args;
 use crate::backend::Recipe;
 use crate::job;
+use crate::model::added::Added;
 use crate::model::size;
 use crate::model::{CommandId, EventKind, Finding, Finds, ItemIndex, Job, OutputPattern, Severity, State, Stream};
 use crate::patterns::trial::{TriedItem, TriedPattern};
@@ -37,11 +38,12 @@ pub(super) fn run(args: &Args, file: &Path) -> Result<u8, Failure> {
     let began = Instant::now();
     let tried = tried(wanted, folder, &state, &session.job, prompt.as_deref())?;
     let seconds = began.elapsed().as_secs_f64();
+    let names = (&session.job, &state.added);
     let mut out = Out::stdout();
     if args.json {
-        out.json(&as_json(&tried, &session.job, seconds))?;
+        out.json(&as_json(&tried, names, seconds))?;
     } else {
-        show(&mut out, &tried, &session.job, seconds)?;
+        show(&mut out, &tried, names, seconds)?;
     }
     out.flush()?;
     Ok(if tried.patterns.iter().any(|tried| tried.matches > 0) { OK } else { FAILED })
@@ -88,7 +90,7 @@ fn source(folder: &Folder, state: &State, command: CommandId) -> Option<String> 
     }
 }
 
-fn show(out: &mut Out, tried: &Tried, job: &Job, seconds: f64) -> std::io::Result<()> {
+fn show(out: &mut Out, tried: &Tried, names: (&Job, &Added), seconds: f64) -> std::io::Result<()> {
     let mut table = Table::new(&["PATTERN", "FINDS", ">MATCHES", ">ITEMS", "FOR EXAMPLE"]);
     for (place, pattern) in tried.patterns.iter().enumerate() {
         let items = tried.items.values().filter(|item| item.matches.contains_key(&place)).count();
@@ -109,7 +111,7 @@ fn show(out: &mut Out, tried: &Tried, job: &Job, seconds: f64) -> std::io::Resul
     let mut table = Table::new(&["ITEM", "FOUND"]);
     for (item, found) in tried.items.iter().take(ROWS) {
         let tone = if found.result.errors.is_empty() { Tone::Plain } else { Tone::Bad };
-        table.row(vec![Cell::new(name(job, *item), tone), Cell::from(counts(tried, found))]);
+        table.row(vec![Cell::new(name(names, *item), tone), Cell::from(counts(tried, found))]);
     }
     if !tried.elsewhere.matches.is_empty() {
         table.row(vec![Cell::new("(none)", Tone::Quiet), Cell::from(counts(tried, &tried.elsewhere))]);
@@ -132,8 +134,8 @@ fn never(tried: &Tried) -> Vec<&str> {
     tried.patterns.iter().filter(|tried| tried.matches == 0).map(|tried| tried.pattern.name.as_str()).collect()
 }
 
-fn name(job: &Job, item: ItemIndex) -> String {
-    job.agenda.name(item).map_or_else(|| item.0.to_string(), std::borrow::Cow::into_owned)
+fn name((job, added): (&Job, &Added), item: ItemIndex) -> String {
+    added.name(job, item).map_or_else(|| item.0.to_string(), std::borrow::Cow::into_owned)
 }
 
 /// What a pattern finds, in the words of its table.
@@ -152,7 +154,7 @@ fn counts(tried: &Tried, found: &TriedItem) -> String {
     found.matches.iter().map(|(place, count)| format!("{} {count}", name(place))).collect::<Vec<_>>().join(", ")
 }
 
-fn as_json(tried: &Tried, job: &Job, seconds: f64) -> Value {
+fn as_json(tried: &Tried, names: (&Job, &Added), seconds: f64) -> Value {
     let matches = |found: &TriedItem| -> Map<String, Value> {
         let named = |(place, count): (&usize, &u64)| {
             Some((tried.patterns.get(*place)?.pattern.name.clone(), Value::from(*count)))
@@ -163,7 +165,7 @@ fn as_json(tried: &Tried, job: &Job, seconds: f64) -> Value {
         let first: Vec<&Finding> = tried.first.iter().collect();
         json!({ "pattern": tried.pattern, "matches": tried.matches, "first": first })
     };
-    let of_item = |(item, found): (&ItemIndex, &TriedItem)| json!({ "item": item, "name": name(job, *item), "matches": matches(found), "result": found.result });
+    let of_item = |(item, found): (&ItemIndex, &TriedItem)| json!({ "item": item, "name": name(names, *item), "matches": matches(found), "result": found.result });
     json!({
         "patterns": tried.patterns.iter().map(of_pattern).collect::<Vec<_>>(),
         "items": tried.items.iter().map(of_item).collect::<Vec<_>>(),

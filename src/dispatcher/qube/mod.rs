@@ -266,7 +266,12 @@ impl Talker {
             return Err(ChannelError::Malformed("there is nothing to run".into()));
         };
         for piece in pieces {
-            self.have_taken(piece).await?;
+            self.write(piece).await?;
+            // The carrier takes whatever it is given: who says that it failed is somebody else. If nobody is, the carrier is
+            // gone, and what is said of the command itself will tell.
+            if let (peer, failure @ Reply::Failure(_)) = self.replies.next().await {
+                self.doubt(peer, &failure);
+            }
         }
         self.write(last).await?;
         started();

@@ -10,7 +10,6 @@ use crate::model::Job;
 use serde_json::Value;
 use std::path::Path;
 
-
 pub(super) fn read(
     node: &Node,
     asked: &Asked<'_>,

@@ -3,7 +3,8 @@
 use super::lenient;
 use crate::job::source::{At, quoted};
 use crate::job::tree::{Fields, Node, Tree, Walk};
-use crate::model::{Case, Finds, Grep, OutputPattern, Pattern, PatternOrigin, ProgressReads, Severity};
+use crate::model::{Finds, OutputPattern, ProgressReads, Severity};
+use crate::patterns;
 
 const PREFIX: &str = "regex";
 
@@ -16,7 +17,7 @@ pub(super) fn read<'n>(
 ) -> Vec<OutputPattern> {
     let parser = fields.get("logParser").and_then(|node| parser(node, walk));
     let Tree::Table(entries) = &package.tree else { return Vec::new() };
-    let mut patterns = Vec::new();
+    let mut found = Vec::new();
     for entry in entries.iter().filter(|entry| entry.key.starts_with(PREFIX)) {
         fields.took(&entry.key);
         let node = &entry.value;
@@ -44,16 +45,20 @@ pub(super) fn read<'n>(
             _ => Finds::Value,
         };
         if !regexes.is_empty() {
-            let name = name.to_owned();
-            patterns.push(OutputPattern { name, regexes, finds, stream: None, qube: true, origin: PatternOrigin::Job });
+            let pattern = OutputPattern::of_qube(name, &regexes.join("\n"), finds);
+            // Each of them may do, and all of them together be too large.
+            if let Err((_, wrong)) = patterns::check(&pattern) {
+                walk.add(entry.at, format!("{} cannot be looked for: {}", quoted(&entry.key), wrong.message));
+            }
+            found.push(pattern);
         }
     }
-    if dev && !patterns.is_empty() {
+    if dev && !found.is_empty() {
         let what = "nothing is made of the output while it is set, as in Qube: patterns are not looked for";
         walk.warn(package.at, format!("the package has \"dev\": {what}"));
-        patterns.clear();
+        found.clear();
     }
-    patterns
+    found
 }
 
 #[derive(Clone, Copy)]
@@ -99,10 +104,9 @@ fn alternatives(at: At, text: &str, name: &str, walk: &mut Walk<'_>) -> Vec<Stri
             continue;
         }
         let pattern = line.replace(r"\Z", r"\z");
-        let grep = Grep { pattern: pattern.clone(), case: Case::Insensitive, invert: false };
-        if let Err(bad) = Pattern::new(&grep) {
-            let message = format!("alternative {} of \"regex_{name}\" is no pattern that can be used: {bad}", nth + 1);
-            walk.sink.add_inside(walk.source, at, text, start, message);
+        if let Err((_, wrong)) = patterns::check(&OutputPattern::of_qube(name, &pattern, Finds::Value)) {
+            let what = format!("alternative {} of \"regex_{name}\" is no pattern that can be used", nth + 1);
+            walk.sink.add_inside(walk.source, at, text, start + wrong.offset, format!("{what}: {}", wrong.message));
             continue;
         }
         let whole = matches!(name, "errors" | "highlights");
@@ -111,8 +115,7 @@ fn alternatives(at: At, text: &str, name: &str, walk: &mut Walk<'_>) -> Vec<Stri
                 format!("alternative {} of \"regex_{name}\" has no group, so that nothing is kept of it", nth + 1);
             walk.warn(at, message);
         }
-        // Qube puts all of these two into a group, so that any match counts.
-        regexes.push(if whole { format!("({pattern})") } else { pattern });
+        regexes.push(pattern);
     }
     regexes
 }

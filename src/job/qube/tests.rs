@@ -133,6 +133,9 @@ fn what_has_no_meaning_is_told_with_the_reason_and_what_nobody_knows_by_its_name
 
 #[test]
 fn a_pattern_that_cannot_be_used_is_told_with_its_alternative_and_place() {
+    let huge = with(json!({}), json!({ "regex_errors": "fine\n(a{999}){999}" }));
+    let huge = read_over(&huge.to_string(), &Overrides::default());
+    assert!(huge.unwrap_err()[0].contains("KiB when compiled"), "what is only seen when it is compiled");
     let document =
         "{\"package\": {\n\"regex_errors\": \"fine\\n(?!x)y\\n(a)\\\\1\"},\n\"prototype\": \"python\", \"agenda\": []}";
     let errors = read_over(document, &Overrides::default()).unwrap_err();

@@ -122,7 +122,7 @@ impl Engine {
                     return 69;
                 }
             };
-            runtime.block_on(async move {
+            let code = runtime.block_on(async move {
                 match Outside::new(options, Arc::clone(&job), journal, checkpointer, recovered.state.reached, feed) {
                     Ok(mut outside) => {
                         outside.clients_changed(bound.into());
@@ -135,7 +135,10 @@ impl Engine {
                         69
                     }
                 }
-            })
+            });
+            // What still waits for a file server that does not answer is not waited for: nobody needs it any more.
+            runtime.shutdown_background();
+            code
         })?;
         Ok(Self { handle, thread })
     }
