@@ -169,6 +169,9 @@ fn what_a_recipe_begins_from_works_and_is_not_written_over() {
     let config = home.path().join("config");
     let with_config = |args: &[&str]| home.command(args).env("XDG_CONFIG_HOME", &config).output().expect("it runs");
     assert_eq!(with_config(&["backends", "new", "other"]).status.code(), Some(0));
+    let hides = |args: &[&str]| text(&with_config(args).stdout).contains("hides the built-in backend");
+    assert!(hides(&["backends", "new", "gdb"]), "nothing is said of the built-in one");
+    assert!(!hides(&["backends", "new", "another"]), "nothing is hidden");
     let shown = with_config(&["backends", "show", "other", "--json"]);
     let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!(shown["name"], "other");

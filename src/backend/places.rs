@@ -36,7 +36,10 @@ pub(super) fn of(folder: &Path, pattern: &str) -> Vec<Place> {
         places = match part {
             Component::Normal(name) if name.to_str().is_some_and(is_pattern) => {
                 let Some(name) = name.to_str().and_then(Name::new) else { return Vec::new() };
-                places.iter().flat_map(|place| name.within(place)).take(PLACES).collect()
+                let mut found: Vec<Place> = places.iter().flat_map(|place| name.within(place)).collect();
+                newest_first(&mut found);
+                found.truncate(PLACES);
+                found
             }
             part => places.into_iter().map(|place| Place { path: place.path.join(part), ..place }).collect(),
         };
@@ -87,6 +90,9 @@ impl Name {
             .collect();
         // A folder has no order of its own that is worth anything.
         found.sort_by(|one, other| one.path.cmp(&other.path));
+        // Before most are left out: what is wanted is the newest.
+        newest_first(&mut found);
+        found.truncate(PLACES);
         found
     }
 }
@@ -118,5 +124,18 @@ mod tests {
         assert_eq!(found("maya*/bin/mayapy"), [versions.as_slice(), &others].concat());
         assert_eq!(found("no/pattern"), [place("no/pattern", "")]);
         assert_eq!(found("no*/bin/mayapy"), []);
+    }
+
+    #[test]
+    fn of_more_than_are_looked_at_the_newest_are_kept() {
+        let root = tempfile::tempdir().unwrap();
+        for number in 1..=3 * PLACES {
+            std::fs::create_dir_all(root.path().join(format!("maya{number}/bin"))).unwrap();
+        }
+        let newest = 3 * PLACES;
+        std::fs::write(root.path().join(format!("maya{newest}/bin/mayapy")), "").unwrap();
+        let found = of(root.path(), "maya{version}/bin/mayapy");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].version, Some(newest.to_string()));
     }
 }

@@ -78,7 +78,8 @@ fn progress(reads: ProgressReads, text: &str, captured: &[&[u8]]) -> Option<Read
         }
         ProgressReads::Frame => return text.parse().ok().map(Reading::Frame),
     };
-    (fraction >= 0.0).then(|| Reading::Fraction(fraction.min(1.0)))
+    // "-0" is a number, too.
+    (fraction >= 0.0).then(|| Reading::Fraction(fraction.abs().min(1.0)))
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -211,6 +212,8 @@ mod tests {
         assert_eq!(told(ProgressReads::KOfN, &["8", "32"]), Some(Reading::Fraction(0.25)));
         assert_eq!(told(ProgressReads::KOfN, &["33", "32"]), Some(Reading::Fraction(1.0)));
         assert_eq!(told(ProgressReads::Frame, &["-0012"]), Some(Reading::Frame(-12)));
+        let Some(Reading::Fraction(nothing)) = told(ProgressReads::Fraction, &["-0"]) else { panic!("a fraction") };
+        assert!(nothing.is_sign_positive(), "{nothing}");
         assert_eq!(told(ProgressReads::KOfN, &["1", "0"]), None);
         assert_eq!(told(ProgressReads::KOfN, &["1"]), None);
         assert_eq!(told(ProgressReads::Fraction, &["-0.5"]), None);

@@ -27,6 +27,7 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| trouble(folder, &error))?;
     }
+    let hidden = !called.contains('/') && backend::names().contains_key(&called);
     let text = TEXT.replacen(NAME, &toml_string(&name), 1);
     let written = OpenOptions::new().write(true).create_new(true).open(&path);
     written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| trouble(&path, &error))?;
@@ -35,6 +36,9 @@ pub(super) fn run(args: &Args) -> Result<u8, Failure> {
     out.line(&format!(
         "`childminder backends check {called}` tries it, `childminder run --hold --backend {called}` uses it"
     ))?;
+    if hidden {
+        out.line(&format!("from now on {called} is this one: it hides the built-in backend of that name"))?;
+    }
     out.flush()?;
     Ok(OK)
 }

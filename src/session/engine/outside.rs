@@ -397,7 +397,10 @@ impl Outside {
                 self.looking_for.over().await;
             };
             if tokio::time::timeout(DRAIN, ended).await.is_err() {
-                tracing::error!("the disk did not take the child's last output within {} s", DRAIN.as_secs());
+                tracing::error!(
+                    "the child's last output was not stored, or not looked through by the patterns, within {} s",
+                    DRAIN.as_secs()
+                );
             }
             self.looking_for.end();
         }
