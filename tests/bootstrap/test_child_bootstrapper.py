@@ -1935,7 +1935,7 @@ class LoopOfStandIns(Loop):
         child.accept()
         self.assertRaises(Closed, child.shake_hands, {"pump": self.pump})
         self.assertEqual(child.ended(), 72)
-        self.assertIn(b"runs ", child.stderr.data)
+        child.stderr.wait_for(b"runs ")
 
     def test_an_application_that_does_not_leave_is_ended(self):
         self.application()
