@@ -144,19 +144,37 @@ pub struct ResultPackage {
     pub files: Vec<OutputFile>,
 }
 
+/// Whatever is added: each list holds up to [`ITEM_NOTES`], no text twice, and a later value takes the place of an earlier
+/// one.
 impl ResultPackage {
-    /// Adds what a pattern found: each list up to [`ITEM_NOTES`], no text twice.
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what another one has, as a class reports it.
+    pub fn merge(&mut self, other: &Self) {
+        for (known, more) in [
+            (&mut self.output_paths, &other.output_paths),
+            (&mut self.errors, &other.errors),
+            (&mut self.highlights, &other.highlights),
+        ] {
+            more.iter().for_each(|text| add(known, text));
+        }
+        self.progress = other.progress.or(self.progress);
+        for (name, value) in &other.values {
+            self.keep(name, value);
+        }
+    }
+
+    /// Adds what a pattern found.
     pub fn take_in(&mut self, finding: &Finding) {
         let text = &finding.text;
         match &finding.what {
             Found::Progress { fraction } => self.progress = Some(*fraction),
             Found::Output => add(&mut self.output_paths, text),
             Found::Highlight => add(&mut self.highlights, text),
-            Found::Value { value } => {
-                if self.values.len() < ITEM_NOTES || self.values.contains_key(&finding.pattern) {
-                    self.values.insert(finding.pattern.clone(), value.clone());
-                }
-            }
+            Found::Value { value } => self.keep(&finding.pattern, value),
             Found::Error { severity } => {
                 if *severity >= Severity::FailItem {
                     add(&mut self.errors, text);
@@ -165,6 +183,12 @@ impl ResultPackage {
                     self.found.push(finding.clone());
                 }
             }
+        }
+    }
+
+    fn keep(&mut self, name: &str, value: &serde_json::Value) {
+        if self.values.len() < ITEM_NOTES || self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), value.clone());
         }
     }
 
@@ -187,33 +211,5 @@ impl ResultPackage {
 fn add(list: &mut Vec<String>, text: &str) {
     if list.len() < ITEM_NOTES && !list.iter().any(|known| known == text) {
         list.push(text.to_owned());
-    }
-}
-
-impl ResultPackage {
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Adds what another one has: each path, error and highlight once and `most` of a kind; a later value takes the place
-    /// of an earlier one.
-    pub fn merge(&mut self, other: &Self, most: usize) {
-        let add = |known: &mut Vec<String>, more: &[String]| {
-            for one in more {
-                if known.len() < most && !known.contains(one) {
-                    known.push(one.clone());
-                }
-            }
-        };
-        add(&mut self.output_paths, &other.output_paths);
-        add(&mut self.errors, &other.errors);
-        add(&mut self.highlights, &other.highlights);
-        self.progress = other.progress.or(self.progress);
-        for (name, value) in &other.values {
-            if self.values.len() < most || self.values.contains_key(name) {
-                self.values.insert(name.clone(), value.clone());
-            }
-        }
     }
 }

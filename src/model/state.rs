@@ -501,7 +501,7 @@ impl State {
                     row.progress = Some(progress);
                 }
                 if let Some(known) = self.result_of(*item) {
-                    known.merge(result, ITEM_NOTES);
+                    known.merge(result);
                 }
             }
             EventKind::ItemFault { item, message } => {
