@@ -137,7 +137,8 @@ class PythonChildBackEnd(PythonQubeBackEnd):
             elif status == "complete":  # nothing is left
                 return
             elif status in ("pending", "blocked"):  # the instance is wanted elsewhere, or has to wait
-                qb.reportjob(status)
+                if not (current().failed() and self._isAskedToStop()):
+                    qb.reportjob(status)
                 return
             elif status == "waiting":
                 current().wait(self.QB_WAITING_TIMEOUT)
