@@ -120,8 +120,10 @@ pub(super) async fn open(
     };
     let (port, door, awaited) = bound.map_err(|error| format!("no port for the back channel: {error}"))?;
     let written = elsewhere(move || {
+        let bootstrapper = back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
+        // In the private folder that was made for the bootstrapper.
         empty_stack_file(&stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
-        back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())
+        Ok(bootstrapper)
     });
     Ok(Opened { port, door, awaited, bootstrapper: written.await? })
 }
