@@ -150,6 +150,7 @@ impl<W: World> Actor<W> {
             last_word: self.clocks.word.map(|at| at.wall),
             paused: self.state.paused.is_some(),
             cancel: self.why_skipped(Rung::Cancel).is_none(),
+            uninterruptible: self.hello().is_some() && self.why_skipped(Rung::Interrupt).is_some(),
             tried: self.tried.clone(),
         }
     }

@@ -543,3 +543,19 @@ fn locks_have_their_articles_and_fifos_their_names() {
         case.is("input", Confidence::Sure, "told");
     }
 }
+
+#[test]
+fn nobody_is_advised_to_interrupt_a_child_that_hears_no_interrupt() {
+    let sleeps = || Case::new(0.0, Some(("clock_nanosleep", None, None)));
+    let advice = |case: Case| case.judge().advice;
+    assert_eq!(advice(sleeps()), "An interrupt ends the sleep and keeps what is loaded.");
+    let deaf = |case: Case| advice(case.with(|case| case.session.uninterruptible = true));
+    let loops = || Case::new(99.0, None).main(|main| main.gil = Some(true)).with(|case| case.stacks.moving = Some(true));
+    let native = || Case::new(99.0, None);
+    for case in [sleeps(), loops(), native()] {
+        let advice = deaf(case);
+        assert!(advice.contains("No interrupt is possible") && advice.contains("terminate"), "{advice}");
+    }
+    let cancels = native().with(|case| case.session.cancel = true);
+    assert!(deaf(cancels).contains("--from cancel"), "the host's own way is another matter");
+}
