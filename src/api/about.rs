@@ -43,7 +43,7 @@ pub fn of_folder(folder: &Folder, state: &State) -> Result<About, crate::store::
 pub(crate) fn about(session: SessionFile, folder: Option<&Path>, facts: Facts, launch: Option<Event>) -> About {
     let recipe = match &session.recipe_text {
         Some(text) => backend::kept(text, session.recipe_file.clone()).ok(),
-        None => backend::find(&session.job.backend).ok(),
+        None => backend::of_job(&session.job).ok(),
     };
     let job = Arc::new(session.job);
     let launch = match launch.map(|event| event.kind) {
