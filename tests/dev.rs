@@ -225,6 +225,7 @@ fn a_class_that_is_saved_is_run_again_by_itself_and_by_its_job() {
         dev.until(then);
         save(&home, "studio.py", &class("1 // 0"));
         has(&dev.until("ZeroDivisionError"), &["saved: studio.py", "not ready (exit code 1)"]);
+        dev.until("watched:");
         save(&home, "studio.py", &class("'wheels = 7'"));
         has(&dev.until("watched:"), &["saved: studio.py", "wheels = 7", "ready"]);
         assert_eq!(dev.ends(), Some(0));

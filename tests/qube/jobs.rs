@@ -40,7 +40,8 @@ fn dictionary(patterns: &Value, agenda: &[Value]) -> Value {
 
 #[test]
 fn a_dictionary_of_qubes_is_run_by_a_class_as_it_stands() {
-    let commands = ["print('{braces} QB_CONVERT_PATH(z:/Show/a.ma)')", "print('Saved: /out/a,b.png'); print('Fault 3')"];
+    let commands =
+        ["print('{braces} QB_CONVERT_PATH(z:/Show/a.ma)')", "print('Saved: /out/a,b.png'); print('Fault 3')"];
     let patterns = json!({
         "regex_outputPaths": "Saved: (.*png)", "regex_highlights": "Fault \\d", "regex_look": "(?<=Fault )(\\d)",
     });
@@ -49,9 +50,7 @@ fn a_dictionary_of_qubes_is_run_by_a_class_as_it_stands() {
         assert_eq!((ended.code, statuses(&ended)), (0, vec![ItemStatus::Complete]), "{}", ended.tail());
         let printed = String::from_utf8(ended.output(Stream::Stdout)).expect("text");
         let major = ended.state().back_end.expect("a back end").python.remove(0);
-        let wanted = format!(
-            "set up by {major}\n{{braces}} /mnt/show/a.ma\nSaved: /out/a,b.png\nFault 3\ntorn down\n"
-        );
+        let wanted = format!("set up by {major}\n{{braces}} /mnt/show/a.ma\nSaved: /out/a,b.png\nFault 3\ntorn down\n");
         assert_eq!(printed, wanted);
         for line in ["été", "job 4711 package 7", "paths [['Z:\\\\show', '/mnt/show']]"] {
             assert_said(&ended, line);
@@ -155,8 +154,9 @@ fn output_that_fails_the_session_has_a_class_stop_and_tear_down() {
     assert_eq!(statuses(&ended), wanted, "{}", ended.tail());
     assert!(ended.output(Stream::Stdout).ends_with(b"4\n"), "{}", ended.tail());
     assert_said(&ended, "the session has failed: the output says (licence): licence");
-    let reported = ended.events().into_iter().any(
-        |event| matches!(event.kind, EventKind::BackEndReported { status, .. } if status == "failed"),
-    );
+    let reported = ended
+        .events()
+        .into_iter()
+        .any(|event| matches!(event.kind, EventKind::BackEndReported { status, .. } if status == "failed"));
     assert!(reported, "{}", ended.tail());
 }

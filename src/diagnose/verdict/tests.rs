@@ -550,7 +550,8 @@ fn nobody_is_advised_to_interrupt_a_child_that_hears_no_interrupt() {
     let advice = |case: Case| case.judge().advice;
     assert_eq!(advice(sleeps()), "An interrupt ends the sleep and keeps what is loaded.");
     let deaf = |case: Case| advice(case.with(|case| case.session.uninterruptible = true));
-    let loops = || Case::new(99.0, None).main(|main| main.gil = Some(true)).with(|case| case.stacks.moving = Some(true));
+    let loops =
+        || Case::new(99.0, None).main(|main| main.gil = Some(true)).with(|case| case.stacks.moving = Some(true));
     let native = || Case::new(99.0, None);
     for case in [sleeps(), loops(), native()] {
         let advice = deaf(case);

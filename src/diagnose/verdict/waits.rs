@@ -51,12 +51,7 @@ fn with_gil(view: &View<'_>, mut found: Finding) -> Finding {
             let says = format!(
                 "In native code called{who} at {said}, which waits and holds the GIL: no other Python thread can run"
             );
-            Finding::new(
-                Doing::Computing { gil: Gil::Held },
-                sure,
-                says,
-                view.interrupted(NATIVE_ADVICE),
-            )
+            Finding::new(Doing::Computing { gil: Gil::Held }, sure, says, view.interrupted(NATIVE_ADVICE))
         }
         _ => {
             found.says = format!("{}, holding the GIL", found.says);

@@ -35,7 +35,11 @@ pub(super) fn read(
     }
     file::given(None, None, &asked.sets, recipe, base, job, walk);
     executable(fields.get("pyExecutable"), base, job, walk);
-    version(fields.get("appVersion"), recipe, job, walk);
+    let app_version = fields.get("appVersion");
+    // A class may know what to do with it where the recipe does not.
+    if job.driven.is_none() || recipe.is_some_and(|recipe| recipe.application != "python") {
+        version(app_version, recipe, job, walk);
+    }
     if job.driven.is_some() {
         // All of it is the class's, which may read what nobody else knows and looks for its own patterns.
         return;
@@ -90,9 +94,6 @@ fn version(node: Option<&Node>, recipe: Option<&Recipe>, job: &mut Job, walk: &m
     let version = parts.join(".");
     if recipe.is_some_and(|recipe| recipe.settings.contains_key(VERSION)) {
         job.backend_settings.entry(VERSION.to_owned()).or_insert(Value::from(version));
-        return;
-    }
-    if job.driven.is_some() {
         return;
     }
     let message = format!("the backend {} finds its application by itself, not by the version", quoted(&job.backend));

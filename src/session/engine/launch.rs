@@ -120,10 +120,10 @@ pub(super) async fn open(
     };
     let (port, door, awaited) = bound.map_err(|error| format!("no port for the back channel: {error}"))?;
     let written = elsewhere(move || {
-        let bootstrapper = back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
-        // In the private folder that was made for the bootstrapper.
+        // It makes their folder, too.
+        let written = back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
         empty_stack_file(&stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
-        Ok(bootstrapper)
+        Ok(written)
     });
     Ok(Opened { port, door, awaited, bootstrapper: written.await? })
 }
