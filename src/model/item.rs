@@ -159,7 +159,9 @@ impl ResultPackage {
             (&mut self.errors, &other.errors),
             (&mut self.highlights, &other.highlights),
         ] {
-            more.iter().for_each(|text| add(known, text));
+            for text in more {
+                add(known, text);
+            }
         }
         self.progress = other.progress.or(self.progress);
         for (name, value) in &other.values {

@@ -5,7 +5,7 @@ use crate::child::ProcessId;
 use crate::model::diagnosis::{
     FdTarget, Gil, LockHeld, LockWait, StackSource, StackTry, Syscall, ThreadEvidence, ThreadStack, Tracer,
 };
-use crate::model::{CommandId, Frame, Micros};
+use crate::model::{CommandId, Frame, Micros, Rung};
 
 const PID: u32 = 100;
 
@@ -549,7 +549,7 @@ fn nobody_is_advised_to_interrupt_a_child_that_hears_no_interrupt() {
     let sleeps = || Case::new(0.0, Some(("clock_nanosleep", None, None)));
     let advice = |case: Case| case.judge().advice;
     assert_eq!(advice(sleeps()), "An interrupt ends the sleep and keeps what is loaded.");
-    let deaf = |case: Case| advice(case.with(|case| case.session.uninterruptible = true));
+    let deaf = |case: Case| advice(case.with(|case| case.session.barred = vec![Rung::Interrupt]));
     let loops =
         || Case::new(99.0, None).main(|main| main.gil = Some(true)).with(|case| case.stacks.moving = Some(true));
     let native = || Case::new(99.0, None);

@@ -6,8 +6,8 @@
 use super::super::evidence::called;
 use super::super::stacks::is_bootstrapper;
 use super::{ChildNow, Facts};
-use crate::model::Frame;
 use crate::model::diagnosis::{Place, ProcessEvidence, StackSource, ThreadEvidence, ThreadStack};
+use crate::model::{Frame, Rung};
 
 /// A thread that used so much of a core, or would have on a machine of its own, computes.
 const BUSY: f64 = 50.0;
@@ -105,7 +105,7 @@ impl<'a> View<'a> {
 
     /// What an interrupt would do, where one is possible at all.
     pub(super) fn interrupted(&self, does: &'static str) -> &'static str {
-        if self.facts.session.uninterruptible { NO_INTERRUPT } else { does }
+        if self.facts.session.barred.contains(&Rung::Interrupt) { NO_INTERRUPT } else { does }
     }
 
     /// Whether the child is no further than its start.

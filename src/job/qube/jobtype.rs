@@ -69,13 +69,16 @@ pub(super) fn recipe(
 }
 
 /// The recipe that the job's own type or kind leads to, if either is known here.
-fn of_jobtype<'n>(named: impl Iterator<Item = &'n Node>, mut kinds: impl Iterator<Item = &'n Node>) -> Option<String> {
+fn of_jobtype<'n>(
+    mut named: impl Iterator<Item = &'n Node>,
+    mut kinds: impl Iterator<Item = &'n Node>,
+) -> Option<String> {
     let of_type = |node: &Node| match &node.tree {
         Tree::Text(text) if backend::names().contains_key(text) => Some(text.clone()),
         Tree::Text(text) => recipe_of(text).map(str::to_owned),
         _ => None,
     };
-    named.filter_map(of_type).next().or_else(|| kinds.find_map(of_kind).map(str::to_owned))
+    named.find_map(of_type).or_else(|| kinds.find_map(of_kind).map(str::to_owned))
 }
 
 /// A class starts the application itself. How that is treated the setting `recipe` says, else the job's own type.

@@ -55,11 +55,10 @@ pub(super) struct Driver {
     raised: Option<String>,
     /// User code said that the item has failed.
     said_failed: Option<String>,
-    /// The stop that it was told of.
-    told: Option<StopMode>,
-    /// Why the session fails, whatever the driver does; and whether it was told so.
+    /// The stop that it was told of, and whether it was told why.
+    told: Option<(StopMode, bool)>,
+    /// Why the session fails, whatever the driver does.
     gives_up: Option<String>,
-    told_why: bool,
     /// Whether it closed the bridge.
     hung_up: bool,
     kills: u8,
@@ -212,11 +211,10 @@ impl<W: World> Actor<W> {
         if idle && stopping == Some(StopMode::Now) {
             driver.ending.get_or_insert(now);
         }
-        let news = driver.told < stopping || (driver.gives_up.is_some() && !driver.told_why);
-        if driver.stand == Stand::Loaded && news {
-            let mode = stopping.unwrap_or(StopMode::AfterItem);
-            driver.told = Some(mode);
-            driver.told_why = driver.gives_up.is_some();
+        let fails = driver.gives_up.is_some();
+        let mode = stopping.or(fails.then_some(StopMode::AfterItem));
+        if let Some(mode) = mode.filter(|mode| driver.stand == Stand::Loaded && driver.told < Some((*mode, fails))) {
+            driver.told = Some((mode, fails));
             self.world.tell_driver(Word::Stop(mode, driver.gives_up.clone()));
         }
     }

@@ -110,7 +110,7 @@ fn whether_an_interrupt_is_possible_is_told_with_the_question() {
     let uninterruptible = |stage: &mut Stage| {
         stage.finish_until("one 1");
         stage.ask(Request::Why);
-        stage.actor.world().inquiries.remove(0).session.uninterruptible
+        stage.actor.world().inquiries.remove(0).session.barred.contains(&Rung::Interrupt)
     };
     let mut stage = Stage::new(job(1));
     stage.connect();
