@@ -200,6 +200,39 @@ fn a_file_that_is_wrong_changes_nothing_for_what_runs() {
     nothing_is_left(&home);
 }
 
+fn class(first: &str) -> String {
+    format!(
+        "from qb.backend.pythonChildBackEnd import PythonChildBackEnd\n\
+         class Mine(PythonChildBackEnd):\n    def getSubprocessArgs(self, port):\n        \
+         command = \"'%s' -u '%s' --port %d\" % (self.pyExecutable, self.childBootstrapper, port)\n        \
+         return ['/bin/sh', '-c', 'exec ' + command], [{first}]\n"
+    )
+}
+
+#[test]
+fn a_class_that_is_saved_is_run_again_by_itself_and_by_its_job() {
+    let home = Home::new();
+    save(&home, "studio.py", &class("'wheels = 4'"));
+    save(&home, "job.toml", "backend = 'studio.py:Mine'\n[phases]\nsetup = ['wheels += 10']\n");
+    for (what, prompt, then) in [("studio.py:Mine", "Mine> ", "\n6\n"), ("./job.toml", "job> ", "\n16\n")] {
+        save(&home, "studio.py", &class("'wheels = 4'"));
+        let mut dev = Loop::start(&home, &[what]);
+        has(&dev.until("watched:"), &["ok      connected", "wheels = 4", "ready"]);
+        has(&dev.until(prompt), &["studio.py"]);
+        save(&home, "studio.py", &class("'wheels = 6'"));
+        has(&dev.until("watched:"), &["saved: studio.py", "starts", "wheels = 6"]);
+        dev.types("wheels");
+        dev.until(then);
+        save(&home, "studio.py", &class("1 // 0"));
+        has(&dev.until("ZeroDivisionError"), &["saved: studio.py", "not ready (exit code 1)"]);
+        dev.until("watched:");
+        save(&home, "studio.py", &class("'wheels = 7'"));
+        has(&dev.until("watched:"), &["saved: studio.py", "wheels = 7", "ready"]);
+        assert_eq!(dev.ends(), Some(0));
+        nothing_is_left(&home);
+    }
+}
+
 #[test]
 fn a_module_that_could_not_be_found_is_seen_when_it_is_there() {
     let home = Home::new();

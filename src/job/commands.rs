@@ -47,6 +47,8 @@ pub(super) fn expand_one(job: &Job, item: Option<&ItemSpec>, template: &str) -> 
 fn expand(job: &Job, templates: &[String], phase: Phase, values: &Values<'_>) -> Result<Vec<String>, CommandError> {
     let expand = |(place, template): (usize, &String)| {
         let expanded = match job.qube {
+            // Its class converts them, by a way of its own if it likes.
+            Some(_) if job.driven.is_some() => Ok(template.clone()),
             Some(_) => qube::convert(template, &job.path_map),
             None => template::expand(template, values),
         };

@@ -128,7 +128,7 @@ fn recipe(
 }
 
 /// A back-end class, which must be there.
-fn back_end_class(at: At, file: &Path, class: &str, base: &Path, walk: &mut Walk<'_>) -> Driven {
+pub(super) fn back_end_class(at: At, file: &Path, class: &str, base: &Path, walk: &mut Walk<'_>) -> Driven {
     let path = base.join(file);
     if !path.is_file() {
         walk.add(
@@ -143,7 +143,7 @@ fn back_end_class(at: At, file: &Path, class: &str, base: &Path, walk: &mut Walk
 }
 
 /// The recipe that says how the application of a class is to be treated: the setting `recipe`, or the usual one.
-fn class_recipe(at: At, (settings, sets): (Option<&Node>, &[Set<'_>])) -> (At, String) {
+pub(super) fn class_recipe(at: At, (settings, sets): (Option<&Node>, &[Set<'_>])) -> (At, String) {
     let set = sets.iter().rev().find(|set| set.key == "recipe").map(|set| (set.at, set.value.to_owned()));
     let entry = || {
         let Tree::Table(entries) = &settings?.tree else { return None };
@@ -291,7 +291,7 @@ pub(super) fn given(
         job.origins.extend(places);
     }
     job.parameters = checked_parameters(parameters, recipe, walk);
-    job.backend_settings = checked_settings(settings, (recipe, job.driven.is_some()), base, walk);
+    job.backend_settings.extend(checked_settings(settings, (recipe, job.driven.is_some()), base, walk));
 }
 
 fn values(node: Option<&Node>, walk: &mut Walk<'_>) -> Given {

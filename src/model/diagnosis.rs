@@ -516,6 +516,9 @@ pub struct SessionEvidence {
     pub paused: bool,
     /// Whether the host's own cancel is known and the child can run it.
     pub cancel: bool,
+    /// Rungs that cannot be tried on this child: its recipe calls them unsafe, or there is no way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub barred: Vec<Rung>,
     /// Rungs of the ladder out that were tried on this command.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Rung>,

@@ -144,8 +144,32 @@ pub struct ResultPackage {
     pub files: Vec<OutputFile>,
 }
 
+/// Whatever is added: each list holds up to [`ITEM_NOTES`], no text twice, and a later value takes the place of an earlier
+/// one.
 impl ResultPackage {
-    /// Adds what a pattern found: each list up to [`ITEM_NOTES`], no text twice.
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what another one has, as a class reports it.
+    pub fn merge(&mut self, other: &Self) {
+        for (known, more) in [
+            (&mut self.output_paths, &other.output_paths),
+            (&mut self.errors, &other.errors),
+            (&mut self.highlights, &other.highlights),
+        ] {
+            for text in more {
+                add(known, text);
+            }
+        }
+        self.progress = other.progress.or(self.progress);
+        for (name, value) in &other.values {
+            self.keep(name, value);
+        }
+    }
+
+    /// Adds what a pattern found.
     pub fn take_in(&mut self, finding: &Finding) {
         let text = &finding.text;
         match &finding.what {
@@ -161,6 +185,12 @@ impl ResultPackage {
                     self.found.push(finding.clone());
                 }
             }
+        }
+    }
+
+    fn keep(&mut self, name: &str, value: &serde_json::Value) {
+        if self.values.len() < ITEM_NOTES || self.values.contains_key(name) {
+            self.values.insert(name.to_owned(), value.clone());
         }
     }
 

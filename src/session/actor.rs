@@ -114,8 +114,8 @@ pub struct Actor<W: World> {
     pub(super) matching: Option<Now>,
     /// How far the running item is, as far as its output tells.
     pub(super) progress: Progress,
-    /// Whether the output says that the running item fails.
-    pub(super) condemned: bool,
+    /// Why the running item fails, if its output says so.
+    pub(super) condemned: Option<String>,
     /// Why the output says that the session fails.
     pub(super) doomed: Option<String>,
     /// Whether the child was asked to end.
@@ -203,7 +203,7 @@ impl<W: World> Actor<W> {
             outputs: Outputs::default(),
             matching: None,
             progress: Progress::default(),
-            condemned: false,
+            condemned: None,
             doomed: None,
             asked: false,
             launch_wanted: true,

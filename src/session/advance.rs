@@ -174,7 +174,7 @@ impl<W: World> Actor<W> {
         self.clocks.item_told = false;
         self.outputs = Outputs::Unseen;
         self.progress = Progress::of(spec.frames);
-        self.condemned = false;
+        self.condemned = None;
         self.clocks.told = None;
         self.hand_out(item, handed_out);
         true
@@ -189,7 +189,9 @@ impl<W: World> Actor<W> {
     /// is not kept waiting for a file server.
     pub(super) fn must_inspect_outputs(&self) -> bool {
         let Some(running) = &self.state.running_item else { return false };
-        let faultless = self.fault.is_none() && !self.killed && running.result.errors.is_empty();
+        // What a class finds in the output is its own to judge.
+        let blameless = self.is_driven() || running.result.errors.is_empty();
+        let faultless = self.fault.is_none() && self.condemned.is_none() && !self.killed && blameless;
         (self.job.outputs_required || self.job.outputs.any())
             && self.outputs == Outputs::Unseen
             && faultless

@@ -150,8 +150,13 @@ impl<W: World> Actor<W> {
             last_word: self.clocks.word.map(|at| at.wall),
             paused: self.state.paused.is_some(),
             cancel: self.why_skipped(Rung::Cancel).is_none(),
+            barred: self.hello().map(|_| self.barred()).unwrap_or_default(),
             tried: self.tried.clone(),
         }
+    }
+
+    fn barred(&self) -> Vec<Rung> {
+        Rung::ALL.into_iter().filter(|rung| self.why_skipped(*rung).is_some()).collect()
     }
 
     fn last_exit(&self) -> Exit {

@@ -37,7 +37,7 @@ impl<W: World> Actor<W> {
         if self.matching.take().is_none() {
             return;
         }
-        if self.doomed.is_some() || self.condemned || self.fault.is_some() {
+        if self.doomed.is_some() || self.condemned.is_some() || self.fault.is_some() {
             self.skip_planned("the output says that it failed");
         }
         self.advance();
@@ -66,6 +66,7 @@ impl<W: World> Actor<W> {
         let Some(reason) = self.doomed.take() else { return false };
         let code = if self.state.phase == SessionPhase::Init { 69 } else { 1 };
         match self.state.phase {
+            _ if self.is_driven() => self.driver_must_give_up(code, reason),
             SessionPhase::Teardown => drop(self.verdict.get_or_insert(Verdict { code, reason })),
             _ => self.give_up(code, reason),
         }
@@ -107,9 +108,11 @@ impl<W: World> Actor<W> {
     }
 
     fn judge(&mut self, phase: Option<Phase>, item: Option<ItemIndex>, found: &[Finding]) {
-        let fails = found.iter().any(|finding| severity(finding) >= Some(Severity::FailItem));
-        // Why, its result tells; what its command raised goes before that.
-        self.condemned |= item.is_some() && fails;
+        let fails = found.iter().find(|finding| severity(finding) >= Some(Severity::FailItem));
+        if let (Some(_), Some(finding)) = (item, fails) {
+            // What its command raised goes before that.
+            self.condemned.get_or_insert_with(|| finding.text.clone());
+        }
         let least = match phase {
             Some(Phase::Operator | Phase::Side) => return,
             Some(Phase::Init | Phase::Setup | Phase::Teardown) => Severity::FailItem,

@@ -1,6 +1,7 @@
 //! The actor against an outside that is scripted, with a clock that only the test moves.
 
 mod channel;
+mod driven;
 mod finding;
 mod ladder;
 mod looking_in;
@@ -12,6 +13,7 @@ mod timeouts;
 
 use super::*;
 use crate::agenda::StoredAgenda;
+use crate::backend::class::bridge::Word;
 use crate::dispatcher::{ChannelError, FromChild, ToChild};
 use crate::model::job::{Agenda, FrameRun, Phases, Retry, Timeouts};
 use crate::model::proto::{ItemVerb, RefusalKind, Request, Response};
@@ -41,6 +43,8 @@ struct Script {
     settling: Vec<Marks>,
     inquiries: Vec<Inquiry>,
     job: Arc<Job>,
+    /// What the driver was told.
+    told: Vec<Word>,
     /// Whether the child's processes are stopped.
     stopped: bool,
     last_output: Option<Now>,
@@ -80,8 +84,12 @@ impl World for Script {
     fn greeting(&self) -> serde_json::Map<String, serde_json::Value> {
         serde_json::Map::default()
     }
-    fn tell_driver(&mut self, _: crate::backend::class::bridge::Word) {}
-    fn tell_driver_after(&mut self, _: Marks, _: crate::backend::class::bridge::Word) {}
+    fn tell_driver(&mut self, word: Word) {
+        self.told.push(word);
+    }
+    fn tell_driver_after(&mut self, _: Marks, word: Word) {
+        self.told.push(word);
+    }
     fn kill_driver(&mut self) {}
     fn give_up_launch(&mut self) {}
     fn inspect_outputs(&mut self, inspection: Inspection) {

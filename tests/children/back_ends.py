@@ -41,3 +41,22 @@ class Own(Shell):
 class Raises(Shell):
     def executeWork(self):
         raise RuntimeError("no licence today")
+
+
+class Says(Shell):
+    """Prints what Python 2 could not print by itself, and what it was handed."""
+
+    def jobSetup(self):
+        print(u"\u00e9t\u00e9")
+        print("job %s package %s" % (self.job["id"], self.job["package"]["own"]))
+        print("paths %s" % [[str(end) for end in rule] for rule in self.workerPathMap])
+        super(Says, self).jobSetup()
+
+
+class Lenient(Shell):
+    """Knows better than the job's patterns what an error is."""
+
+    def parseLogData(self, logData, qbTokens=None):
+        found = super(Lenient, self).parseLogData(logData, qbTokens)
+        found.pop("errors", None)
+        return found

@@ -5,13 +5,13 @@ use childminder::model::Stream;
 use std::path::{Path, PathBuf};
 
 /// A job of a class in `back_ends.py`, which this interpreter runs.
-fn of_class(class: &str, python: &Path, rest: &str) -> Job {
+pub(crate) fn of_class(class: &str, python: &Path, rest: &str) -> Job {
     let backend = quoted(format!("{}:{class}", child_file("back_ends.py").display()));
     job(&format!("backend = {backend}\n{rest}\n[settings]\nback_end_python = {}\n", quoted(python)))
 }
 
 /// The oldest and the newest interpreter that may run a class: Python 2 is what many studios have.
-fn interpreters() -> Vec<PathBuf> {
+pub(crate) fn interpreters() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         hosts::pythons().into_iter().filter(|python| python.family == "python").map(|python| python.path).collect();
     assert!(!found.is_empty(), "there is no python3");

@@ -11,6 +11,7 @@ mod supervised;
 
 mod bad;
 mod classes;
+mod jobs;
 mod ways;
 mod wire;
 mod worker;

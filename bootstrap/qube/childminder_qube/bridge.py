@@ -87,6 +87,7 @@ class Bridge(object):
         self.lock, self.sending = threading.Lock(), threading.Lock()
         self.last, self.asked = 0, {}
         self.stop_mode, self.stopped = None, Flag()
+        self.failed = None  # why the session has failed, if it is stopped for that
         self.over = None  # the exit code, once the engine may hang up without a word
 
     def start(self):
@@ -183,6 +184,7 @@ class Bridge(object):
                 request.reply = message
                 request.flag.set()
         elif message.get("event") == "stop" and self.stop_mode != "now":
+            self.failed = objects.received(message.get("failed")) or self.failed
             self.stop_mode = objects.received(message.get("mode")) or "after_item"
             self.stopped.set()
 

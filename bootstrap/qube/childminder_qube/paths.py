@@ -4,6 +4,8 @@ Mended of the original: a token is read with all its parentheses; what a path is
 nothing goes round for ever; a malformed token says what and where it is; no quotes are put around a path with spaces,
 since in a Python command it stands inside a string literal, for which it is escaped instead.
 """
+import re
+
 from .objects import as_text
 
 TOKEN = "QB_CONVERT_PATH"
@@ -20,18 +22,33 @@ class MalformedToken(CommandError):
 
 
 def mapped(path, path_map):
-    """The path as it is called here: by the longest prefix in the map that ends where one of its folders does."""
-    best, place = "", None
+    """The path as it is called here: by the longest prefix in the map that ends where one of its folders does.
+
+    The engine maps by the same rules. A prefix with a drive letter or backslashes is a Windows path: there either kind
+    of slash separates, and letters of either case are the same.
+    """
+    longest, best = -1, path
     for prefix, here in path_map:
-        stem = prefix.rstrip("/\\")
-        if len(stem) > len(best) and path.startswith(stem) and path[len(stem):len(stem) + 1] in ("", "/", "\\"):
-            best, place = stem, here
-    if place is None:
-        return path
-    rest = path[len(best):]
-    if place.startswith("/"):
-        rest = rest.replace("\\", "/") if "\\" in path or ":" in best else rest
-    return place.rstrip("/\\") + rest if rest else place
+        windows = "\\" in prefix or prefix[1:2] == ":"
+        stem, whole = (with_slashes(prefix), with_slashes(path)) if windows else (prefix, path)
+        stem, here = without_end(stem), without_end(here)
+        head, rest = whole[:len(stem)], whole[len(stem):]
+        same = head.lower() == stem.lower() if windows else head == stem
+        if same and (not rest or rest[0] == "/" or stem[-1:] == "/") and len(stem) > longest:
+            longest, best = len(stem), here + rest
+            if rest and (stem[-1:] == "/" or here[-1:] == "/"):
+                best = here.rstrip("/") + "/" + rest.lstrip("/")
+    return best
+
+
+def with_slashes(path):
+    """A Windows path with one slash between folders; a share keeps the two that it begins with."""
+    share = path[:2] in ("\\\\", "//")
+    return ("/" if share else "") + re.sub("/+", "/", path.replace("\\", "/"))
+
+
+def without_end(path):
+    return path.rstrip("/") or path[:1]
 
 
 def convert(text, convert_path, depth=0):

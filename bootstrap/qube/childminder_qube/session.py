@@ -46,6 +46,10 @@ class Session(object):
         """None, "after_item" or "now"."""
         return self.bridge.stop_mode if self.bridge else None
 
+    def failed(self):
+        """Why the engine has the session fail, if it does."""
+        return self.bridge.failed if self.bridge else None
+
     def wait(self, seconds):
         """Wait that long, or until asked to stop."""
         if self.bridge:

@@ -117,6 +117,7 @@ fn deadlock(word: &str) -> Diagnosis {
             last_word: Some(Micros(3_599_500_000)),
             paused: false,
             cancel: false,
+            barred: vec![],
             tried: vec![Rung::Interrupt],
         },
         missing: vec![word.into()],

@@ -144,8 +144,8 @@ pub enum Word {
     Done(u64, Map<String, Value>),
     /// A request was not done.
     Refused(u64, String),
-    /// The session is to stop.
-    Stop(StopMode),
+    /// The session is to stop; if it fails thereby, why.
+    Stop(StopMode, Option<String>),
 }
 
 impl Word {
@@ -157,7 +157,8 @@ impl Word {
                 Value::Object(fields)
             }
             Self::Refused(id, error) => json!({ "id": id, "ok": false, "error": error }),
-            Self::Stop(mode) => json!({ "event": "stop", "mode": mode }),
+            Self::Stop(mode, None) => json!({ "event": "stop", "mode": mode }),
+            Self::Stop(mode, Some(failed)) => json!({ "event": "stop", "mode": mode, "failed": failed }),
         }
     }
 }

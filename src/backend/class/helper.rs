@@ -47,6 +47,8 @@ pub fn helper(job: &Job, driven: &Driven, runtime: &Path, bridge: i32) -> Result
     own("CHILDMINDER_BRIDGE", bridge.to_string().into());
     own("CHILDMINDER_BACK_END", driven.text().into());
     own("CHILDMINDER_QB", if driven.under_qube { "installed" } else { "local" }.into());
+    // Python 2 cannot be told later: else it dies of the first letter that is not ASCII.
+    own("PYTHONIOENCODING", "utf-8".into());
     // A class that is looked at leaves nothing beside its file.
     own("PYTHONDONTWRITEBYTECODE", "1".into());
     let args = vec!["-u".into(), driver.into()];

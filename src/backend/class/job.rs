@@ -21,6 +21,10 @@ pub fn dictionary(job: &Job, raw: Option<&Value>, state: &State, session: &str) 
     set("env", json!(job.env));
     set("flags", 0.into());
     set("status", "running".into());
+    // What is launched was looked for from the job's folder, or named on the command line.
+    if let (Some(Value::Object(package)), Some(executable)) = (all.get_mut("package"), executable(job)) {
+        package.insert("pyExecutable".into(), executable.clone());
+    }
     all.insert("session".into(), session.into());
     all.insert("agenda".into(), agenda(job, raw, state));
     all
@@ -35,10 +39,11 @@ fn package(job: &Job) -> Value {
     package.insert("jobSetupCmds".into(), json!(setup));
     package.insert("jobTeardownCmds".into(), json!(of_phase(Phase::Teardown)));
     package.insert("outputPaths_required".into(), job.outputs_required.into());
-    if let Some(executable) = job.backend_settings.get(super::super::EXECUTABLE) {
-        package.insert("pyExecutable".into(), executable.clone());
-    }
     Value::Object(package)
+}
+
+fn executable(job: &Job) -> Option<&Value> {
+    job.backend_settings.get(super::super::EXECUTABLE)
 }
 
 fn agenda(job: &Job, raw: Option<&Value>, state: &State) -> Value {
@@ -80,7 +85,14 @@ pub fn work(job: &Job, raw: Option<&Value>, item: ItemIndex, spec: &ItemSpec, gi
         Some(Value::Object(package)) => package,
         _ => spec.data.clone().into_iter().collect(),
     };
-    package.insert("commands".into(), json!(given.commands));
+    // One of Qube's that has none may be all that its class needs.
+    if raw.is_none() || !given.commands.is_empty() {
+        package.insert("commands".into(), json!(given.commands));
+    }
+    if given.status == ItemStatus::Running {
+        // What an earlier attempt has yielded says nothing of this one.
+        all.remove("resultpackage");
+    }
     all.insert("name".into(), spec.name.clone().into());
     all.entry("id").or_insert_with(|| item.0.into());
     all.insert("status".into(), qubes_word(given.status).into());
@@ -151,11 +163,23 @@ mod tests {
     #[test]
     fn a_job_of_qubes_keeps_what_it_says() {
         let job = job();
+        let commands = vec!["print('{x}', 'QB_CONVERT_PATH(/a)')".to_owned()];
+        let item = ItemSpec { commands: Some(commands.clone()), ..ItemSpec::default() };
         let raw = json!({
-            "id": 77, "package": { "jobSetupCmds": ["x"] }, "agenda": [{ "name": "hero", "package": { "own": 1 } }],
+            "id": 77, "package": { "jobSetupCmds": ["x"], "pyExecutable": "bin/python" },
+            "agenda": [{ "name": "hero", "package": { "own": 1 }, "resultpackage": { "errors": ["old"] } }],
         });
+        let (qube, driven) = (Some(raw.clone()), Some(crate::model::Driven::default()));
+        let settings = [(super::super::super::EXECUTABLE.to_owned(), json!("/job/bin/python"))].into();
+        let agenda = Agenda::Items(vec![item.clone()]);
+        let job = Job { qube, driven, agenda, backend_settings: settings, ..job };
         let all = dictionary(&job, Some(&raw), &begun(&job), "s1");
         assert_eq!((&all["id"], &all["package"]["jobSetupCmds"]), (&json!(77), &json!(["x"])));
-        assert_eq!(all["agenda"][0]["package"]["own"], 1);
+        assert_eq!(all["package"]["pyExecutable"], "/job/bin/python");
+        assert_eq!(all["agenda"][0]["package"], json!({ "own": 1, "commands": commands }), "as they stand");
+        assert_eq!(all["agenda"][0]["resultpackage"]["errors"], json!(["old"]));
+        let given = Given { commands: Vec::new(), status: ItemStatus::Running, attempt: 2 };
+        let handed = work(&job, Some(&raw), ItemIndex(0), &item, &given);
+        assert_eq!((&handed["package"], handed.get("resultpackage")), (&json!({ "own": 1 }), None));
     }
 }

@@ -44,6 +44,7 @@ use std::path::PathBuf;
   childminder dev shots.toml                      a job: its init and setup commands
   childminder dev ./mine.toml                     a backend of your own, by its file or its name
   childminder dev rig.py --backend blender        a Python file, run in an application
+  childminder dev my_backend.py:MyBackEnd         a back-end class of Qube's way
   childminder dev rig.py --python 2.7,3.9,3.13    in several interpreters, side by side
   childminder dev rig.py --reload                 modules are loaded anew in the child that runs
   childminder dev rig.py --once --json | jq .code
@@ -61,7 +62,7 @@ Exit codes: with --once as the start-up ended: 0 ready, 1 a setup command failed
 be started or an init command failed, 70 the child was lost; else 0, 130 by Ctrl-C, 143 by SIGTERM.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
-    /// A job file, a backend's file, a Python file, or a backend's name.
+    /// A job file, a backend's file, a Python file, a back-end class (`FILE.py:CLASS`), or a backend's name.
     #[arg(value_name = "FILE|BACKEND")]
     what: String,
     /// For a Python file: the backend to run it on.

@@ -1,10 +1,11 @@
-//! What the loop is about: the job that a file or a backend's name means, and the files that it comes from.
+//! What the loop is about: the job that a file, a back-end class or a backend's name means, and the files that it comes
+//! from.
 //!
 //! A Python file is one init command that runs it under its own name, so that tracebacks show its lines and its
 //! statements may be of any kind; its folder is put on `sys.path`, as Python itself does for a script.
 
 use super::watch::Watched;
-use crate::backend;
+use crate::backend::{self, class};
 use crate::cli::exit::{Failure, USAGE};
 use crate::job::{self, Flags, template};
 use crate::model::{Job, Stops};
@@ -20,7 +21,7 @@ const NO_COMPILED: &str = "PYTHONDONTWRITEBYTECODE";
 /// What was given on the command line.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    /// A file or a backend's name.
+    /// A file, a class in one (`my_backend.py:MyBackEnd`), or a backend's name.
     pub(super) what: String,
     /// For a Python file: on which backend.
     pub(super) backend: Option<String>,
@@ -36,6 +37,7 @@ enum Kind {
     Job,
     Recipe,
     Python,
+    Class,
 }
 
 /// What the loop is about, read and right.
@@ -54,7 +56,8 @@ impl Asked {
     pub(super) fn read(&self) -> Result<Subject, Failure> {
         let file = self.file();
         let wrong = |errors: job::JobErrors| Failure::new(USAGE, errors.to_string());
-        let kind = file.as_deref().map(kind_of);
+        let class = class::parts(&self.what).map(|(_, class)| class);
+        let kind = file.as_deref().map(|path| if class.is_some() { Kind::Class } else { kind_of(path) });
         if kind != Some(Kind::Python) && self.backend.is_some() {
             let what = &self.what;
             return Err(Failure::new(USAGE, format!("--backend is for a Python file; {what} says its own")));
@@ -62,6 +65,7 @@ impl Asked {
         let mut job = match (&file, kind) {
             (Some(path), Some(Kind::Job)) => job::read(path, &self.set).map_err(wrong)?,
             (Some(path), Some(Kind::Python)) => self.python(path)?,
+            (Some(_), Some(Kind::Class)) => self.backend(self.what.clone(), class.unwrap_or_default().to_owned())?,
             (Some(path), _) => self.backend(path.to_string_lossy().into_owned(), stem(path))?,
             (None, _) => self.backend(self.what.clone(), self.what.clone())?,
         };
@@ -77,7 +81,8 @@ impl Asked {
 
     /// The file that is meant, if it is one.
     fn file(&self) -> Option<PathBuf> {
-        let path = Path::new(&self.what);
+        let class = class::parts(&self.what);
+        let path = class.map_or(Path::new(&self.what), |(file, _)| file);
         let known = ["toml", "json", "py"].iter().any(|end| path.extension().is_some_and(|found| found == *end));
         let is_one = known || self.what.contains('/') || path.is_file();
         is_one.then(|| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
@@ -104,9 +109,8 @@ impl Asked {
 
     fn own(&self, file: Option<&Path>, job: &Job) -> BTreeSet<PathBuf> {
         let mut own = self.own_files();
-        let named = || backend::names().remove(&job.backend).flatten();
-        let recipe = if job.backend.contains('/') { Some(PathBuf::from(&job.backend)) } else { named() };
-        if let Some(recipe) = recipe {
+        own.extend(job.driven.as_ref().and_then(|driven| driven.file.clone()));
+        if let Some(recipe) = backend::of_job(job).ok().and_then(|recipe| recipe.file) {
             own.extend(bootstrapper(&recipe));
             own.insert(recipe);
         }
@@ -207,6 +211,14 @@ mod tests {
         assert_eq!(python.own, [file].into());
         assert!(python.roots.contains(&folder.path().to_owned()), "{:?}", python.roots);
         assert_eq!(asked(Path::new("python")).read().expect("a name").own, BTreeSet::new());
+        let class = write("studio.py", "");
+        let named = format!("{}:Mine", class.display());
+        let of_class = asked(Path::new(&named)).read().expect("a class");
+        assert_eq!((of_class.job.backend.as_str(), of_class.job.name.as_str()), (named.as_str(), "Mine"));
+        assert_eq!(of_class.own, [class.clone()].into());
+        let text = format!("backend = 'studio.py:Mine'\n[settings]\nrecipe = '{}'\n", recipe.display());
+        let job = write("class.toml", &text);
+        assert_eq!(asked(&job).read().expect("a job").own, [job, class, recipe].into());
         assert!(asked(&folder.path().join("none.py")).read().is_err());
     }
 

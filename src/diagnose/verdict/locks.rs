@@ -53,7 +53,7 @@ pub(super) fn waiting(view: &View<'_>) -> Option<Finding> {
     }
     if let Some(wait) = &main.waits {
         let holder = wait.owner.and_then(|owner| by_ident(view, owner)).or_else(|| holder_of(view, wait.lock));
-        return Some(known_lock(main, holder));
+        return Some(known_lock(view, main, holder));
     }
     let Some(kind) = kind(main) else { return Some(in_native_code(view, main)) };
     if let Some(found) = standstill(view) {
@@ -66,12 +66,12 @@ pub(super) fn waiting(view: &View<'_>) -> Option<Finding> {
         0 => format!("{says}, and no other Python thread is there"),
         _ => says,
     };
-    Some(Finding::new(Doing::Lock { holder: None, at }, Confidence::Likely, says, ADVICE))
+    Some(Finding::new(Doing::Lock { holder: None, at }, Confidence::Likely, says, view.interrupted(ADVICE)))
 }
 
 const ADVICE: &str = "An interrupt ends the wait in Python 3 and keeps what is loaded; Python 2 does not hear it.";
 
-fn known_lock(main: &ThreadStack, holder: Option<&ThreadStack>) -> Finding {
+fn known_lock(view: &View<'_>, main: &ThreadStack, holder: Option<&ThreadStack>) -> Finding {
     let at = place(main);
     let wait = main.waits.clone().unwrap_or_default();
     let kind = if wait.kind.is_empty() { "Lock" } else { &wait.kind };
@@ -81,7 +81,7 @@ fn known_lock(main: &ThreadStack, holder: Option<&ThreadStack>) -> Finding {
     };
     let says = format!("Waiting at {} for {what}{}", words::at(&at), holder.map(has).unwrap_or_default());
     let sure = if holder.is_some() { Confidence::Sure } else { Confidence::Likely };
-    Finding::new(Doing::Lock { holder: holder.map(view::name), at }, sure, says, ADVICE)
+    Finding::new(Doing::Lock { holder: holder.map(view::name), at }, sure, says, view.interrupted(ADVICE))
 }
 
 fn by_ident<'a>(view: &View<'a>, ident: u64) -> Option<&'a ThreadStack> {
@@ -118,7 +118,7 @@ fn cycle(view: &View<'_>, main: &ThreadStack) -> Option<Finding> {
         ),
         _ => format!("Dead-locked: {}", each_waits(within)),
     };
-    Some(Finding::new(Doing::Deadlock { threads }, Confidence::Sure, says, DEADLOCK_ADVICE))
+    Some(Finding::new(Doing::Deadlock { threads }, Confidence::Sure, says, view.interrupted(DEADLOCK_ADVICE)))
 }
 
 const DEADLOCK_ADVICE: &str =
@@ -149,7 +149,7 @@ fn standstill(view: &View<'_>) -> Option<Finding> {
         each_waits(&on_locks)
     );
     let threads = on_locks.iter().map(|thread| view::name(thread)).collect();
-    Some(Finding::new(Doing::Deadlock { threads }, Confidence::Likely, says, DEADLOCK_ADVICE))
+    Some(Finding::new(Doing::Deadlock { threads }, Confidence::Likely, says, view.interrupted(DEADLOCK_ADVICE)))
 }
 
 /// It sleeps in a `futex` at a line that takes no lock of Python's.
@@ -172,7 +172,8 @@ fn in_native_code(view: &View<'_>, main: &ThreadStack) -> Finding {
     }
     let called = words::after("called at", &at);
     let says = format!("Waiting in native code{called} for another thread, and none of them uses the CPU");
-    let advice = "If it stays so, the application itself hangs: an interrupt is heard only when its code returns.";
+    let interrupt = view.interrupted("An interrupt is heard only when its code returns.");
+    let advice = format!("If it stays so, the application itself hangs. {interrupt}");
     Finding::new(Doing::Lock { holder: None, at }, Confidence::Guess, says, advice)
 }
 

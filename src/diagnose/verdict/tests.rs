@@ -5,7 +5,7 @@ use crate::child::ProcessId;
 use crate::model::diagnosis::{
     FdTarget, Gil, LockHeld, LockWait, StackSource, StackTry, Syscall, ThreadEvidence, ThreadStack, Tracer,
 };
-use crate::model::{CommandId, Frame, Micros};
+use crate::model::{CommandId, Frame, Micros, Rung};
 
 const PID: u32 = 100;
 
@@ -542,4 +542,21 @@ fn locks_have_their_articles_and_fifos_their_names() {
         let case = case.with(|case| case.processes[0].threads[0].wait_channel = "wait_for_partner".into());
         case.is("input", Confidence::Sure, "told");
     }
+}
+
+#[test]
+fn nobody_is_advised_to_interrupt_a_child_that_hears_no_interrupt() {
+    let sleeps = || Case::new(0.0, Some(("clock_nanosleep", None, None)));
+    let advice = |case: Case| case.judge().advice;
+    assert_eq!(advice(sleeps()), "An interrupt ends the sleep and keeps what is loaded.");
+    let deaf = |case: Case| advice(case.with(|case| case.session.barred = vec![Rung::Interrupt]));
+    let loops =
+        || Case::new(99.0, None).main(|main| main.gil = Some(true)).with(|case| case.stacks.moving = Some(true));
+    let native = || Case::new(99.0, None);
+    for case in [sleeps(), loops(), native()] {
+        let advice = deaf(case);
+        assert!(advice.contains("No interrupt is possible") && advice.contains("terminate"), "{advice}");
+    }
+    let cancels = native().with(|case| case.session.cancel = true);
+    assert!(deaf(cancels).contains("--from cancel"), "the host's own way is another matter");
 }

@@ -6,14 +6,18 @@
 use super::super::evidence::called;
 use super::super::stacks::is_bootstrapper;
 use super::{ChildNow, Facts};
-use crate::model::Frame;
 use crate::model::diagnosis::{Place, ProcessEvidence, StackSource, ThreadEvidence, ThreadStack};
+use crate::model::{Frame, Rung};
 
 /// A thread that used so much of a core, or would have on a machine of its own, computes.
 const BUSY: f64 = 50.0;
 
 /// Whoever really waits uses less of a core than this.
 pub(super) const NOTHING: f64 = 1.0;
+
+/// What can be done where an interrupt cannot.
+const NO_INTERRUPT: &str = "No interrupt is possible in this child: if it does not end by itself, all that helps is to \
+                            terminate it, and what is loaded is lost.";
 
 pub(super) struct View<'a> {
     pub(super) facts: &'a Facts<'a>,
@@ -97,6 +101,11 @@ impl<'a> View<'a> {
     fn attempt(&self, source: StackSource) -> Option<&'a str> {
         let tries = &self.facts.stacks.tries;
         tries.iter().find(|attempt| attempt.source == source).map(|attempt| attempt.failed.as_str())
+    }
+
+    /// What an interrupt would do, where one is possible at all.
+    pub(super) fn interrupted(&self, does: &'static str) -> &'static str {
+        if self.facts.session.barred.contains(&Rung::Interrupt) { NO_INTERRUPT } else { does }
     }
 
     /// Whether the child is no further than its start.

@@ -4,6 +4,7 @@
 //! them says is no more than likely.
 
 use super::view::{View, place, user_frame};
+use super::working::NATIVE_ADVICE;
 use super::{Finding, locks, words};
 use crate::model::diagnosis::{Confidence, Doing, FdTarget, Gil, Place, ProcessEvidence, Syscall, ThreadEvidence};
 
@@ -50,12 +51,7 @@ fn with_gil(view: &View<'_>, mut found: Finding) -> Finding {
             let says = format!(
                 "In native code called{who} at {said}, which waits and holds the GIL: no other Python thread can run"
             );
-            Finding::new(
-                Doing::Computing { gil: Gil::Held },
-                sure,
-                says,
-                "An interrupt is heard only when the native code returns.",
-            )
+            Finding::new(Doing::Computing { gil: Gil::Held }, sure, says, view.interrupted(NATIVE_ADVICE))
         }
         _ => {
             found.says = format!("{}, holding the GIL", found.says);
@@ -185,8 +181,8 @@ impl<'v, 'a> Waiting<'v, 'a> {
     }
 
     fn network(&self, peer: String, says: &str) -> Finding {
-        let advice =
-            format!("See whether {peer} is there and works; an interrupt ends the wait and keeps what is loaded.");
+        let interrupt = self.view.interrupted("An interrupt ends the wait and keeps what is loaded.");
+        let advice = format!("See whether {peer} is there and works. {interrupt}");
         Finding::new(Doing::Network { peer }, self.sure, format!("Waiting{} {says}", self.said), advice)
     }
 
@@ -211,13 +207,14 @@ impl<'v, 'a> Waiting<'v, 'a> {
 
     fn sleeping(&self, confidence: Confidence) -> Finding {
         let says = format!("Sleeping{}, because the code there says so", self.said);
-        let advice = "An interrupt ends the sleep and keeps what is loaded.";
+        let advice = self.view.interrupted("An interrupt ends the sleep and keeps what is loaded.");
         Finding::new(Doing::Sleeping { at: self.at.clone() }, confidence, says, advice)
     }
 
     fn event_loop(&self) -> Finding {
         let says = format!("Waiting{} in its event loop: none of its tasks can go on", self.said);
-        let advice = "See what its tasks and the other threads wait for; an interrupt ends the loop.";
+        let interrupt = self.view.interrupted("An interrupt ends the loop.");
+        let advice = format!("See what its tasks and the other threads wait for. {interrupt}");
         Finding::new(Doing::Sleeping { at: self.at.clone() }, Confidence::Likely, says, advice)
     }
 

@@ -7,7 +7,7 @@ use super::view::{self, View, place};
 use super::{Finding, words};
 use crate::model::diagnosis::{Confidence, Doing, Gil, Place, ThreadEvidence, ThreadStack};
 
-const NATIVE_ADVICE: &str = "An interrupt is heard only when the native code returns.";
+pub(super) const NATIVE_ADVICE: &str = "An interrupt is heard only when the native code returns.";
 
 /// The host hears its own cancel while its native code runs, if Python can run meanwhile.
 const CANCEL_ADVICE: &str =
@@ -15,7 +15,7 @@ const CANCEL_ADVICE: &str =
 
 /// What can be done about native code.
 fn native_advice(view: &View<'_>, gil: Gil) -> &'static str {
-    if gil == Gil::Released && view.facts.session.cancel { CANCEL_ADVICE } else { NATIVE_ADVICE }
+    if gil == Gil::Released && view.facts.session.cancel { CANCEL_ADVICE } else { view.interrupted(NATIVE_ADVICE) }
 }
 
 pub(super) fn working(view: &View<'_>) -> Option<Finding> {
@@ -42,7 +42,7 @@ fn thread_works(view: &View<'_>, thread: &ThreadStack) -> Finding {
     let at = place(thread);
     let moving = thread.moving.or(view.facts.stacks.moving.filter(|_| thread.main));
     let looping = |confidence| {
-        let advice = "An interrupt raises KeyboardInterrupt at this line, and keeps what is loaded.";
+        let advice = view.interrupted("An interrupt raises KeyboardInterrupt at this line, and keeps what is loaded.");
         Finding::new(
             Doing::Looping { at: at.clone() },
             confidence,

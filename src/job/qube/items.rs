@@ -10,8 +10,9 @@ use crate::model::job::{Agenda, FrameRun, ItemSpec};
 use crate::model::{ItemStatus, PathMap};
 use std::collections::HashSet;
 
-/// Reads the items; with `frames` an item's name says which frames it is of.
-pub(super) fn read(node: &Node, frames: bool, walk: &mut Walk<'_>) -> Agenda {
+/// Reads the items; with `frames` an item's name says which frames it is of. When they are `driven`, a class may know by
+/// itself what to do.
+pub(super) fn read(node: &Node, (frames, driven): (bool, bool), walk: &mut Walk<'_>) -> Agenda {
     let nodes = node.list(walk, "items");
     let (mut names, mut items, mut unused) = (HashSet::new(), Vec::with_capacity(nodes.len()), Unused::of_items());
     let mut again = (0, None);
@@ -35,7 +36,7 @@ pub(super) fn read(node: &Node, frames: bool, walk: &mut Walk<'_>) -> Agenda {
         // What it yielded is still in the job that Qube's own classes are handed.
         fields.get("resultpackage");
         let package = fields.get("package");
-        commands(node, package, &mut item, walk);
+        commands(node, package, driven, &mut item, walk);
         unused.take(&mut fields);
         items.push(item);
     }
@@ -72,13 +73,13 @@ fn of_name(name: &str) -> Option<FrameRun> {
     }
 }
 
-fn commands(item: &Node, package: Option<&Node>, into: &mut ItemSpec, walk: &mut Walk<'_>) {
+fn commands(item: &Node, package: Option<&Node>, driven: bool, into: &mut ItemSpec, walk: &mut Walk<'_>) {
     let entries = package.map(|node| node.table(walk)).unwrap_or_default();
     let found = entries.iter().find(|entry| entry.key == "commands").map(|entry| &entry.value);
     let commands = found.map(|node| node.texts(walk)).unwrap_or_default();
     let done = into.status == Some(ItemStatus::Complete);
     let unread = found.is_some_and(|node| !matches!(&node.tree, Tree::List(nodes) if nodes.len() == commands.len()));
-    if commands.is_empty() && !done && !unread {
+    if commands.is_empty() && !done && !unread && !driven {
         let message =
             format!("the item {} has nothing to run: it needs \"commands\" in its package", quoted(&into.name));
         walk.add(item.at, message);

@@ -1,11 +1,12 @@
 //! From the job type that a job names to the recipe that launches its application.
 
 use super::lenient;
-use crate::backend::{self, NoRecipe, Recipe};
-use crate::job::file::Asked;
+use crate::backend::{self, NoRecipe, Recipe, class};
+use crate::job::file::{self, Asked};
 use crate::job::source::{At, quoted};
 use crate::job::tree::{Fields, Node, Tree, Walk};
 use crate::model::Job;
+use crate::model::job::Driven;
 use std::path::Path;
 
 /// What applications are called in job types (`pyMaya`, `qube-pyHoudinijt`) and kinds (`maya`), and their recipes.
@@ -23,6 +24,8 @@ const RECIPES: [(&str, &str); 12] = [
     ("python", "python"),
     ("generic", "python"),
 ];
+/// The setting of a class's job that names its recipe.
+const RECIPE: &str = class::SETTINGS[0];
 /// Job types whose work is no Python.
 const PROGRAMS: [&str; 4] = ["cmdline", "cmdrange", "mayabatch", "shell"];
 
@@ -37,6 +40,10 @@ pub(super) fn recipe(
 ) -> Option<Recipe> {
     let named = ["prototype", "jobtype"].map(|key| fields.get(key));
     let kinds = [fields.get("kind"), in_table(package, "kind")];
+    if let Some((at, (file, class))) = asked.backend.and_then(|(at, backend)| Some((at, class::parts(backend)?))) {
+        let own = of_jobtype(named.into_iter().flatten(), kinds.into_iter().flatten());
+        return beside_class(file::back_end_class(at, file, class, base, walk), own, asked, job, walk);
+    }
     if let Some((at, backend)) = asked.backend {
         return found(at, &backend::absolute(backend, base), "", job, walk);
     }
@@ -59,6 +66,38 @@ pub(super) fn recipe(
         "no \"prototype\" says which application runs this: it is run by plain Python; see --backend",
     );
     found(At::default(), "python", "", job, walk)
+}
+
+/// The recipe that the job's own type or kind leads to, if either is known here.
+fn of_jobtype<'n>(
+    mut named: impl Iterator<Item = &'n Node>,
+    mut kinds: impl Iterator<Item = &'n Node>,
+) -> Option<String> {
+    let of_type = |node: &Node| match &node.tree {
+        Tree::Text(text) if backend::names().contains_key(text) => Some(text.clone()),
+        Tree::Text(text) => recipe_of(text).map(str::to_owned),
+        _ => None,
+    };
+    named.find_map(of_type).or_else(|| kinds.find_map(of_kind).map(str::to_owned))
+}
+
+/// A class starts the application itself. How that is treated the setting `recipe` says, else the job's own type.
+fn beside_class(
+    class: Driven,
+    own: Option<String>,
+    asked: &Asked<'_>,
+    job: &mut Job,
+    walk: &mut Walk<'_>,
+) -> Option<Recipe> {
+    let (at, name) = match own {
+        Some(own) if asked.sets.iter().all(|set| set.key != RECIPE) => (At::default(), own),
+        _ => file::class_recipe(At::default(), (None, &asked.sets)),
+    };
+    let recipe = found(at, &name, "", job, walk);
+    job.backend = class.text();
+    job.driven = Some(class);
+    job.backend_settings.insert(RECIPE.to_owned(), name.into());
+    recipe
 }
 
 fn in_table<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {

@@ -59,7 +59,8 @@ pub(super) fn job(root: &Node, asked: &Asked<'_>, base: &Path, name: &str, walk:
     job.phases.init = FIRST.map(str::to_owned).to_vec();
     package::read(package, asked, recipe.as_ref(), base, &mut job, walk);
     let frames = package::has_range(package);
-    job.agenda = fields.get("agenda").map(|node| items::read(node, frames, walk)).unwrap_or_default();
+    job.agenda =
+        fields.get("agenda").map(|node| items::read(node, (frames, job.driven.is_some()), walk)).unwrap_or_default();
     unused.take(&mut fields);
     unused.tell(walk);
     paths::apply_to_env(&mut job);

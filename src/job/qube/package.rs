@@ -24,8 +24,7 @@ pub(super) fn read(
     fields.get("kind");
     fields.get("range");
     job.stderr_to_stdout = fields.get("redirectStderrToStdout").is_some_and(lenient::is_true);
-    job.outputs_required = fields.get("outputPaths_required").is_some_and(lenient::is_true);
-    job.outputs.min_size = fields.get("validate_fileMinSize").and_then(|node| lenient::bytes(node, walk));
+    judged(&mut fields, job, walk);
     job.phases.setup = fields.get("jobSetupCmds").map(|node| lenient::texts(node, walk)).unwrap_or_default();
     job.phases.teardown = fields.get("jobTeardownCmds").map(|node| lenient::texts(node, walk)).unwrap_or_default();
     if let Some(node) = fields.get("env_runTimeOS") {
@@ -33,11 +32,28 @@ pub(super) fn read(
     }
     file::given(None, None, &asked.sets, recipe, base, job, walk);
     executable(fields.get("pyExecutable"), base, job, walk);
-    version(fields.get("appVersion"), recipe, job, walk);
+    let app_version = fields.get("appVersion");
+    // A class may know what to do with it where the recipe does not.
+    if job.driven.is_none() || recipe.is_some_and(|recipe| recipe.application != "python") {
+        version(app_version, recipe, job, walk);
+    }
+    if job.driven.is_some() {
+        // All of it is the class's, which may read what nobody else knows and looks for its own patterns.
+        return;
+    }
     job.patterns = patterns::read(node, &mut fields, dev, walk);
     let mut unused = Unused::of_package();
     unused.take(&mut fields);
     unused.tell(walk);
+}
+
+/// How the output is judged. A class does that itself, in methods that may be overridden.
+fn judged(fields: &mut Fields<'_>, job: &mut Job, walk: &mut Walk<'_>) {
+    let (required, size) = (fields.get("outputPaths_required"), fields.get("validate_fileMinSize"));
+    if job.driven.is_none() {
+        job.outputs_required = required.is_some_and(lenient::is_true);
+        job.outputs.min_size = size.and_then(|node| lenient::bytes(node, walk));
+    }
 }
 
 /// Whether the job is one of frames, so that its items' names say theirs.

@@ -10,6 +10,7 @@ mod requests;
 mod work;
 
 use super::Actor;
+use super::actor::Verdict;
 use super::ladder::Then;
 use super::world::{Now, World};
 use crate::backend::class::bridge::{Request, Word};
@@ -54,8 +55,10 @@ pub(super) struct Driver {
     raised: Option<String>,
     /// User code said that the item has failed.
     said_failed: Option<String>,
-    /// The stop that it was told of.
-    told: Option<StopMode>,
+    /// The stop that it was told of, and whether it was told why.
+    told: Option<(StopMode, bool)>,
+    /// Why the session fails, whatever the driver does.
+    gives_up: Option<String>,
     /// Whether it closed the bridge.
     hung_up: bool,
     kills: u8,
@@ -171,6 +174,9 @@ impl<W: World> Actor<W> {
 
     /// What is next for an idle child; `false` when it is the driver's turn.
     pub(super) fn driven_step(&mut self) -> bool {
+        if self.state.running_item.is_none() && self.fails_by_output() {
+            return true;
+        }
         let Some(driver) = &self.driver else { return false };
         if let Some(closing) = &driver.close {
             let code = closing.code;
@@ -205,10 +211,20 @@ impl<W: World> Actor<W> {
         if idle && stopping == Some(StopMode::Now) {
             driver.ending.get_or_insert(now);
         }
-        if let Some(mode) = stopping.filter(|_| driver.stand == Stand::Loaded && driver.told < stopping) {
-            driver.told = Some(mode);
-            self.world.tell_driver(Word::Stop(mode));
+        let fails = driver.gives_up.is_some();
+        let mode = stopping.or(fails.then_some(StopMode::AfterItem));
+        if let Some(mode) = mode.filter(|mode| driver.stand == Stand::Loaded && driver.told < Some((*mode, fails))) {
+            driver.told = Some((mode, fails));
+            self.world.tell_driver(Word::Stop(mode, driver.gives_up.clone()));
         }
+    }
+
+    /// The session has failed. What is left to do, such as the teardown, is the driver's to ask for.
+    pub(super) fn driver_must_give_up(&mut self, code: i32, reason: String) {
+        if let Some(driver) = &mut self.driver {
+            driver.gives_up.get_or_insert_with(|| reason.clone());
+        }
+        self.verdict.get_or_insert(Verdict { code, reason });
     }
 
     /// The child's exit as Python's `subprocess` has it; null while it lives.
@@ -248,6 +264,11 @@ impl<W: World> Actor<W> {
         }
     }
 
+    /// Why the running item or the session fails, as far as the engine knows.
+    fn why_it_fails(&self) -> Option<String> {
+        self.fault.clone().or_else(|| self.condemned.clone()).or_else(|| self.doomed.clone())
+    }
+
     /// User code said that the running item has failed.
     pub(super) fn driver_overheard_failure(&mut self, message: &str) {
         if let Some(driver) = &mut self.driver {
@@ -278,7 +299,7 @@ impl<W: World> Actor<W> {
             error = match self.state.child {
                 ChildState::Exited { exit, .. } => format!("the child ended: {exit}"),
                 _ if well => String::new(),
-                _ => self.fault.clone().unwrap_or_else(|| "its commands were not run to their end".to_owned()),
+                _ => self.why_it_fails().unwrap_or_else(|| "its commands were not run to their end".to_owned()),
             };
         }
         // A command that ended well in a child that is gone since is no success, whatever the exit code.

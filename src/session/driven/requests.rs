@@ -11,7 +11,7 @@ use crate::backend::class::job::dictionary;
 use crate::backend::class::{ChildLaunch, result_package};
 use crate::model::state::ITEM_NOTES;
 use crate::model::{BackEnd, ChildState, EventKind, ItemIndex, Phase, SessionPhase, StopMode};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 /// The longest hello, in bytes.
@@ -68,10 +68,11 @@ impl<W: World> Actor<W> {
             driver.stand = Stand::Loaded;
         }
         let mut greeting = self.world.greeting();
-        let job = dictionary(&self.job, None, &self.state, &self.label.session);
+        let job = dictionary(&self.job, self.job.qube.as_ref(), &self.state, &self.label.session);
         greeting.insert("job".into(), Value::Object(job));
         greeting.insert("session".into(), self.label.session.clone().into());
-        greeting.insert("path_map".into(), Value::Array(Vec::new()));
+        let rules = self.job.path_map.rules().iter().map(|rule| json!([rule.from, rule.to]));
+        greeting.insert("path_map".into(), rules.collect());
         self.done(id, greeting);
         true
     }
@@ -241,9 +242,13 @@ impl<W: World> Actor<W> {
             return Some("the child is being ended".into());
         }
         if execute.phase == Phase::Item
-            && let Some(fault) = &self.fault
+            && let Some(fault) = self.why_it_fails()
         {
-            return Some(fault.clone());
+            return Some(fault);
+        }
+        let gives_up = self.driver.as_ref().and_then(|driver| driver.gives_up.as_ref());
+        if let Some(reason) = gives_up.filter(|_| execute.phase != Phase::Teardown) {
+            return Some(reason.clone());
         }
         execute.commands.iter().find_map(|command| fits(command).err())
     }

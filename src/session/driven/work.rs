@@ -5,7 +5,7 @@ use super::super::world::World;
 use super::{Reported, Said, Wants, fields};
 use crate::backend::class::job::{Given, work};
 use crate::backend::class::named;
-use crate::model::{ChildState, EventKind, ItemIndex, ItemStatus, Phase, ResultPackage, SessionPhase};
+use crate::model::{ChildState, EventKind, ItemIndex, ItemStatus, OutputFile, Phase, ResultPackage, SessionPhase};
 use serde_json::{Map, Value};
 
 /// The longest name of an item, in characters.
@@ -102,7 +102,8 @@ impl<W: World> Actor<W> {
     /// Whether no item can be begun any more, or none yet.
     fn begins_nothing(&self) -> bool {
         let gone = !matches!(self.state.child, ChildState::Connected { .. }) || self.asked;
-        gone || self.state.phase == SessionPhase::Teardown || self.stopping().is_some()
+        let gives_up = self.driver.as_ref().is_some_and(|driver| driver.gives_up.is_some());
+        gone || gives_up || self.state.phase == SessionPhase::Teardown || self.stopping().is_some()
     }
 
     /// The agenda has nothing left; `true`, since something was done.
@@ -130,7 +131,7 @@ impl<W: World> Actor<W> {
             (None, Some(spec)) => {
                 let attempt = self.state.item(item).map_or(1, |row| row.attempt);
                 let given = Given { commands, status: ItemStatus::Running, attempt };
-                fields([("work", Value::Object(work(&self.job, None, item, &spec, &given)))])
+                fields([("work", Value::Object(work(&self.job, self.job.qube.as_ref(), item, &spec, &given)))])
             }
             _ => Map::new(),
         };
@@ -164,7 +165,8 @@ impl<W: World> Actor<W> {
             return false;
         }
         if let (Some(Said::Failed), Some(reason), Some(driver)) = (verdict, reason, &mut self.driver) {
-            driver.raised.get_or_insert_with(|| reason.chars().take(4096).collect());
+            // The class has judged what its commands raised, too.
+            driver.raised = Some(reason.chars().take(4096).collect());
         }
         match (verdict, &mut self.driver) {
             (Some(verdict), Some(driver)) if driver.report.is_none() => {
@@ -203,9 +205,12 @@ impl<W: World> Actor<W> {
         true
     }
 
-    /// The item that was reported ends, once somebody has looked for its files if that is wanted.
+    /// The item that was reported ends, once all that it printed was matched and somebody has looked for its files if that
+    /// is wanted.
     pub(super) fn reported_item_ends(&mut self) -> bool {
-        if self.driver.as_ref().is_none_or(|driver| driver.report.is_none()) || self.inspects_outputs() {
+        let reported = self.driver.as_ref().is_some_and(|driver| driver.report.is_some());
+        let looks = self.inspects_outputs() && !self.killed;
+        if !reported || looks || self.matching.is_some() {
             return false;
         }
         let Some(item) = self.state.running_item.as_ref().map(|running| running.item) else { return false };
@@ -225,10 +230,13 @@ impl<W: World> Actor<W> {
     pub(in crate::session) fn reported_fault(&mut self, result: &ResultPackage) -> (Option<String>, bool) {
         let Some(driver) = &mut self.driver else { return (result.errors.first().cloned(), false) };
         let (raised, said) = (driver.raised.take(), driver.said_failed.take());
+        // What is wrong with its files nobody but the engine has seen.
+        let seen = || result.files.iter().find_map(OutputFile::complaint);
         match driver.report.as_ref().map(|report| report.verdict) {
             Some(Said::GivenBack) => (None, true),
-            // What a class says of its item counts, whatever its commands raised. What user code said does too.
-            Some(Said::Complete) => (said, false),
+            // What a class says of its item counts, whatever its commands raised. What user code said does too, and what
+            // patterns and checks of the job's and the recipe's have found.
+            Some(Said::Complete) => (said.or_else(|| self.condemned.take()).or_else(seen), false),
             Some(Said::Failed) => {
                 let reason = raised.or(said).or_else(|| result.errors.first().cloned());
                 (Some(reason.unwrap_or_else(|| "the back end reported it as failed".into())), false)

@@ -13,7 +13,7 @@ impl Stage {
         stage
     }
 
-    fn find(&mut self, command: Option<u64>, severity: Severity) {
+    pub(super) fn find(&mut self, command: Option<u64>, severity: Severity) {
         let (stream, reading) = (Stream::Stdout, Reading::Error(severity));
         let hit = Hit { pattern: 0, stream, at: 7, text: "black frame".into(), reading, frame: None };
         let command = command.map(CommandId);

@@ -104,3 +104,22 @@ fn what_is_too_long_for_a_line_is_left_out_and_said_so() {
     let EventKind::Diagnosed { diagnosis, .. } = &last.kind else { unreachable!() };
     assert!(!diagnosis.stacks.threads.is_empty() && diagnosis.missing.iter().any(|said| said.contains("too long")));
 }
+
+#[test]
+fn whether_an_interrupt_is_possible_is_told_with_the_question() {
+    let uninterruptible = |stage: &mut Stage| {
+        stage.finish_until("one 1");
+        stage.ask(Request::Why);
+        stage.actor.world().inquiries.remove(0).session.barred.contains(&Rung::Interrupt)
+    };
+    let mut stage = Stage::new(job(1));
+    stage.connect();
+    assert!(!uninterruptible(&mut stage));
+    let mut stage = Stage::new(job(1));
+    stage.connect_as(&[crate::dispatcher::qube::FEATURE]);
+    assert!(uninterruptible(&mut stage), "there is no way for it");
+    let mut stage = Stage::new(job(1));
+    stage.actor.label.manners.rungs = vec![Rung::Terminate];
+    stage.connect();
+    assert!(uninterruptible(&mut stage), "the recipe calls it unsafe");
+}

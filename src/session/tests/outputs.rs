@@ -22,7 +22,7 @@ impl Stage {
     }
 
     /// How the last attempt ended.
-    fn last_end(&mut self) -> (ItemStatus, Option<String>, ResultPackage) {
+    pub(super) fn last_end(&mut self) -> (ItemStatus, Option<String>, ResultPackage) {
         let ends = self.actor.world().events.iter().rev().find_map(|event| match &event.kind {
             EventKind::ItemEnded { status, reason, result, .. } => Some((*status, reason.clone(), result.clone())),
             _ => None,

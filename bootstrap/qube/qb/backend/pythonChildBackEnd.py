@@ -121,7 +121,7 @@ class PythonChildBackEnd(PythonQubeBackEnd):
         bannerPrint("%s, return code %d" % (why, code), [sys.stderr])
         self.status = self.status or code
         self.job["status"] = "failed"
-        qb.reportjob("pending" if current().stopping() else "failed")
+        qb.reportjob("pending" if current().stopping() and not current().failed() else "failed")
         if self.pyCmdDispatcher is not None:
             self.pyCmdDispatcher.close(code)
         sys.exit(code)
@@ -137,7 +137,8 @@ class PythonChildBackEnd(PythonQubeBackEnd):
             elif status == "complete":  # nothing is left
                 return
             elif status in ("pending", "blocked"):  # the instance is wanted elsewhere, or has to wait
-                qb.reportjob(status)
+                if not (current().failed() and self._isAskedToStop()):
+                    qb.reportjob(status)
                 return
             elif status == "waiting":
                 current().wait(self.QB_WAITING_TIMEOUT)
@@ -145,7 +146,10 @@ class PythonChildBackEnd(PythonQubeBackEnd):
                 self._doItem(work)
 
     def _isAskedToStop(self):
-        if current().stopping():
+        if current().failed():
+            complain("ERROR: the session has failed: %s" % as_text(current().failed()))
+            self.status = self.status or 1  # so that the teardown reports it
+        elif current().stopping():
             qb.reportjob("pending")
         return bool(current().stopping())
 

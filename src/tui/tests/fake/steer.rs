@@ -147,6 +147,7 @@ fn diagnosis(trigger: Trigger, place: u32) -> Diagnosis {
             last_word: Some(at(61.5)),
             paused: false,
             cancel: false,
+            barred: vec![],
             tried: vec![Rung::Interrupt],
         },
         missing: vec!["the kernel's own stacks: only root may read them".into()],
