@@ -208,26 +208,6 @@ impl ResultPackage {
         }
         self.files = files.to_vec();
     }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Adds what another one has, as if it had been found: a later value takes the place of an earlier one.
-    pub fn merge(&mut self, other: &Self) {
-        other.output_paths.iter().for_each(|path| add(&mut self.output_paths, path));
-        other.errors.iter().for_each(|error| add(&mut self.errors, error));
-        other.highlights.iter().for_each(|highlight| add(&mut self.highlights, highlight));
-        self.progress = other.progress.or(self.progress);
-        other.values.iter().for_each(|(name, value)| self.keep(name, value));
-    }
-
-    fn keep(&mut self, name: &str, value: &serde_json::Value) {
-        if self.values.len() < ITEM_NOTES || self.values.contains_key(name) {
-            self.values.insert(name.to_owned(), value.clone());
-        }
-    }
 }
 
 fn add(list: &mut Vec<String>, text: &str) {

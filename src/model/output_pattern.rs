@@ -146,6 +146,16 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The word in files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warn => "warn",
+            Self::FailItem => "fail_item",
+            Self::FailSession => "fail_session",
+        }
+    }
+
     /// The word shown to people.
     pub fn word(self) -> &'static str {
         match self {

@@ -146,7 +146,7 @@ fn finds(finds: Finds) -> Cell {
         Severity::Warn => Tone::Busy,
         Severity::FailItem | Severity::FailSession => Tone::Bad,
     };
-    Cell::new(format!("{} ({})", finds.word(), severity.word()), tone)
+    Cell::new(format!("{} ({})", finds.word(), severity.key()), tone)
 }
 
 fn counts(tried: &Tried, found: &TriedItem) -> String {
