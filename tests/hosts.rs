@@ -367,7 +367,8 @@ fn what_blender_prints_makes_the_result_of_an_item_whose_code_tells_nothing() {
         assert_eq!(result.output_paths, pictures);
         assert_eq!(result.progress, Some(1.0), "both frames, and all samples of the last");
         let value = |name: &str| result.values.get(name).and_then(serde_json::Value::as_f64).expect(name);
-        assert!((0.001..60.0).contains(&value("render_time")), "{result:?}");
+        // A picture so small may take less than Blender's hundredth of a second.
+        assert!((0.0..60.0).contains(&value("render_time")), "{result:?}");
         assert!((1e6..1e9).contains(&value("peak_memory")), "{result:?}");
         assert!(result.errors.is_empty(), "{result:?}");
     }
