@@ -36,7 +36,7 @@ fn a_driver_that_breaks_the_protocol_is_ended_with_words() {
 #[test]
 fn a_driver_that_ends_before_its_class_is_there_could_not_be_started() {
     fails("Quitter", PHASES, 69, "ended before its class was imported");
-    let ended = fails("Broken", PHASES, 3, "ImportError: no module named studio");
+    let ended = fails("Broken", PHASES, 69, "ImportError: no module named studio");
     assert!(ended.state().back_end.is_none());
     fails("Mute", "[timeouts]\nstartup = '300ms'\n", 69, "did not import its class in time");
 }

@@ -76,7 +76,7 @@ fn a_class_that_raises_or_is_not_there_fails_with_words() {
     assert_eq!(ended.code, 1, "{}", ended.tail());
     assert!(reason(&ended).contains("no licence today"), "{}", reason(&ended));
     let ended = Supervised::of(of_class("Missing", python, RENDER)).wait();
-    assert_eq!(ended.code, 2, "{}", ended.tail());
+    assert_eq!(ended.code, 69, "{}", ended.tail());
     assert!(reason(&ended).contains("Missing"), "{}", reason(&ended));
 }
 

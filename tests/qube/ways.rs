@@ -75,9 +75,14 @@ fn what_a_command_raises_is_the_drivers_to_judge() {
 }
 
 #[test]
-fn a_failed_setup_is_the_sessions_end_with_the_drivers_code() {
+fn a_failed_setup_is_the_sessions_end() {
     let ended = ended("Plain", "[phases]\nsetup = ['1 / 0']\nteardown = ['print(2)']\n");
-    assert_eq!((ended.code, reason(&ended)), (4, "setup failed".to_owned()), "{}", ended.tail());
+    assert_eq!(
+        (ended.code, reason(&ended)),
+        (1, "setup failed (the back end ended with exit code 4)".to_owned()),
+        "{}",
+        ended.tail()
+    );
     assert_said(&ended, "setup failed: ZeroDivisionError");
 }
 

@@ -209,9 +209,22 @@ impl<W: World> Actor<W> {
                 Some(reason) => (1, reason.clone()),
                 None => return,
             },
-            Exit::Code(code) => (code, said.unwrap_or_else(|| format!("the back end ended with {exit}"))),
+            Exit::Code(code) => {
+                let told = said.unwrap_or_else(|| "the back end failed".to_owned());
+                (promised(code, hello), format!("{told} (the back end ended with {exit})"))
+            }
             Exit::Signal(_) | Exit::Unknown => (70, format!("the back end was lost: {exit}")),
         };
         self.verdict = Some(Verdict { code: verdict.0, reason: verdict.1 });
+    }
+}
+
+/// What the engine's own exit codes promise, whatever a class ends with: 70 for what was lost, 69 for what could not begin,
+/// else 1.
+fn promised(code: i32, hello: bool) -> i32 {
+    match code {
+        69 | 70 => code,
+        _ if hello => 1,
+        _ => 69,
     }
 }
