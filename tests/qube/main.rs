@@ -1,4 +1,4 @@
-//! Qube's way: a back-end class decides what comes next, under a worker or not; jobs of Qube's; and its wire.
+//! Qube's way: a back-end class decides what comes next, under a worker or not, also for jobs of Qube's.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot do its part fails the test")]
 
@@ -13,7 +13,6 @@ mod bad;
 mod classes;
 mod jobs;
 mod ways;
-mod wire;
 mod worker;
 
 use childminder::model::{Event, EventKind, ItemStatus, Job, ResultPackage};
