@@ -67,6 +67,11 @@ pub fn find(backend: &str) -> Result<Recipe, NoRecipe> {
             return Ok(Recipe::parse(&format!("(built-in backend {name})"), text)?);
         }
     }
+    if Path::new(backend).extension().is_some_and(|end| end == "py") {
+        let named = quoted(&format!("{backend}:MyBackEnd"));
+        let message = format!("there is no backend {}: a class is named with its file, as in {named}", quoted(backend));
+        return Err(NoRecipe::Unknown(message));
+    }
     let known = names();
     let hint = suggestion(backend, known.keys().map(String::as_str))
         .unwrap_or_else(|| format!("there are {}", known.keys().cloned().collect::<Vec<_>>().join(", ")));

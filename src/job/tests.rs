@@ -409,6 +409,8 @@ fn a_back_end_class_is_found_beside_its_job_and_has_settings_of_its_own() {
     for said in ["there is no file", "cannot be the name of a class", "there is no backend \"nuke-it\""] {
         assert!(wrong.contains(said), "{said}: {wrong}");
     }
+    let nameless = errors("backend = 'studio.py'\n");
+    assert!(nameless[0].contains("as in \"studio.py:MyBackEnd\""), "{nameless:?}");
     let foreign = errors("[settings]\nrecipe = 'blender'\n");
     assert!(foreign[0].contains("has no setting \"recipe\""), "{foreign:?}");
 }
