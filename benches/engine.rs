@@ -22,6 +22,8 @@ use childminder::api::Client;
 use childminder::model::proto::{ClientHello, Request, VERSION};
 use childminder::model::{CommandId, EventKind, Job, Micros, StopMode, UsagePoint};
 use childminder::store::{Folder, JournalReader, SessionFile, UsageReader};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -236,16 +238,16 @@ fn our_launch() -> f64 {
 
 // ---- idle and heartbeats ----------------------------------------------------------------------------------------------
 
-/// Context switches of all threads of a process so far.
-fn switches(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
-    tasks
-        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok())
-        .flat_map(|status| {
-            let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
-            counts.filter_map(|line| line.rsplit('\t').next()?.trim().parse::<u64>().ok()).collect::<Vec<_>>()
-        })
-        .sum()
+/// Context switches of each thread of a process so far.
+fn switches(pid: u32) -> BTreeMap<OsString, u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a process").flatten();
+    let counted = tasks.filter_map(|task| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
+        let counts = counts.filter_map(|line| line.rsplit('\t').next()?.trim().parse::<u64>().ok());
+        Some((task.file_name(), counts.sum()))
+    });
+    counted.collect()
 }
 
 /// CPU time of a process so far, in seconds.
@@ -295,7 +297,10 @@ fn idle() {
     std::thread::sleep(Duration::from_secs(3));
     let before = switches(child.id());
     std::thread::sleep(Duration::from_secs(30));
-    let woken = switches(child.id()) - before;
+    let after = switches(child.id());
+    // One that has ended was woken for that.
+    let ended = before.keys().filter(|thread| !after.contains_key(*thread)).count() as u64;
+    let woken = ended + after.iter().map(|(thread, count)| count - before.get(thread).unwrap_or(&0)).sum::<u64>();
     cli(&data, &["stop"]);
     child.wait().expect("ended");
     row("idle: context switches of all engine threads in 30 s", &woken.to_string(), "–", "–", "0");

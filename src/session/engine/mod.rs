@@ -115,7 +115,13 @@ impl Engine {
         let label = label(&options, &job);
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
             let _lock = lock;
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+            let runtime = match tokio::runtime::Builder::new_current_thread()
+                // A thread that has looked for a file is not to wake up later only to end.
+                .thread_keep_alive(Duration::from_millis(100))
+                .enable_io()
+                .enable_time()
+                .build()
+            {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     tracing::error!(%error, "the engine has no runtime");
