@@ -100,8 +100,8 @@ fn name(at: At, name: &str, walk: &mut Walk<'_>) {
 
 fn pattern(name: &str, node: &Node, origin: PatternOrigin, walk: &mut Walk<'_>) -> Option<OutputPattern> {
     let mut fields = Fields::of(node, format!("[patterns.{name}]"), walk);
-    let finds = choice(&mut fields, "finds", FINDS, walk);
-    let severity = choice(&mut fields, "severity", SEVERITIES, walk);
+    let finds = choice(&mut fields, "finds", &FINDS.map(|finds| (finds.word(), finds)), walk);
+    let severity = choice(&mut fields, "severity", &Severity::ALL.map(|one| (one.key(), one)), walk);
     let reads = choice(&mut fields, "reads", READS, walk);
     let stream = choice(&mut fields, "stream", STREAMS, walk);
     let regex = fields.text("regex", walk);
@@ -157,21 +157,15 @@ fn meaning(
     }
 }
 
-/// An error fails its item unless it says otherwise, as in Qube.
-const FINDS: &[(&str, Finds)] = &[
-    ("error", Finds::Error { severity: Severity::FailItem }),
-    ("highlight", Finds::Highlight),
-    ("progress", Finds::Progress { reads: ProgressReads::Fraction }),
-    ("output", Finds::Output),
-    ("value", Finds::Value),
-    ("time", Finds::Time),
-    ("memory", Finds::Memory),
-];
-const SEVERITIES: &[(&str, Severity)] = &[
-    ("note", Severity::Note),
-    ("warn", Severity::Warn),
-    ("fail_item", Severity::FailItem),
-    ("fail_session", Severity::FailSession),
+/// What a pattern may find. An error fails its item unless it says otherwise, as in Qube.
+const FINDS: [Finds; 7] = [
+    Finds::Error { severity: Severity::FailItem },
+    Finds::Highlight,
+    Finds::Progress { reads: ProgressReads::Fraction },
+    Finds::Output,
+    Finds::Value,
+    Finds::Time,
+    Finds::Memory,
 ];
 const READS: &[(&str, ProgressReads)] = &[
     ("fraction", ProgressReads::Fraction),

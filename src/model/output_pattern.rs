@@ -146,6 +146,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All of them, the least first.
+    pub const ALL: [Self; 4] = [Self::Note, Self::Warn, Self::FailItem, Self::FailSession];
+
     /// The word in files.
     pub fn key(self) -> &'static str {
         match self {

@@ -460,9 +460,7 @@ impl<W: World> Actor<W> {
         let to = self.world.boundary(None);
         self.world.hang_up();
         self.world.kill_everything();
-        // Who asked for an end has nothing to be told of it.
-        let meaning = if self.asked { String::new() } else { self.meaning_of(exit) };
-        let told = if self.asked { exit.to_string() } else { self.told(exit) };
+        let (meaning, told) = (self.meaning_of(exit), self.told(exit));
         let mut facts = self.lose_side(&format!("the child ended: {told}"));
         if let Some(running) = self.current {
             let outcome = CommandOutcome::Lost { reason: format!("the child ended: {told}") };
@@ -513,9 +511,9 @@ impl<W: World> Actor<W> {
         }
     }
 
-    /// What the recipe says of an end.
+    /// What the recipe says of an end; nothing of one that was asked for.
     fn meaning_of(&self, exit: Exit) -> String {
-        let mut known = self.label.manners.exit_codes.iter();
+        let mut known = self.label.manners.exit_codes.iter().filter(|_| !self.asked);
         known.find(|(known, _)| *known == exit).map_or_else(String::new, |(_, meaning)| meaning.clone())
     }
 
@@ -530,7 +528,7 @@ impl<W: World> Actor<W> {
     }
 
     pub(super) fn after_exit(&mut self, exit: Exit, then: Then) {
-        let told = if self.asked { exit.to_string() } else { self.told(exit) };
+        let told = self.told(exit);
         let over = self.verdict.is_some() || self.stopping().is_some() || (self.asked && then != Then::Another);
         if over {
             self.end();

@@ -97,7 +97,7 @@ impl<W: World> Actor<W> {
             }
             SessionPhase::Setup => self.intend(vec![EventKind::Phase { to: SessionPhase::Agenda }]),
             SessionPhase::Agenda => match self.state.running_item.as_ref().map(|item| item.item) {
-                Some(_) if matches!(self.outputs, Outputs::Looking { .. }) && !self.killed => false,
+                Some(_) if self.inspects_outputs() && !self.killed => false,
                 Some(_) if self.must_inspect_outputs() => {
                     self.inspect_outputs();
                     false
@@ -207,7 +207,7 @@ impl<W: World> Actor<W> {
 
     /// The outside has looked at the files that the item told of. What is wrong with them is among its errors then.
     pub fn outputs_inspected(&mut self, files: Vec<OutputFile>) {
-        if !matches!(self.outputs, Outputs::Looking { .. }) {
+        if !self.inspects_outputs() {
             return;
         }
         self.outputs = Outputs::Seen;

@@ -2,6 +2,7 @@
 
 use super::watch::Watch;
 use crate::cli::exit::Failure;
+use std::future::pending;
 use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,9 +52,16 @@ impl Outside {
 
     /// The next of anything. Nothing is lost when it is dropped.
     pub(super) async fn next(&mut self) -> Came {
-        let Self { lines: Some(lines), interrupt, terminate, hangup, watch } = self else {
-            return self.next_but_lines().await;
-        };
+        self.come(true).await
+    }
+
+    /// The next but a line.
+    pub(super) async fn next_but_lines(&mut self) -> Came {
+        self.come(false).await
+    }
+
+    async fn come(&mut self, typed: bool) -> Came {
+        let Self { lines, interrupt, terminate, hangup, watch } = self;
         tokio::select! {
             // What was done to end it comes first; what was saved before what is typed about it.
             biased;
@@ -61,19 +69,9 @@ impl Outside {
             _ = terminate.recv() => Came::Terminate,
             _ = hangup.recv() => Came::Terminate,
             saved = watch.changed() => Came::Saved(saved),
-            line = lines.recv() => line.map_or(Came::End, Came::Line),
-        }
-    }
-
-    /// The next but a line.
-    pub(super) async fn next_but_lines(&mut self) -> Came {
-        let Self { interrupt, terminate, hangup, watch, .. } = self;
-        tokio::select! {
-            biased;
-            _ = interrupt.recv() => Came::Interrupt,
-            _ = terminate.recv() => Came::Terminate,
-            _ = hangup.recv() => Came::Terminate,
-            saved = watch.changed() => Came::Saved(saved),
+            line = async { match lines { Some(lines) => lines.recv().await, None => pending().await } }, if typed => {
+                line.map_or(Came::End, Came::Line)
+            }
         }
     }
 }

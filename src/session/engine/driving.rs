@@ -200,11 +200,11 @@ pub(super) async fn carry_out(actor: &mut Actor<Outside>, wanted: Wanted) {
 async fn open(world: &mut Outside) -> Result<(u16, PathBuf), String> {
     let secret = Secret::new().map_err(|error| format!("no random numbers for the session's secret: {error}"))?;
     let hex = secret.to_hex();
-    let back_end = Arc::new(world.back_end(&hex));
-    let opened = launch::open(back_end, world.protocol(), secret, world.stack_file()).await?;
-    world.listen(opened.door, opened.awaited);
-    world.driving.channel = Some((opened.port, hex));
-    Ok((opened.port, opened.bootstrapper))
+    let back_end = world.back_end(&hex);
+    let (bound, bootstrapper) = launch::open(back_end, world.protocol(), secret, world.stack_file()).await?;
+    world.listen(bound.door, bound.awaited);
+    world.driving.channel = Some((bound.port, hex));
+    Ok((bound.port, bootstrapper))
 }
 
 /// Spawns the helper; the loop takes delivery.

@@ -8,7 +8,6 @@ use crate::dispatcher::{Awaited, Listener, Secret, Welcome, qube};
 use crate::model::Generation;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -21,17 +20,16 @@ const STACK_FILE: &str = "CHILDMINDER_STACK_FILE";
 pub(super) struct Prepared {
     args: ChildArgs,
     init: Vec<String>,
-    opened: Opened,
+    door: Door,
+    awaited: Option<Awaited>,
 }
 
-/// A back channel for a child, and the file that runs in it.
-pub(super) struct Opened {
+/// A back channel for a child.
+pub(super) struct Bound {
     pub(super) port: u16,
     pub(super) door: Door,
     /// Of a child on our own wire.
     pub(super) awaited: Option<Awaited>,
-    /// Where the file is.
-    pub(super) bootstrapper: PathBuf,
 }
 
 /// Begins to make everything ready for a child; the loop takes delivery.
@@ -41,7 +39,7 @@ pub(super) fn launch(world: &mut Outside, generation: Generation) {
     let (stack_file, protocol) = (world.stack_file(), world.protocol());
     world.preparing = Some(Box::pin(async move {
         let prepared = match made {
-            Ok((back_end, secret)) => prepare(Arc::new(back_end), protocol, secret, stack_file).await,
+            Ok((back_end, secret)) => prepare(back_end, protocol, secret, stack_file).await,
             Err(reason) => Err(reason),
         };
         (generation, prepared)
@@ -50,8 +48,8 @@ pub(super) fn launch(world: &mut Outside, generation: Generation) {
 
 /// All is ready, or something went wrong, which is told to the actor.
 pub(super) fn prepared(actor: &mut Actor<Outside>, generation: Generation, prepared: Result<Prepared, String>) {
-    let ready = prepared.map(|Prepared { args, init, opened }| {
-        actor.world().listen(opened.door, opened.awaited);
+    let ready = prepared.map(|Prepared { args, init, door, awaited }| {
+        actor.world().listen(door, awaited);
         (args, init)
     });
     start(actor, generation, ready, false);
@@ -96,36 +94,50 @@ pub(super) fn spawned(actor: &mut Actor<Outside>, spawned: Result<Spawned, Spawn
 /// Everything that the child needs before it runs. The file systems on which its executable is looked for may be slow, and
 /// it may have to be asked for its version.
 async fn prepare(
-    back_end: Arc<RecipeBackEnd>,
+    back_end: RecipeBackEnd,
     protocol: Protocol,
     secret: Secret,
     stack_file: PathBuf,
 ) -> Result<Prepared, String> {
-    let opened = open(Arc::clone(&back_end), protocol, secret, stack_file).await?;
-    let port = opened.port;
-    let (args, init) = elsewhere(move || back_end.get_subprocess_args(port).map_err(|error| error.to_string())).await?;
-    Ok(Prepared { args, init, opened })
+    let Bound { port, door, awaited } = bind(&back_end, protocol, secret).await?;
+    let made = elsewhere(move || {
+        write(&back_end, port, &stack_file)?;
+        back_end.get_subprocess_args(port).map_err(|error| error.to_string())
+    });
+    let (args, init) = made.await?;
+    Ok(Prepared { args, init, door, awaited })
 }
 
-/// A back channel for this generation, and the file that runs in the child.
+/// A back channel for this generation, and where the file is that runs in the child.
 pub(super) async fn open(
-    back_end: Arc<RecipeBackEnd>,
+    back_end: RecipeBackEnd,
     protocol: Protocol,
     secret: Secret,
     stack_file: PathBuf,
-) -> Result<Opened, String> {
+) -> Result<(Bound, PathBuf), String> {
+    let bound = bind(&back_end, protocol, secret).await?;
+    let port = bound.port;
+    Ok((bound, elsewhere(move || write(&back_end, port, &stack_file)).await?))
+}
+
+async fn bind(back_end: &RecipeBackEnd, protocol: Protocol, secret: Secret) -> Result<Bound, String> {
     let bound = match protocol {
-        Protocol::Native => listen(&back_end, secret).await,
-        Protocol::Qube => qube::Port::bind().await.map(|port| (port.number(), Door::Port(Box::new(port)), None)),
+        Protocol::Native => listen(back_end, secret).await,
+        Protocol::Qube => qube::Port::bind().await.map(|port| Bound {
+            port: port.number(),
+            door: Door::Port(Box::new(port)),
+            awaited: None,
+        }),
     };
-    let (port, door, awaited) = bound.map_err(|error| format!("no port for the back channel: {error}"))?;
-    let written = elsewhere(move || {
-        // It makes their folder, too.
-        let written = back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
-        empty_stack_file(&stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
-        Ok(written)
-    });
-    Ok(Opened { port, door, awaited, bootstrapper: written.await? })
+    bound.map_err(|error| format!("no port for the back channel: {error}"))
+}
+
+/// Writes the files that the child needs; where the one is that runs in it.
+fn write(back_end: &RecipeBackEnd, port: u16, stack_file: &Path) -> Result<PathBuf, String> {
+    // It makes their folder, too.
+    let written = back_end.generate_child_bootstrapper(port).map_err(|error| error.to_string())?;
+    empty_stack_file(stack_file).map_err(|error| format!("no file for the child's stacks: {error}"))?;
+    Ok(written)
 }
 
 /// On a thread where it may wait for a disk, for a while.
@@ -137,13 +149,13 @@ async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> +
     done.map_err(|error| format!("the child could not be prepared: {error}"))?
 }
 
-/// Waits for a child on our own wire: the port, and what it will tell.
-async fn listen(back_end: &RecipeBackEnd, secret: Secret) -> io::Result<(u16, Door, Option<Awaited>)> {
+/// Waits for a child on our own wire.
+async fn listen(back_end: &RecipeBackEnd, secret: Secret) -> io::Result<Bound> {
     let DispatcherSettings { heartbeat, echo, pump, .. } = back_end.init_py_cmd_dispatcher();
     let welcome =
         Welcome { heartbeat: heartbeat.as_secs_f64(), echo, pump: pump.word().to_owned(), ..Welcome::default() };
     let (listener, awaited) = Listener::bind(secret, welcome).await?;
-    Ok((listener.port(), Door::Native { _listener: listener }, Some(awaited)))
+    Ok(Bound { port: listener.port(), door: Door::Native { _listener: listener }, awaited: Some(awaited) })
 }
 
 fn spec(args: ChildArgs, merge_stderr: bool, world: &Outside) -> SpawnSpec {
